@@ -1,0 +1,41 @@
+# Everything happens in a .venv that the first target makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
+
+.PHONY: demo test lint docs bench clean
+.DELETE_ON_ERROR:
+
+# Stamps: the dependencies, and the compiled package.
+$(VENV)/dependencies: pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --upgrade pip "setuptools>=77" "cython>=3.1"
+	$(INSTALL) --no-build-isolation --editable ".[dev]"
+	touch $@
+
+$(VENV)/built: $(VENV)/dependencies setup.py $(wildcard _ext/*.pyx _ext/*.h)
+	$(INSTALL) --no-build-isolation --no-deps --editable .
+	touch $@
+
+demo: $(VENV)/built
+	$(BIN)/python examples/quickstart.py
+
+test: $(VENV)/built
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/built
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cython-lint _ext
+	$(BIN)/mypy
+
+docs: $(VENV)/built
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+bench: $(VENV)/built
+	$(BIN)/python examples/benchmarks/projection.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info docs/_build docs/api docs/gallery _ext/*.c sklearn_hippo/*.so
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,486 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True
+"""Series in, moments out: the exact projection of interpolated series, streamed through ``moments.h``.
+
+An interpolated series is its last value plus the integral of its derivative, and the derivative of a
+staircase or a broken line is a sum of point masses ("jumps") and of steps ("kinks", where the slope
+changes). So the projection on any basis phi_n needs only
+
+    jumps[n] = sum_j jump_j phi_n(r_j)      and      kinks[n] = sum_j kink_j phi_n(r_j),
+
+which the basis then integrates once and twice (``_measures.py``). A slope over a very short gap is huge
+and its two kinks nearly cancel: such a segment is entered as a smeared jump instead, by a few Gauss
+nodes of its own, so that close observations cost no accuracy.
+
+Every series is read once, in chunks, into scratch memory that the caller allocates, one row a thread.
+"""
+from cython cimport floating
+from cython.parallel cimport prange, threadid
+from libc.math cimport acos, cos, exp, fmax, fmin, isnan, sin, sqrt, M_PI, NAN
+
+cdef extern from "moments.h" nogil:
+    enum: MAX_LANES, NODE_BLOCK
+    ctypedef struct recurrence_t:
+        Py_ssize_t n_moments
+        const double* slope
+        const double* shift
+        const double* back
+    struct simd_t:
+        const char* name
+        int lanes
+        void moments(const recurrence_t*, Py_ssize_t, Py_ssize_t, const double*, const double*,
+                     const double*, const double*, Py_ssize_t, double*) noexcept nogil
+        void reduce(Py_ssize_t, const double*, double*) noexcept nogil
+        void kinks(Py_ssize_t, const double*, const double*, double*, double*) noexcept nogil
+    simd_t simd
+    int select_simd(const char*)
+
+cpdef enum Chart:  # how a basis is laid out along r, the coordinate in which the interpolant is linear
+    LEGENDRE       # P_n(r) on [-1, 1]
+    CHEBYSHEV      # sin(n theta), r = cos(theta) on [-1, 1]: the antiderivatives of T_n under its weight
+    FOURIER        # cos(2 pi n r), then sin(2 pi n r), on [0, 1]
+    WARPED         # P_n(2 w - 1) w, w = exp(r) on (-inf, 0], the end of the series being at 0
+    LAGUERRE       # L_n(-r) exp(r) on (-inf, 0]
+
+cdef enum:
+    CHUNK = 256        # nodes at a time
+    STRIDE = CHUNK + 2 * NODE_BLOCK  # of one row of nodes in the scratch memory: room for a little more, and padding
+    MAX_GAUSS = 8
+
+cdef double SHORT = 1e-5  # gaps below SHORT * sqrt(length), relative to the range of r, may be entered as jumps
+
+cdef struct Nodes:     # a row of nodes that wait for the kernel, and where their moments go
+    Py_ssize_t count
+    double* r          # (STRIDE,)
+    double* weights    # (n_channels, STRIDE)
+    double* sums       # (n_sequences, n_channels, n_moments, lanes)
+    double* extras     # (n_channels, 2)
+
+cdef struct Work:      # all that one thread needs
+    Chart chart
+    Py_ssize_t n_channels, order, length
+    double low, high   # the range of r; 0 and 1, so that r counts timescales, where it has no end
+    recurrence_t recurrence
+    const double* gauss       # (MAX_GAUSS, 1 + 2 MAX_GAUSS): limit of the half phase, nodes, weights
+    Nodes jumps, kinks
+    double* r          # (STRIDE,) positions of the points of a chunk and of the one after it
+    double* inverse    # (STRIDE,)
+    double* slope      # (STRIDE,)
+    double* y          # (n_channels, STRIDE)
+    double* before     # (n_channels,) slope of the last segment of the previous chunk
+    double* node       # (3, STRIDE) x, p_0 and p_{-1} of the nodes
+
+cdef struct Observed:  # the neighbours of a point among a channel's own observations; -1 and length: none
+    Py_ssize_t last, next
+
+
+def simd_name():
+    """Name of the instruction set in use."""
+    return simd.name.decode()
+
+
+def use_simd(name=None):
+    """Choose the instruction set by name, the best one for None."""
+    cdef bytes encoded = b"" if name is None else name.encode()
+    cdef const char* chosen = NULL if name is None else <const char*> encoded
+    if not select_simd(chosen):
+        raise ValueError(f"This machine or build does not offer {name!r}.")
+
+
+def scratch_size(Py_ssize_t n_channels, Py_ssize_t n_moments, Py_ssize_t n_sequences):
+    """Doubles of scratch memory that one thread needs."""
+    return (STRIDE * (3 * n_channels + 8) + n_channels * (5 + 2 * n_sequences * n_moments * MAX_LANES)
+            + MAX_LANES)
+
+
+cdef double* _take(double** free, Py_ssize_t size) noexcept nogil:
+    cdef double* taken = free[0]
+    free[0] += size
+    return taken
+
+
+cdef void _lay_out(Work* work, double* free, Py_ssize_t n_sequences) noexcept nogil:
+    cdef Py_ssize_t c = work.n_channels, sums = n_sequences * c * work.recurrence.n_moments * simd.lanes
+    work.r = _take(&free, STRIDE)
+    work.inverse = _take(&free, STRIDE)
+    work.slope = _take(&free, STRIDE)
+    work.node = _take(&free, 3 * STRIDE)
+    work.y = _take(&free, c * STRIDE)
+    work.before = _take(&free, c)
+    work.jumps.r = _take(&free, STRIDE)
+    work.kinks.r = work.r
+    work.jumps.weights = _take(&free, c * STRIDE)
+    work.kinks.weights = _take(&free, c * STRIDE)
+    work.jumps.extras = _take(&free, 2 * c)
+    work.kinks.extras = _take(&free, 2 * c)
+    work.jumps.sums = _take(&free, sums)
+    work.kinks.sums = _take(&free, sums)
+
+
+cdef void _clear(double* x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = 0
+
+
+# --- from nodes to moments -------------------------------------------------------------------------
+
+
+cdef void _place(Chart chart, int sequence, Py_ssize_t n, const double* r, double* node) noexcept nogil:
+    """The argument of the recurrence and its first two terms at every node."""
+    cdef double* x = node
+    cdef double* first = node + STRIDE
+    cdef double* before = node + 2 * STRIDE
+    cdef Py_ssize_t j
+    if chart == LEGENDRE:
+        for j in range(n):
+            x[j] = 2 * r[j]
+            first[j] = 1
+            before[j] = 0
+    elif chart == CHEBYSHEV:
+        for j in range(n):
+            x[j] = 2 * r[j]
+            first[j] = 0
+            before[j] = -sqrt(fmax(0, (1 - r[j]) * (1 + r[j])))
+    elif chart == FOURIER:
+        for j in range(n):
+            x[j] = 2 * cos(2 * M_PI * r[j])
+            first[j] = 1 - sequence
+            before[j] = -sin(2 * M_PI * r[j]) if sequence else x[j] / 2
+    else:
+        for j in range(n):
+            first[j] = exp(r[j])
+            x[j] = 4 * first[j] - 2 if chart == WARPED else -r[j]
+            before[j] = 0
+
+
+cdef void _add_extras(Chart chart, Py_ssize_t n, const double* r, const double* w, double* extras) noexcept nogil:
+    """The antiderivatives that leave the span of the basis: of 1 for Fourier, of theta' for Chebyshev."""
+    cdef Py_ssize_t j
+    cdef double angle
+    if chart == FOURIER:
+        for j in range(n):
+            extras[0] += w[j] * r[j]
+            extras[1] += w[j] * r[j] * r[j] / 2
+    elif chart == CHEBYSHEV:
+        for j in range(n):
+            angle = acos(-fmax(-1, fmin(1, r[j])))
+            extras[0] += w[j] * angle
+            extras[1] += w[j] * angle * r[j]
+
+
+cdef void _flush(Work* work, Nodes* nodes) noexcept nogil:
+    """Add the moments of the waiting nodes to their sums."""
+    cdef Py_ssize_t n = nodes.count, c, j, padded
+    cdef Py_ssize_t block = simd.lanes * (NODE_BLOCK // MAX_LANES)
+    cdef int sequence, n_sequences = 2 if work.chart == FOURIER else 1
+    if n == 0:
+        return
+    padded = (n + block - 1) // block * block
+    for j in range(n, padded):
+        nodes.r[j] = nodes.r[n - 1]
+    for c in range(work.n_channels):
+        _add_extras(work.chart, n, nodes.r, nodes.weights + c * STRIDE, nodes.extras + 2 * c)
+        for j in range(n, padded):
+            nodes.weights[c * STRIDE + j] = 0
+    for sequence in range(n_sequences):
+        _place(work.chart, sequence, padded, nodes.r, work.node)
+        simd.moments(&work.recurrence, padded, work.n_channels, work.node, work.node + STRIDE,
+                     work.node + 2 * STRIDE, nodes.weights, STRIDE,
+                     nodes.sums + sequence * work.n_channels * work.recurrence.n_moments * simd.lanes)
+    nodes.count = 0
+
+
+# --- short segments as smeared jumps ---------------------------------------------------------------
+
+
+cdef double _half_phase(const Work* work, double a, double b) noexcept nogil:
+    """How far, at most, the fastest basis function turns between a and b, halved."""
+    cdef double n = work.order + 2
+    if work.chart == FOURIER:
+        return M_PI / 2 * n * (b - a)
+    if work.chart == LAGUERRE:
+        return sqrt(n) * (sqrt(-a) - sqrt(-b)) + (b - a) / 2
+    if work.chart == WARPED:
+        return n / 2 * (acos(2 * exp(a) - 1) - acos(2 * exp(b) - 1)) + (b - a) / 2
+    return n / 2 * (acos(fmax(a, -1)) - acos(fmin(b, 1)))
+
+
+cdef int _enter_short_segment(Work* work, Py_ssize_t i) noexcept nogil:
+    """Enter the rise from point i to i + 1 as jumps at Gauss nodes; 0 if the basis turns too far in between."""
+    cdef double a = work.r[i], b = work.r[i + 1], total = 0, angle, width
+    cdef double[MAX_GAUSS] position
+    cdef double[MAX_GAUSS] share
+    cdef const double* rule = work.gauss
+    cdef Py_ssize_t c, j
+    cdef double phase = 0 if b <= a else _half_phase(work, a, b)
+    cdef int q = 1, k
+    while phase > rule[0]:
+        rule += 1 + 2 * MAX_GAUSS
+        q += 1
+        if q > MAX_GAUSS:
+            return 0
+    if work.jumps.count + q > CHUNK:
+        _flush(work, &work.jumps)
+    for k in range(q):
+        position[k] = a + (b - a) * rule[1 + k]
+        share[k] = rule[1 + MAX_GAUSS + k]
+        if work.chart == CHEBYSHEV and q > 1:  # smooth in theta, not in r: dr = sin(theta) d(-theta)
+            width = acos(fmax(a, -1)) - acos(fmin(b, 1))
+            angle = acos(fmax(a, -1)) - width * rule[1 + k]
+            position[k] = cos(angle)
+            share[k] *= sin(angle)
+        total += share[k]
+    for k in range(q):
+        j = work.jumps.count
+        work.jumps.r[j] = position[k]
+        for c in range(work.n_channels):
+            work.jumps.weights[c * STRIDE + j] = (
+                (work.y[c * STRIDE + i + 1] - work.y[c * STRIDE + i]) * (share[k] / total))
+        work.jumps.count += 1
+    return 1
+
+
+# --- from chunks of points to nodes ----------------------------------------------------------------
+
+
+cdef void _enter_line(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
+    """Enter n points of a broken line; the point after them is there too, unless the line ends."""
+    cdef Py_ssize_t i, c, n_segments = n - 1 if ends else n
+    cdef double gap, short_gap = SHORT * sqrt(<double> work.length) * (work.high - work.low)
+    cdef double nearest = short_gap
+    for i in range(n_segments):
+        gap = work.r[i + 1] - work.r[i]
+        work.inverse[i] = 1 / gap
+        nearest = gap if gap < nearest else nearest
+    if nearest < short_gap:
+        for i in range(n_segments):
+            if work.r[i + 1] - work.r[i] < short_gap and _enter_short_segment(work, i):
+                work.inverse[i] = 0
+    if ends:
+        work.inverse[n - 1] = 0
+    for c in range(work.n_channels):
+        if ends:
+            work.y[c * STRIDE + n] = 0
+        work.slope[0] = work.before[c]
+        simd.kinks(n, work.y + c * STRIDE, work.inverse, work.slope, work.kinks.weights + c * STRIDE)
+        work.before[c] = work.slope[n]
+    work.kinks.count = n
+    _flush(work, &work.kinks)
+
+
+cdef void _enter_steps(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
+    """Enter n points of a staircase, y_i up to r_i and y_{i + 1} after it; the last point has no step."""
+    cdef Py_ssize_t i, c, n_steps = n - 1 if ends else n
+    cdef Py_ssize_t waiting = work.jumps.count  # at most the one where the window opens
+    for i in range(n_steps):
+        work.jumps.r[waiting + i] = work.r[i]
+    for c in range(work.n_channels):
+        for i in range(n_steps):
+            work.jumps.weights[c * STRIDE + waiting + i] = work.y[c * STRIDE + i + 1] - work.y[c * STRIDE + i]
+    work.jumps.count += n_steps
+    _flush(work, &work.jumps)
+
+
+# --- from a series to chunks of points -------------------------------------------------------------
+
+
+cdef inline double _time(const double* times, Py_ssize_t j) noexcept nogil:
+    return <double> j if times == NULL else times[j]
+
+
+cdef void _find(Observed* near, const floating* v, Py_ssize_t stride, Py_ssize_t length, Py_ssize_t j) noexcept nogil:
+    """Set the neighbours of the gap before observation j, and nothing further than needed."""
+    near.last = j - 1
+    while near.last >= 0 and isnan(v[near.last * stride]):
+        near.last -= 1
+    near.next = j
+    while near.next < length and isnan(v[near.next * stride]):
+        near.next += 1
+
+
+cdef inline double _between(const floating* v, Py_ssize_t stride, Py_ssize_t length, const double* times,
+                            Observed near, double t, bint hold) noexcept nogil:
+    """The channel's interpolant at a time between two of its own observations, or beyond all of them."""
+    cdef double a, b, start, stop
+    if near.next == length:
+        return v[near.last * stride] if near.last >= 0 else NAN
+    b = v[near.next * stride]
+    if hold or near.last < 0:
+        return b
+    a = v[near.last * stride]
+    start = _time(times, near.last)
+    stop = _time(times, near.next)
+    return a + (b - a) * ((t - start) / (stop - start)) if stop > start else a
+
+
+cdef void _fill(const floating* v, Py_ssize_t stride, Py_ssize_t length, const double* times,
+                Py_ssize_t begin, Py_ssize_t end, bint hold, double* y) noexcept nogil:
+    """One channel's observations begin..end - 1, the missing ones interpolated."""
+    cdef Py_ssize_t j
+    cdef Observed near
+    near.next = begin - 1  # not yet known
+    for j in range(begin, end):
+        if not isnan(v[j * stride]):
+            y[j - begin] = v[j * stride]
+        else:
+            if near.next < j:
+                _find(&near, v, stride, length, j)
+            y[j - begin] = _between(v, stride, length, times, near, _time(times, j), hold)
+
+
+cdef Py_ssize_t _first_after(const double* times, Py_ssize_t length, double t) noexcept nogil:
+    """Index of the first observation after t, by bisection."""
+    cdef Py_ssize_t low = 0, high = length, middle
+    while low < high:
+        middle = (low + high) // 2
+        if _time(times, middle) > t:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+cdef void _project(Work* work, const floating* values, const double* times, Py_ssize_t length,
+                   double timescale, bint missing, bint hold, double* last) noexcept nogil:
+    """Enter one series: its last values, and the jumps and kinks of its interpolant inside the window."""
+    cdef Py_ssize_t n_channels = work.n_channels, c, j, k, skip = 0, lead = 0, begin, n, points
+    cdef double start = _time(times, 0), stop = _time(times, length - 1), opens, origin, unit
+    cdef bint exponential = work.chart == WARPED or work.chart == LAGUERRE, partial, ends
+    cdef Observed near
+    for c in range(n_channels):
+        near.last = length - 1
+        while missing and near.last >= 0 and isnan(values[near.last * n_channels + c]):
+            near.last -= 1
+        last[c] = values[near.last * n_channels + c] if near.last >= 0 else NAN
+    if stop <= start:
+        return  # a constant function: its last value says all
+
+    if hold:
+        start = 2 * start - _time(times, 1)
+    opens = start if timescale == 0 else stop - timescale
+    origin = stop if exponential else opens
+    unit = timescale if exponential else stop - origin  # so that the last time lies at the end of r to the last bit
+    partial = exponential or opens < start  # the window reaches back beyond the series, where f = 0
+    if not partial and timescale > 0:
+        skip = _first_after(times, length, opens)
+        lead = 1 if skip > 0 and not hold else 0  # the line is cut where the window opens
+        start = opens
+
+    if partial:
+        work.jumps.r[0] = work.low + (work.high - work.low) * ((start - origin) / unit)
+        for c in range(n_channels):
+            if missing:
+                _fill(values + c, n_channels, length, times, 0, 1, hold, work.y)
+            else:
+                work.y[0] = values[c]
+            work.jumps.weights[c * STRIDE] = work.y[0]
+        work.jumps.count = 1
+
+    points = length - skip + lead
+    begin = 0
+    while begin < points:
+        n = min(CHUNK, points - begin)
+        ends = begin + n == points
+        k = 0
+        if begin == 0 and lead:
+            work.r[0] = work.low
+            for c in range(n_channels):
+                if missing:
+                    _find(&near, values + c, n_channels, length, skip)
+                else:
+                    near.last, near.next = skip - 1, skip
+                work.y[c * STRIDE] = _between(values + c, n_channels, length, times, near, opens, hold)
+            k = 1
+        # Points begin + k .. begin + n (the one after the chunk too, unless the series ends).
+        j = begin + k + skip - lead
+        _read(work, values, times, length, origin, unit, missing, hold, j, n - k + (not ends), k)
+        if hold:
+            _enter_steps(work, n, ends)
+        else:
+            if begin == 0:
+                _clear(work.before, n_channels)
+            _enter_line(work, n, ends)
+        begin += n
+    _flush(work, &work.jumps)
+
+
+cdef void _read(Work* work, const floating* values, const double* times, Py_ssize_t length, double origin,
+                double unit, bint missing, bint hold, Py_ssize_t j, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
+    """Copy observations j .. j + n - 1 to the places from k on of the chunk, channel by channel."""
+    cdef Py_ssize_t i, c, n_channels = work.n_channels
+    cdef double low = work.low, width = work.high - work.low
+    cdef const floating* v
+    cdef double* y
+    if times == NULL:
+        for i in range(n):
+            work.r[k + i] = low + width * ((<double> (j + i) - origin) / unit)
+    else:
+        for i in range(n):
+            work.r[k + i] = low + width * ((times[j + i] - origin) / unit)
+    for c in range(n_channels):
+        y = work.y + c * STRIDE + k
+        if missing:
+            _fill(values + c, n_channels, length, times, j, j + n, hold, y)
+        else:
+            v = values + j * n_channels + c
+            for i in range(n):
+                y[i] = v[i * n_channels]
+
+
+def project(
+    const floating[:, ::1] values,       # IN   (n_observations, n_channels)
+    const double[::1] times,             # IN   (n_observations,), or None for 0, 1, 2, ... in every series
+    const Py_ssize_t[::1] offsets,       # IN   (n_series + 1,)
+    tuple basis,                         # IN   chart, order, (low, high) of r, slope, shift, back
+    const double[:, ::1] gauss,          # IN   (MAX_GAUSS, 1 + 2 MAX_GAUSS)
+    double timescale,                    # IN   0 for the measures that scale with the series
+    bint missing,                        # IN   whether values may be NaN
+    bint hold,                           # IN   staircase or broken line
+    double[:, ::1] scratch,              # WORK (n_threads, scratch_size(...))
+    double[:, :, :, :, ::1] moments,     # OUT  (n_series, 2: jumps and kinks, n_sequences, n_channels, n_moments)
+    double[:, :, :, ::1] extras,         # OUT  (n_series, 2, n_channels, 2)
+    double[:, ::1] last,                 # OUT  (n_series, n_channels)
+):
+    """Fill ``moments``, ``extras`` and ``last`` from every series, with as many threads as scratch has rows."""
+    cdef Chart chart = basis[0]
+    cdef Py_ssize_t order = basis[1]
+    cdef double low = basis[2], high = basis[3]
+    cdef const double[::1] slope = basis[4]
+    cdef const double[::1] shift = basis[5]
+    cdef const double[::1] back = basis[6]
+    cdef const double* slope_0 = NULL if slope is None else &slope[0]
+    cdef const double* shift_0 = NULL if shift is None else &shift[0]
+    cdef const double* times_0 = NULL if times is None else &times[0]
+    cdef int n_threads = scratch.shape[0]
+    cdef Py_ssize_t i, n_series = offsets.shape[0] - 1
+    for i in prange(n_series, nogil=True, schedule="dynamic", num_threads=n_threads):
+        _one(&values[0, 0], times_0, offsets[i], offsets[i + 1], values.shape[1], chart, order, low, high,
+             slope_0, shift_0, &back[0], &gauss[0, 0], timescale, missing, hold, &scratch[threadid(), 0],
+             moments.shape[2], moments.shape[4], &moments[i, 0, 0, 0, 0], &extras[i, 0, 0, 0], &last[i, 0])
+
+
+cdef void _one(const floating* values, const double* times, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t n_channels,
+               Chart chart, Py_ssize_t order, double low, double high, const double* slope, const double* shift,
+               const double* back, const double* gauss, double timescale, bint missing, bint hold, double* scratch,
+               Py_ssize_t n_sequences, Py_ssize_t n_moments, double* moments, double* extras,
+               double* last) noexcept nogil:
+    cdef Work work
+    cdef Py_ssize_t c, rows = n_sequences * n_channels * n_moments
+    work.chart, work.order, work.n_channels = chart, order, n_channels
+    work.low, work.high, work.gauss = low, high, gauss
+    work.recurrence.n_moments, work.recurrence.back = n_moments, back
+    work.recurrence.slope, work.recurrence.shift = slope, shift
+    _lay_out(&work, scratch, n_sequences)
+    work.length = end - begin
+    work.jumps.count = work.kinks.count = 0
+    _clear(work.jumps.extras, 4 * n_channels)
+    _clear(work.jumps.sums, 2 * rows * simd.lanes)
+    _project(&work, values + begin * n_channels, NULL if times == NULL else times + begin, end - begin,
+             timescale, missing, hold, last)
+    simd.reduce(2 * rows, work.jumps.sums, moments)
+    for c in range(4 * n_channels):
+        extras[c] = work.jumps.extras[c]
+
+
+use_simd()

@@ -1,0 +1,10 @@
+"""HiPPO for scikit-learn: optimal polynomial projections of irregular, ragged, incomplete time series."""
+
+from importlib.metadata import version
+
+from ._panel import Panel
+from ._transformer import HiPPOTransformer
+
+__version__ = version("sklearn-hippo")
+
+__all__ = ["HiPPOTransformer", "Panel"]

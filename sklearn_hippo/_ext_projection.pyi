@@ -1,0 +1,29 @@
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Chart(IntEnum):
+    LEGENDRE = 0
+    CHEBYSHEV = 1
+    FOURIER = 2
+    WARPED = 3
+    LAGUERRE = 4
+
+def simd_name() -> str: ...
+def use_simd(name: str | None = None) -> None: ...
+def scratch_size(n_channels: int, n_moments: int, n_sequences: int) -> int: ...
+def project(
+    values: NDArray[np.floating],
+    times: NDArray[np.float64] | None,
+    offsets: NDArray[np.intp],
+    basis: tuple[object, ...],
+    gauss: NDArray[np.float64],
+    timescale: float,
+    missing: bool,
+    hold: bool,
+    scratch: NDArray[np.float64],
+    moments: NDArray[np.float64],
+    extras: NDArray[np.float64],
+    last: NDArray[np.float64],
+) -> None: ...

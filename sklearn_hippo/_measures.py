@@ -1,0 +1,261 @@
+"""The measures: which part of the past counts, and the basis that is orthonormal under it.
+
+A measure is data: a window and a basis. Everything else in the library asks it for what it needs and never for its
+name. A basis lives on a coordinate r in which the interpolant of a series is linear: from ``low`` to ``high`` across
+the window, or, where the window has no beginning, r = (s - T) / timescale <= 0.
+
+The compiled kernel hands a basis the moments of a series, ``sum_j w_j phi_n(r_j)``, of its jumps and of its kinks (the
+changes of slope). Integration by parts makes them coefficients: with Phi the antiderivative of phi that vanishes where
+the window opens and Psi that of Phi,
+
+    c = f(T) e_0 - sum_j jump_j Phi(r_j) + sum_j kink_j Psi(r_j),
+
+since the integral of phi over the whole window is e_0: a constant has one coefficient. So a basis has to say how its
+functions follow from each other (``recurrence``), how to integrate a vector of moments (``coefficients``) and its values
+(``evaluate``).
+"""
+
+from dataclasses import dataclass
+from math import pi
+from typing import Literal
+
+import numpy as np
+from numpy.polynomial import chebyshev, laguerre, legendre
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Recurrence = tuple[Array | None, Array | None, Array]  # slope, shift, back: p_{n+1} = (slope x + shift) p_n - back p_{n-1}
+
+
+class Basis:
+    """Functions phi_0 .. phi_{order - 1} of r, orthonormal under the density of their measure."""
+
+    chart: str
+    low, high = 0.0, 1.0
+    n_sequences = 1
+
+    def n_moments(self, order: int) -> int:
+        """Length of each sequence of moments that `coefficients` needs."""
+        return order
+
+    def recurrence(self, n_moments: int) -> Recurrence:
+        """Return the coefficients by which the kernel steps from one function to the next."""
+        raise NotImplementedError
+
+    def coefficients(self, jumps: Array, kinks: Array, jump_extras: Array, kink_extras: Array, order: int) -> Array:
+        """Coefficients of an interpolant whose last value is zero.
+
+        Parameters
+        ----------
+        jumps, kinks : ndarray of shape (n_series, n_sequences, n_channels, n_moments)
+        jump_extras, kink_extras : ndarray of shape (n_series, n_channels, 2)
+            Moments of the antiderivatives that leave the span of the basis.
+        order : int
+
+        Returns
+        -------
+        ndarray of shape (n_series, n_channels, order)
+        """
+        raise NotImplementedError
+
+    def evaluate(self, r: Array, order: int) -> Array:
+        """Values of the functions with which coefficients are turned back into a signal, shape (len(r), order)."""
+        raise NotImplementedError
+
+
+def _legendre_recurrence(n_moments: int) -> tuple[Recurrence, Array]:
+    """Recurrence with slope one for the argument 2x, and the factors that turn its terms into P_n(x).
+
+    From (n + 1) P_{n+1} = (2n + 1) x P_n - n P_{n-1} with P_n = g_n p_n, g_{n+1} / g_n = (2n + 1) / (2n + 2).
+    """
+    n = np.arange(n_moments)
+    factors = np.cumprod(np.concatenate([[1.0], (2 * n[1:] - 1) / (2 * n[1:])]))
+    return (None, None, 4.0 * n**2 / (4 * n**2 - 1)), factors
+
+
+class Legendre(Basis):
+    """sqrt(2n + 1) P_n on r in [-1, 1]: the uniform density."""
+
+    chart = "LEGENDRE"
+    low = -1.0
+
+    def n_moments(self, order: int) -> int:
+        return order + 2
+
+    def recurrence(self, n_moments: int) -> Recurrence:
+        return _legendre_recurrence(n_moments)[0]
+
+    @staticmethod
+    def _integrate(m: Array) -> Array:
+        # The antiderivative of P_n that vanishes at -1 is (P_{n+1} - P_{n-1}) / (2n + 1), with P_{-1} = -P_0.
+        total = m[..., 1:].copy()
+        total[..., 0] += m[..., 0]
+        total[..., 1:] -= m[..., :-2]
+        total /= 2 * np.arange(total.shape[-1]) + 1
+        return total
+
+    def coefficients(self, jumps: Array, kinks: Array, jump_extras: Array, kink_extras: Array, order: int) -> Array:
+        factors = _legendre_recurrence(order + 2)[1]
+        once = self._integrate(kinks[:, 0] * factors)
+        once -= jumps[:, 0, :, :-1] * factors[:-1]
+        return self._integrate(once) * (np.sqrt(2 * np.arange(order) + 1) / 2)
+
+    def evaluate(self, r: Array, order: int) -> Array:
+        return legendre.legvander(r, order - 1) * np.sqrt(2 * np.arange(order) + 1)
+
+
+class _Decaying(Basis):
+    """phi(r) = exp(-A r) B: its antiderivative from -inf is -inv(A) phi."""
+
+    def _integrate(self, m: Array) -> Array:
+        raise NotImplementedError
+
+    def _phi(self, moments: Array) -> Array:
+        """Turn moments of the recurrence's terms into those of phi."""
+        return moments[:, 0]
+
+    def coefficients(self, jumps: Array, kinks: Array, jump_extras: Array, kink_extras: Array, order: int) -> Array:
+        return self._integrate(self._integrate(self._phi(kinks)) - self._phi(jumps))
+
+
+class WarpedLegendre(_Decaying):
+    """sqrt(2n + 1) P_n(2w - 1) on w = exp(r): the exponential density, in the basis of the memory inside S4."""
+
+    chart = "WARPED"
+
+    def recurrence(self, n_moments: int) -> Recurrence:
+        return _legendre_recurrence(n_moments)[0]
+
+    def _phi(self, moments: Array) -> Array:
+        n_moments = moments.shape[-1]
+        return moments[:, 0] * (_legendre_recurrence(n_moments)[1] * np.sqrt(2 * np.arange(n_moments) + 1))
+
+    def _integrate(self, m: Array) -> Array:
+        # y = -inv(A) m solves (n + 1) y_n + sqrt(2n + 1) sum_{k<n} sqrt(2k + 1) y_k = m_n. The partial sums S_n obey
+        # (n + 1) S_{n+1} + n S_n = sqrt(2n + 1) m_n, so that (-1)^n n S_n is minus a plain cumulative sum.
+        n = np.arange(1, m.shape[-1])
+        sign, root = (-1.0) ** n, np.sqrt(2 * n + 1)
+        total = np.cumsum(m[..., :-1] * (np.sqrt(2 * n - 1) * sign), axis=-1)
+        integral = m.copy()
+        integral[..., 1:] -= total * (root * sign / n)
+        integral /= np.arange(1, m.shape[-1] + 1)
+        return integral
+
+    def evaluate(self, r: Array, order: int) -> Array:
+        return legendre.legvander(2 * np.exp(r) - 1, order - 1) * np.sqrt(2 * np.arange(order) + 1)
+
+
+class Laguerre(_Decaying):
+    """L_n(-r): the exponential density."""
+
+    chart = "LAGUERRE"
+
+    def recurrence(self, n_moments: int) -> Recurrence:
+        n = np.arange(n_moments)
+        return -1 / (n + 1), (2 * n + 1) / (n + 1), n / (n + 1)
+
+    def _integrate(self, m: Array) -> Array:
+        # The antiderivative of L_n(z) exp(-z) is (L_{n-1} - L_n) exp(-z), in z = -r.
+        return np.diff(m, prepend=0, axis=-1)
+
+    def evaluate(self, r: Array, order: int) -> Array:
+        return laguerre.lagvander(-r, order - 1)
+
+
+class Fourier(Basis):
+    """1, sqrt2 cos(2 pi r), sqrt2 sin(2 pi r), sqrt2 cos(4 pi r), ... on r in [0, 1]: the uniform density."""
+
+    chart = "FOURIER"
+    n_sequences = 2
+
+    def n_moments(self, order: int) -> int:
+        return order // 2 + 1
+
+    def recurrence(self, n_moments: int) -> Recurrence:
+        return None, None, np.ones(n_moments)
+
+    def coefficients(self, jumps: Array, kinks: Array, jump_extras: Array, kink_extras: Array, order: int) -> Array:
+        # From 0: 1 -> r -> r^2 / 2, cos -> sin / w -> (1 - cos) / w^2, sin -> (1 - cos) / w -> (r - sin / w) / w.
+        w = 2 * pi * np.arange(1, jumps.shape[-1])
+        jump_1, jump_cos, jump_sin = jumps[:, 0, :, :1], jumps[:, 0, :, 1:], jumps[:, 1, :, 1:]
+        kink_1, kink_cos, kink_sin = kinks[:, 0, :, :1], kinks[:, 0, :, 1:], kinks[:, 1, :, 1:]
+        total = np.empty((*jumps.shape[::2], 2 * len(w) + 1))
+        total[..., 0] = kink_extras[..., 1] - jump_extras[..., 0]
+        total[..., 1::2] = np.sqrt(2) / w * ((kink_1 - kink_cos) / w - jump_sin)
+        total[..., 2::2] = np.sqrt(2) / w * (kink_extras[..., :1] - kink_sin / w - (jump_1 - jump_cos))
+        return total[..., :order]
+
+    def evaluate(self, r: Array, order: int) -> Array:
+        angle = 2 * pi * np.outer(r, np.arange(1, order // 2 + 1))
+        total = np.ones((len(r), 2 * (order // 2) + 1))
+        total[:, 1::2] = np.sqrt(2) * np.cos(angle)
+        total[:, 2::2] = np.sqrt(2) * np.sin(angle)
+        return total[:, :order]
+
+
+class Chebyshev(Basis):
+    """1, sqrt2 T_1, sqrt2 T_2, ... on r = cos(theta) in [-1, 1]: the density 1 / (pi sin(theta))."""
+
+    chart = "CHEBYSHEV"
+    low = -1.0
+
+    def n_moments(self, order: int) -> int:
+        return order + 1
+
+    def recurrence(self, n_moments: int) -> Recurrence:
+        return None, None, np.ones(n_moments)
+
+    def coefficients(self, jumps: Array, kinks: Array, jump_extras: Array, kink_extras: Array, order: int) -> Array:
+        # With phi = pi - theta: Phi_0 = phi / pi, Phi_n = -sqrt2 sin(n theta) / (pi n), and over dr = -sin(theta) dtheta
+        # Psi_0 = (phi cos(theta) + sin(theta)) / pi, Psi_1 = -(phi + sin(2 theta) / 2) / (sqrt2 pi),
+        # Psi_n = (sin((n-1) theta) / (n-1) - sin((n+1) theta) / (n+1)) / (sqrt2 pi n).
+        n = np.arange(order + 1)
+        total = np.empty((*jumps.shape[::2], order))
+        total[..., 0] = (kink_extras[..., 1] + kinks[:, 0, :, 1] - jump_extras[..., 0]) / pi
+        waves = kinks[:, 0, :, 1:] / n[1:]
+        before = np.concatenate([-kink_extras[..., :1], waves[..., :-2]], axis=-1)[..., : order - 1]
+        total[..., 1:] = (before - waves[..., 1:]) / (np.sqrt(2) * pi * n[1:-1])
+        total[..., 1:] += jumps[:, 0, :, 1:order] * (np.sqrt(2) / (pi * n[1:order]))
+        return total
+
+    def evaluate(self, r: Array, order: int) -> Array:
+        return chebyshev.chebvander(r, order - 1) * np.where(np.arange(order) == 0, 1, np.sqrt(2))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A window on the past and the basis that is orthonormal in it.
+
+    ``window`` is "all" for the whole history, whose coordinate scales with the series, "sliding" for the last
+    ``timescale`` of it, and "decaying" for an exponential weight with that time constant.
+    """
+
+    window: Literal["all", "sliding", "decaying"]
+    basis: Basis
+
+    @property
+    def has_timescale(self) -> bool:
+        """Whether the measure needs a timescale, in units of the timestamps."""
+        return self.window != "all"
+
+    def coordinate(self, times: Array, start: float | Array, stop: float | Array, timescale: float | None) -> Array:
+        """Place times of a series that lasts from ``start`` to ``stop`` on the coordinate of the basis."""
+        if self.window == "decaying":
+            return (times - stop) / timescale
+        length = stop - start if timescale is None else timescale
+        opens = start if timescale is None else stop - timescale
+        # A series of zero duration is a constant: any place in the window will do.
+        position = (times - opens) / np.where(length > 0, length, 1)
+        return self.basis.low + (self.basis.high - self.basis.low) * position
+
+
+MEASURES = {
+    "legs": Measure("all", Legendre()),
+    "legt": Measure("sliding", Legendre()),
+    "lagt": Measure("decaying", Laguerre()),
+    "legs_lti": Measure("decaying", WarpedLegendre()),
+    "fous": Measure("all", Fourier()),
+    "fout": Measure("sliding", Fourier()),
+    "chebs": Measure("all", Chebyshev()),
+    "chebt": Measure("sliding", Chebyshev()),
+}

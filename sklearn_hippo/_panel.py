@@ -1,0 +1,819 @@
+"""Panel: the one container in which series travel, and `check_panel`, which makes one of whatever users have."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
+from sklearn.utils.validation import validate_data
+
+Array = NDArray[Any]
+
+_NS_PER_SECOND = 1e9
+
+
+class Panel:
+    """Time series of different lengths, stored end to end like the rows of a CSR matrix.
+
+    Series ``i`` is ``values[offsets[i]:offsets[i + 1]]``, observed at the same rows of ``times``. A panel is immutable;
+    it is indexed like an array of series, which is what scikit-learn's splitters do to it, and it is cheap to pickle.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_observations, n_channels) or (n_observations,)
+        float32 and float64 are kept, other numbers become float64. NaN means that a channel was not observed at that
+        time. Contiguous arrays are not copied.
+    times : array-like of shape (n_observations,), optional
+        Numbers in any unit (kept as float64), or datetimes or timedeltas (which become seconds, datetimes since 1970 in
+        UTC). They must not decrease within a series; equal times are a jump. Without ``times``, observation ``k`` of
+        every series is at time ``k``.
+    offsets : array-like of int of shape (n_series + 1,), optional
+        Where the series begin and end. Without ``offsets``, all observations are one series.
+    channel_names : sequence of str of length n_channels, optional
+
+    Attributes
+    ----------
+    values, times, offsets : ndarray, or None for absent times
+        Read-only.
+    channel_names : tuple of str, or None
+
+    Raises
+    ------
+    ValueError
+        For infinite values, times that are not finite or that decrease, a series without observations and shapes that
+        do not match; the message names the series, the channel and the position.
+    TypeError
+        For values or times that are not real numbers.
+
+    Examples
+    --------
+    >>> from sklearn_hippo import Panel
+    >>> panel = Panel.from_list([([0.0, 0.5, 2.0], [1.0, 2.0, 3.0]), ([0.0, 1.0], [4.0, 5.0])])
+    >>> panel
+    Panel(n_series=2, n_channels=1, n_observations=5, dtype=float64)
+    >>> panel.lengths
+    array([3, 2])
+    >>> times, values = panel[0]
+    >>> times
+    array([0. , 0.5, 2. ])
+    >>> panel[[1]].durations
+    array([1.])
+    """
+
+    __slots__ = ("_has_missing", "channel_names", "offsets", "times", "values")
+
+    values: Array
+    times: NDArray[np.float64] | None
+    offsets: NDArray[np.intp]
+    channel_names: tuple[str, ...] | None
+
+    def __init__(
+        self,
+        values: ArrayLike,
+        times: ArrayLike | None = None,
+        offsets: ArrayLike | None = None,
+        *,
+        channel_names: Iterable[str] | None = None,
+    ):
+        values = _as_values(values, "values")
+        if values.ndim == 1:
+            values = values[:, None]
+        if values.ndim != 2:
+            raise ValueError(
+                f"values must have shape (n_observations, n_channels), got {values.shape}. For an array of shape "
+                "(n_series, length, n_channels) use Panel.from_padded, for (n_series, n_channels, length) "
+                "Panel.from_numpy3D."
+            )
+        if values.shape[1] == 0:
+            raise ValueError("values have no channel: their shape is (n_observations, 0).")
+        offsets = np.array([0, len(values)]) if offsets is None else np.asarray(offsets)
+        if offsets.ndim != 1 or len(offsets) < 1 or offsets.dtype.kind not in "iu":
+            raise ValueError("offsets must be a one-dimensional array of n_series + 1 integers.")
+        offsets = np.ascontiguousarray(offsets, dtype=np.intp)
+        if offsets[0] != 0 or offsets[-1] != len(values):
+            raise ValueError(
+                f"offsets must begin with 0 and end with the number of observations, {len(values)}; they begin with "
+                f"{offsets[0]} and end with {offsets[-1]}."
+            )
+        empty = np.flatnonzero(np.diff(offsets) <= 0)
+        if len(empty):
+            raise ValueError(
+                f"Series {empty[0]} has no observations. Leave it out, or give it a row of NaN values if it is to be "
+                "carried along."
+            )
+        if times is not None:
+            times = _as_times(times, "times")[0]
+            if times.shape != (len(values),):
+                raise ValueError(f"times must have shape ({len(values)},), one for each observation, got {times.shape}.")
+            _check_times(times, offsets)
+        self._set(np.ascontiguousarray(values), times, offsets, None)
+        if channel_names is not None:
+            names = tuple(channel_names)
+            if len(names) != self.n_channels or not all(isinstance(name, str) for name in names):
+                raise ValueError(f"channel_names must be {self.n_channels} strings, got {names!r}.")
+            object.__setattr__(self, "channel_names", names)
+        self._check_values()
+
+    def _set(
+        self,
+        values: Array,
+        times: Array | None,
+        offsets: Array,
+        channel_names: tuple[str, ...] | None,
+        has_missing: bool | None = None,
+    ) -> None:
+        for name, array in (("values", values), ("times", times), ("offsets", offsets)):
+            if array is not None:
+                array = array.view()
+                array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "channel_names", channel_names)
+        object.__setattr__(self, "_has_missing", has_missing)  # None: not yet known
+
+    @staticmethod
+    def _trusted(*state: Any) -> "Panel":
+        """Make a panel of what came out of one, without checking it again."""
+        panel = object.__new__(Panel)
+        panel._set(*state)
+        return panel
+
+    def _select(self, values: Array, times: Array | None, offsets: Array) -> "Panel":
+        return Panel._trusted(values, times, offsets, self.channel_names, None if self._has_missing else self._has_missing)
+
+    def _check_values(self) -> None:
+        finite = np.isfinite(self.values)
+        object.__setattr__(self, "_has_missing", not finite.all())
+        if not self._has_missing:
+            return
+        if np.isinf(self.values).any():
+            row, channel = np.argwhere(np.isinf(self.values))[0]
+            series = int(np.searchsorted(self.offsets, row, side="right")) - 1
+            raise ValueError(
+                f"Series {series}, channel {self._name(channel)}: infinite value at position "
+                f"{row - self.offsets[series]}. Write NaN where a channel was not observed."
+            )
+        seen = np.logical_or.reduceat(finite.any(axis=1), self.offsets[:-1]) if len(self) else np.ones(0, bool)
+        if not seen.all():
+            raise ValueError(
+                f"Series {np.flatnonzero(~seen)[0]} has no observations: all its values are NaN. Leave it out."
+            )
+
+    def _name(self, channel: int) -> str:
+        return str(channel) if self.channel_names is None else repr(self.channel_names[channel])
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"A Panel is immutable; make a new one instead of setting {name!r}.")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("A Panel is immutable.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Panel._trusted, (self.values, self.times, self.offsets, self.channel_names, self._has_missing)
+
+    def __repr__(self) -> str:
+        return (
+            f"Panel(n_series={len(self)}, n_channels={self.n_channels}, n_observations={len(self.values)}, "
+            f"dtype={self.values.dtype})"
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        raise TypeError(
+            "A Panel holds series of different lengths and is not an array. Estimators that need one belong after "
+            "HiPPOTransformer() in the pipeline; Panel.to_padded() makes a 3-D array."
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def shape(self) -> tuple[int]:
+        """``(n_series,)``."""
+        return (len(self),)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels, the same for every series."""
+        return self.values.shape[1]
+
+    @property
+    def lengths(self) -> NDArray[np.intp]:
+        """Number of observations of every series, shape (n_series,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def durations(self) -> NDArray[np.float64]:
+        """Time from the first to the last observation of every series, shape (n_series,), in units of the times."""
+        if self.times is None:
+            return self.lengths - 1.0
+        return self.times[self.offsets[1:] - 1] - self.times[self.offsets[:-1]]
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether any value is NaN."""
+        if self._has_missing is None:
+            object.__setattr__(self, "_has_missing", bool(np.isnan(self.values).any()))
+        return self._has_missing
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.float64], Array]]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Any:
+        """Series ``key`` as ``(times, values)``, or the panel of the series that a slice, mask or index array selects.
+
+        ``panel[key, ...]``, which is how scikit-learn asks for rows, is ``panel[key]``.
+        """
+        if isinstance(key, tuple):
+            if len(key) != 2 or key[1] is not Ellipsis:
+                raise IndexError("A Panel has one axis, its series: use panel[i] or panel[i, ...].")
+            key = key[0]
+        if isinstance(key, (int, np.integer)) and not isinstance(key, (bool, np.bool_)):
+            i = range(len(self))[key]  # negative keys count from the end, others raise IndexError
+            rows = slice(self.offsets[i], self.offsets[i + 1])
+            times = np.arange(self.lengths[i], dtype=np.float64) if self.times is None else self.times[rows]
+            return times, self.values[rows]
+        if isinstance(key, slice):
+            start, stop, step = key.indices(len(self))
+            if step == 1:
+                offsets = self.offsets[start : max(start, stop) + 1]
+                rows = slice(offsets[0], offsets[-1])
+                times = None if self.times is None else self.times[rows]
+                return self._select(self.values[rows], times, offsets - offsets[0])
+            key = np.arange(start, stop, step)
+        return self._take(_as_indices(key, len(self)))
+
+    def _take(self, indices: NDArray[np.intp]) -> "Panel":
+        lengths = self.lengths[indices]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        # Row k of the selection lies as far behind its series' first row as k lies behind the series' new offset.
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[indices] - offsets[:-1], lengths)
+        times = None if self.times is None else self.times[rows]
+        return self._select(self.values[rows], times, offsets)
+
+    # --- from what users have ---------------------------------------------------------------------
+
+    @classmethod
+    def from_list(cls, series: Sequence[Any], *, channel_names: Iterable[str] | None = None) -> Self:
+        """Make a panel of a sequence of series.
+
+        Parameters
+        ----------
+        series : sequence
+            Each an array of shape (length,) or (length, n_channels), a tuple ``(times, values)``, or a pandas Series or
+            DataFrame, whose index is its times unless it is the default 0, 1, 2, ... . A polars Series or DataFrame has
+            no index and thus no times.
+        channel_names : sequence of str, optional
+            Taken from the columns of DataFrames if not given.
+
+        Returns
+        -------
+        Panel
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `Panel` does, and if the series differ in their number of channels or in the kind of their times.
+
+        Examples
+        --------
+        >>> from sklearn_hippo import Panel
+        >>> Panel.from_list([[1.0, 2.0, 3.0], ([0.0, 2.5], [4.0, 5.0])]).durations
+        array([2. , 2.5])
+        """
+        if isinstance(series, (str, bytes)) or not isinstance(series, (Sequence, np.ndarray)):
+            raise TypeError(f"A sequence of series is needed, got {type(series).__name__}.")
+        if len(series) == 0:
+            raise ValueError("The list of series is empty: at least one series is needed.")
+        parts = [_read_series(one, i) for i, one in enumerate(series)]
+        n_channels = parts[0].values.shape[1]
+        for i, part in enumerate(parts):
+            if part.values.shape[1] != n_channels:
+                raise ValueError(
+                    f"Series {i} has {part.values.shape[1]} channels, series 0 has {n_channels}. An array of one series "
+                    "has shape (length, n_channels); transpose arrays of shape (n_channels, length)."
+                )
+            if part.names is not None and part.names != parts[0].names:
+                raise ValueError(
+                    f"Series {i} has the columns {list(part.names)}, series 0 has "
+                    f"{None if parts[0].names is None else list(parts[0].names)}. Give all series the same columns in "
+                    "the same order."
+                )
+        lengths = [len(part.values) for part in parts]
+        if n_channels > max(lengths) > 1:
+            _warn_transposed(n_channels, max(lengths))
+        kinds = {part.kind: i for i, part in reversed(list(enumerate(parts)))}
+        if len(kinds.keys() - {None}) > 1 or (None in kinds and kinds.keys() & {"datetime", "timedelta"}):
+            told = ", ".join(f"series {i}: {kind or 'no times'}" for kind, i in sorted(kinds.items(), key=lambda k: k[1]))
+            raise TypeError(f"The times of the series are of different kinds ({told}). Give all of them the same kind.")
+        times = None
+        if kinds.keys() != {None}:
+            times = np.concatenate(
+                [np.arange(len(part.values), dtype=np.float64) if part.times is None else part.times for part in parts]
+            )
+        values = np.concatenate([part.values for part in parts])
+        return cls(
+            values, times, np.concatenate([[0], np.cumsum(lengths)]), channel_names=channel_names or parts[0].names
+        )
+
+    @classmethod
+    def from_long(cls, frame: Any, *, id: str, time: str, values: str | Sequence[str]) -> Self:
+        """Make a panel of a long table, which has a row for every observation.
+
+        Parameters
+        ----------
+        frame : DataFrame of pandas or polars, pyarrow Table, or mapping of column names to arrays
+        id : str
+            Column that tells which series a row belongs to. Series come in the order of their first rows.
+        time : str
+            Column of numbers, datetimes or timedeltas. Rows of one series that are out of order are sorted by it;
+            equal times keep their order.
+        values : str or sequence of str
+            The channels' columns.
+
+        Returns
+        -------
+        Panel
+            Without copies where the table is sorted and its columns are one contiguous block.
+
+        Examples
+        --------
+        >>> from sklearn_hippo import Panel
+        >>> table = {"who": ["a", "a", "b"], "t": [0.0, 1.5, 0.0], "x": [1.0, 2.0, 3.0]}
+        >>> Panel.from_long(table, id="who", time="t", values="x").lengths
+        array([2, 1])
+        """
+        names = [values] if isinstance(values, str) else list(values)
+        columns = {name: _column(frame, name) for name in [id, time, *names]}
+        ids = columns[id]
+        if len(ids) == 0:
+            raise ValueError("The table has no rows: at least one series is needed.")
+        if _is_missing(ids).any():
+            raise ValueError(f"Column {id!r} has no id at position {np.flatnonzero(_is_missing(ids))[0]}.")
+        clock = _as_times(columns[time], f"column {time!r}")[0]
+        if not np.isfinite(clock).all():
+            raise ValueError(f"Column {time!r} is not finite at position {np.flatnonzero(~np.isfinite(clock))[0]}.")
+        channels = [_as_values(columns[name], f"column {name!r}") for name in names]
+        block = channels[0][:, None] if len(channels) == 1 else np.stack(channels, axis=1)
+        _, first, codes = np.unique(ids, return_index=True, return_inverse=True)
+        rank = np.empty(len(first), dtype=np.intp)
+        rank[np.argsort(first)] = np.arange(len(first))
+        codes = rank[codes]
+        if not ((np.diff(codes) >= 0).all() and ((np.diff(clock) >= 0) | (np.diff(codes) > 0)).all()):
+            rows = np.lexsort((clock, codes))
+            codes, clock, block = codes[rows], clock[rows], block[rows]
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(codes))])
+        return cls(block, clock, offsets, channel_names=[str(name) for name in names])
+
+    @classmethod
+    def from_numpy3D(cls, X: ArrayLike, *, channel_names: Iterable[str] | None = None) -> Self:
+        """Make a panel of an array of shape (n_series, n_channels, length), the layout of sktime and aeon.
+
+        NaN is read as in `from_padded`.
+        """
+        X = _as_values(X, "X")
+        if X.ndim != 3:
+            raise ValueError(f"X must have shape (n_series, n_channels, length), got {X.shape}.")
+        return cls.from_padded(X.transpose(0, 2, 1), channel_names=channel_names)
+
+    @classmethod
+    def from_padded(
+        cls,
+        X: ArrayLike,
+        lengths: ArrayLike | None = None,
+        time_channel: int | None = None,
+        *,
+        channel_names: Iterable[str] | None = None,
+    ) -> Self:
+        """Make a panel of an array of shape (n_series, max_length, n_channels).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_series, max_length, n_channels)
+            NaN is a missing value, but rows of nothing but NaN at the end of a series are padding.
+        lengths : array-like of int of shape (n_series,), optional
+            The number of observations of each series, if NaN is not to decide.
+        time_channel : int, optional
+            The channel that holds the times; the others are the values.
+        channel_names : sequence of str, optional
+            Names of the channels of values.
+
+        Returns
+        -------
+        Panel
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_hippo import Panel
+        >>> X = np.array([[[1.0], [2.0], [3.0]], [[4.0], [np.nan], [np.nan]]])
+        >>> Panel.from_padded(X).lengths
+        array([3, 1])
+        """
+        X = _as_values(X, "X")
+        if X.ndim != 3:
+            raise ValueError(f"X must have shape (n_series, max_length, n_channels), got {X.shape}.")
+        if 0 in X.shape:
+            raise ValueError(f"X is empty: its shape is {X.shape}.")
+        n_series, max_length, _ = X.shape
+        if lengths is None:
+            observed = ~np.isnan(X).all(axis=2)
+            lengths = np.where(observed.any(axis=1), max_length - np.argmax(observed[:, ::-1], axis=1), 0)
+        else:
+            lengths = np.asarray(lengths)
+            if lengths.shape != (n_series,) or lengths.dtype.kind not in "iu":
+                raise ValueError(f"lengths must be {n_series} integers, one for each series.")
+            if (lengths < 0).any() or (lengths > max_length).any():
+                i = np.flatnonzero((lengths < 0) | (lengths > max_length))[0]
+                raise ValueError(f"Series {i}: length {lengths[i]} is not between 1 and {max_length}.")
+        kept = np.arange(max_length) < lengths[:, None]
+        values = X.reshape(-1, X.shape[2]) if kept.all() else X[kept]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        times = None
+        if time_channel is not None:
+            if not -X.shape[2] <= time_channel < X.shape[2]:
+                raise ValueError(f"time_channel={time_channel}, but X has {X.shape[2]} channels.")
+            times = values[:, time_channel]
+            values = np.delete(values, time_channel, axis=1)
+        return cls(values, times, offsets, channel_names=channel_names)
+
+    # --- into what others want --------------------------------------------------------------------
+
+    def to_padded(self, fill: float = np.nan) -> Array:
+        """Array of shape (n_series, max(lengths), n_channels), short series filled up at their ends; times are left out."""
+        padded = np.full((len(self), max(self.lengths, default=0), self.n_channels), fill, self.values.dtype)
+        padded[np.arange(padded.shape[1]) < self.lengths[:, None]] = self.values
+        return padded
+
+    def to_list(self) -> list[tuple[NDArray[np.float64], Array]]:
+        """List of ``(times, values)``, of shapes (length,) and (length, n_channels)."""
+        return list(self)
+
+    def to_long(self, *, id: str = "series", time: str = "time") -> dict[str, Array]:
+        """Columns of a long table: the series' position, the times, and the channels.
+
+        ``pandas.DataFrame``, ``polars.DataFrame`` and ``pyarrow.table`` all take such a dictionary.
+        """
+        times = np.concatenate([t for t, _ in self]) if self.times is None else self.times
+        names = self.channel_names or [f"x{c}" for c in range(self.n_channels)]
+        columns = dict(zip(names, self.values.T, strict=True))
+        return {id: np.repeat(np.arange(len(self)), self.lengths), time: times, **columns}
+
+
+class _Series:
+    """One series on its way into a panel: times may be None, kind is None, "numbers", "datetime" or "timedelta"."""
+
+    __slots__ = ("kind", "names", "times", "values")
+
+    def __init__(self, values: Array, times: Array | None, kind: str | None, names: tuple[str, ...] | None):
+        self.values, self.times, self.kind, self.names = values, times, kind, names
+
+
+def _read_series(one: Any, i: int) -> _Series:
+    where = f"series {i}"
+    index = names = None
+    if isinstance(one, tuple):
+        if len(one) != 2:
+            raise ValueError(f"Series {i} is a tuple of {len(one)}; (times, values) is needed.")
+        index, one = one
+    elif hasattr(one, "iloc"):  # pandas
+        index = None if _is_default_index(one.index) else one.index
+    if hasattr(one, "columns"):
+        names = tuple(str(name) for name in one.columns)
+    values = _as_values(one.to_numpy() if hasattr(one, "to_numpy") else one, where)
+    if values.ndim == 0:
+        raise ValueError(
+            f"Series {i} is a single number. X is a collection of series; put a single series into a list: [series]."
+        )
+    if values.ndim > 2:
+        raise ValueError(f"Series {i} has shape {values.shape}; (length,) or (length, n_channels) is needed.")
+    if len(values) == 0:
+        raise ValueError(f"Series {i} has no observations. Leave it out.")
+    times, kind = (None, None) if index is None else _as_times(index, f"times of series {i}")
+    if times is not None and times.shape != (len(values),):
+        raise ValueError(f"Series {i} has {len(values)} observations and times of shape {times.shape}.")
+    return _Series(values[:, None] if values.ndim == 1 else values, times, kind, names)
+
+
+def _is_default_index(index: Any) -> bool:
+    """Whether a pandas index says no more than 0, 1, 2, ..."""
+    return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1
+
+
+def _as_values(values: Any, where: str) -> Array:
+    """Real numbers as float32 or float64, anything else an error."""
+    if issparse(values):
+        raise TypeError(
+            f"{_capital(where)}: sparse data is not supported, its zeros would be observations. Use a dense array."
+        )
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(
+            f"{_capital(where)} is not a rectangular array of numbers. Series of different lengths come as a list of "
+            "arrays of shape (length, n_channels)."
+        ) from None
+    if array.dtype in (np.float32, np.float64):
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {where}. Give the real and imaginary parts as two channels.")
+    if array.dtype.kind in "fiub":
+        return array.astype(np.float64)
+    if array.dtype.kind == "O":
+        try:
+            return array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{_capital(where)} must hold real numbers: {error}") from None
+    raise ValueError(f"{_capital(where)} must hold real numbers, got dtype {array.dtype}.")
+
+
+def _as_times(times: Any, where: str) -> tuple[NDArray[np.float64], str]:
+    """Times as float64, and of which kind they were."""
+    if hasattr(times, "to_timestamp"):  # pandas periods
+        times = times.to_timestamp()
+    if getattr(times, "tz", None) is not None:
+        times = times.tz_convert("UTC").tz_localize(None)
+    array = times.to_numpy() if hasattr(times, "to_numpy") else np.asarray(times)
+    if array.dtype.kind in "mM":
+        missing = np.isnat(array)
+        if missing.any():
+            raise ValueError(f"{_capital(where)}: no time (NaT) at position {np.flatnonzero(missing)[0]}.")
+        kind = "datetime" if array.dtype.kind == "M" else "timedelta"
+        nanoseconds = array.astype(f"{array.dtype.kind}8[ns]").astype(np.int64)
+        return nanoseconds / _NS_PER_SECOND, kind
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {where}.")
+    if array.dtype.kind not in "fiubO":
+        raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas, got dtype {array.dtype}.")
+    try:
+        return array.astype(np.float64, copy=False), "numbers"
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas: {error}") from None
+
+
+def _check_times(times: NDArray[np.float64], offsets: NDArray[np.intp]) -> None:
+    def place(row: int) -> tuple[int, int]:
+        series = int(np.searchsorted(offsets, row, side="right")) - 1
+        return series, int(row - offsets[series])
+
+    finite = np.isfinite(times)
+    if not finite.all():
+        series, position = place(np.flatnonzero(~finite)[0])
+        raise ValueError(f"Series {series}: the time at position {position} is {times[offsets[series] + position]}.")
+    steps = np.diff(times)
+    steps[offsets[1:-1] - 1] = 0
+    if (steps < 0).any():
+        series, position = place(np.flatnonzero(steps < 0)[0] + 1)
+        row = offsets[series] + position
+        raise ValueError(
+            f"Series {series}: times decrease at position {position}, from {times[row - 1]} to {times[row]}. Sort the "
+            "observations by time."
+        )
+
+
+def _as_indices(key: Any, n_series: int) -> NDArray[np.intp]:
+    indices = np.asarray(key)
+    if indices.dtype == bool:
+        if indices.shape != (n_series,):
+            raise IndexError(f"A mask for this panel has shape ({n_series},), got {indices.shape}.")
+        return np.flatnonzero(indices)
+    if indices.size == 0:
+        indices = indices.astype(np.intp)
+    if indices.dtype.kind not in "iu" or indices.ndim != 1:
+        raise IndexError("A Panel is indexed by an integer, a slice, a boolean mask or a one-dimensional integer array.")
+    wrong = np.flatnonzero((indices < -n_series) | (indices >= n_series))
+    if len(wrong):
+        raise IndexError(f"Index {indices[wrong[0]]} is out of bounds for a panel of {n_series} series.")
+    return np.where(indices < 0, indices + n_series, indices).astype(np.intp)
+
+
+def _column(frame: Any, name: str) -> Any:
+    """One column as an array, the same way for pandas, polars, pyarrow and dictionaries."""
+    try:
+        column = frame[name]
+    except KeyError:
+        raise ValueError(f"The table has no column {name!r}.") from None
+    except Exception as error:  # polars has its own
+        raise ValueError(f"The table has no column {name!r}: {error}") from None
+    if getattr(getattr(column, "dt", None), "tz", None) is not None:  # pandas
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    return column.to_numpy() if hasattr(column, "to_numpy") else np.asarray(column)
+
+
+def _is_missing(ids: Array) -> NDArray[np.bool_]:
+    return np.array([one is None or one != one for one in ids]) if ids.dtype.kind == "O" else ids != ids
+
+
+def _warn_transposed(n_channels: int, length: int) -> None:
+    warnings.warn(
+        f"X has more channels ({n_channels}) than time points ({length}). Time runs along the first axis of a series; "
+        "for arrays of shape (n_series, n_channels, length) use Panel.from_numpy3D.",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+# --- whatever X is ------------------------------------------------------------------------------------
+
+
+def check_panel(X: Any) -> Panel:
+    """Make a panel of X, in any of the forms that estimators take.
+
+    Parameters
+    ----------
+    X : Panel, array, sequence or DataFrame
+        Decided by type, never by sizes:
+
+        - a `Panel`;
+        - a numeric array or DataFrame of shape (n_series, length): each row a regular series of one channel;
+        - an array of shape (n_series, length, n_channels), where rows of NaN at the end of a series are padding;
+        - a list, tuple, object array or pandas Series of series, as `Panel.from_list` takes them;
+        - a DataFrame or Table whose cells are series (arrays, pandas Series or lists): each column a channel;
+        - a polars Series or pyarrow Array of lists: series of one channel.
+
+    Returns
+    -------
+    Panel
+
+    Raises
+    ------
+    ValueError, TypeError
+        If X is none of these, or as `Panel` does.
+    """
+    if isinstance(X, Panel):
+        panel = X
+    elif isinstance(X, (str, bytes, dict)) and not issparse(X):
+        raise TypeError(f"X is a {type(X).__name__}; see Panel.from_list and Panel.from_long for what can be read.")
+    elif hasattr(X, "columns") or hasattr(X, "column_names"):
+        panel = _from_frame(X)
+    elif hasattr(X, "iloc"):  # pandas Series
+        panel = Panel.from_list(list(X))
+    elif hasattr(X, "to_numpy") and not isinstance(X, np.ndarray):  # polars Series, pyarrow Array
+        panel = _from_cells([X], None)
+    elif isinstance(X, (list, tuple)):
+        panel = Panel.from_list(X)
+    else:
+        panel = _from_array(_as_values(X, "X") if issparse(X) else np.asarray(X))
+    if len(panel) == 0:
+        raise ValueError("Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required: X has no series.")
+    return panel
+
+
+def _from_array(X: Array) -> Panel:
+    if X.dtype == object and X.ndim == 1:
+        return Panel.from_list(X)
+    X = _as_values(X, "X")
+    if X.ndim == 1:
+        raise ValueError(
+            "Expected 2D array, got 1D array instead. X is a collection of series. Reshape your data: a single series is "
+            "X.reshape(1, -1), or [series] in a list."
+        )
+    if X.ndim == 2:
+        n_series, length = X.shape
+        if 0 in X.shape:
+            raise ValueError(f"X is empty: its shape is {X.shape}.")
+        return Panel(X.reshape(-1, 1), None, length * np.arange(n_series + 1))
+    if X.ndim != 3:
+        raise ValueError(f"X has {X.ndim} dimensions; (n_series, length) or (n_series, length, n_channels) is needed.")
+    if X.shape[2] > X.shape[1]:
+        _warn_transposed(X.shape[2], X.shape[1])
+    return Panel.from_padded(X)
+
+
+def _from_frame(X: Any) -> Panel:
+    """A DataFrame of numbers, whose rows are series, or of cells that are series, whose columns are channels."""
+    if getattr(getattr(X, "index", None), "nlevels", 1) > 1:
+        raise TypeError(
+            "X is a long table with a multi-index: its rows are not its series, so no cross-validation could split it. "
+            "Use Panel.from_long(frame.reset_index(), id=..., time=..., values=...)."
+        )
+    names = [str(name) for name in (X.column_names if hasattr(X, "column_names") else X.columns)]
+    if len(names) == 0 or len(X) == 0:
+        raise ValueError(f"X is empty: {len(X)} rows and {len(names)} columns.")
+    columns = [X.iloc[:, c] if hasattr(X, "iloc") else X[name] for c, name in enumerate(names)]
+    nested = [_holds_series(column) for column in columns]
+    if all(nested):
+        return _from_cells(columns, names)
+    if any(nested):
+        raise TypeError(
+            f"Column {names[nested.index(True)]!r} holds series, column {names[nested.index(False)]!r} does not. Send "
+            "them to different transformers with a ColumnTransformer."
+        )
+    for name, column in zip(names, columns, strict=True):
+        kind = np.asarray(column.to_numpy() if hasattr(column, "to_numpy") else column).dtype.kind
+        if kind not in "fiubO":
+            raise TypeError(
+                f"Column {name!r} does not hold numbers. A long table, with a row for every observation, is read by "
+                "Panel.from_long(frame, id=..., time=..., values=...)."
+            )
+    return _from_array(_as_values(X.to_numpy() if hasattr(X, "to_numpy") else np.column_stack(columns), "X"))
+
+
+def _holds_series(column: Any) -> bool:
+    first = column[0] if not hasattr(column, "iloc") else column.iloc[0]
+    first = first.as_py() if hasattr(first, "as_py") else first  # pyarrow
+    return hasattr(first, "__len__") and not isinstance(first, (str, bytes))
+
+
+def _from_cells(columns: list[Any], names: list[str] | None) -> Panel:
+    """Columns of cells: each cell a channel of a series."""
+    if len(columns) == 1:
+        panel = _from_lists(columns[0], names)
+        if panel is not None:
+            return panel
+    rows = [[_cell(cell) for cell in column] for column in columns]
+    series = []
+    for i, cells in enumerate(zip(*rows, strict=True)):
+        parts = [_read_series(cell, i) for cell in cells]
+        for c, part in enumerate(parts):
+            name = names[c] if names else c
+            if part.values.shape[1] != 1:
+                raise ValueError(f"Series {i}, channel {name!r}: a cell of shape {part.values.shape} is not one channel.")
+            if len(part.values) != len(parts[0].values):
+                raise ValueError(
+                    f"Series {i}: channel {name!r} has {len(part.values)} observations, the first channel has "
+                    f"{len(parts[0].values)}. Channels share their times; write NaN where one was not observed."
+                )
+            same = part.times is parts[0].times or np.array_equal(part.times, parts[0].times)
+            if part.kind != parts[0].kind or not same:
+                raise ValueError(f"Series {i}: the times of channel {name!r} differ from those of the first channel.")
+        values = np.concatenate([part.values for part in parts], axis=1)
+        series.append(values if parts[0].times is None else (cells[0].index, values))
+    return Panel.from_list(series, channel_names=names)
+
+
+def _cell(cell: Any) -> Any:
+    return cell.values if type(cell).__name__ == "ListScalar" else cell
+
+
+def _from_lists(column: Any, names: list[str] | None) -> Panel | None:
+    """A column of Arrow lists, whose layout is that of a panel, without a copy; None if it is no such column."""
+    if hasattr(column, "to_arrow"):  # polars
+        column = column.to_arrow()
+    if hasattr(column, "combine_chunks"):
+        column = column.combine_chunks()
+    if hasattr(column, "chunks"):
+        column = column.chunk(0)
+    if not (hasattr(column, "offsets") and hasattr(column, "values") and hasattr(column, "null_count")):
+        return None
+    if column.null_count:
+        missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]
+        raise ValueError(f"Series {missing} is null. Leave it out.")
+    offsets = column.offsets.to_numpy()
+    values = column.values.to_numpy(zero_copy_only=False)[offsets[0] : offsets[-1]]
+    return Panel(values, None, offsets - offsets[0], channel_names=names)
+
+
+def _is_table(X: Any) -> bool:
+    """Whether X is a table of numbers, whose rows are regular series: the one form that scikit-learn knows too."""
+    if issparse(X):
+        return True  # for scikit-learn to refuse
+    if isinstance(X, (Panel, list, tuple, str, bytes, dict)):
+        return False
+    if hasattr(X, "columns") or hasattr(X, "column_names"):
+        return getattr(getattr(X, "index", None), "nlevels", 1) == 1 and not any(
+            len(X) and _holds_series(X.iloc[:, c] if hasattr(X, "iloc") else X[name])
+            for c, name in enumerate(X.column_names if hasattr(X, "column_names") else X.columns)
+        )
+    if isinstance(X, np.ndarray):
+        return X.ndim < 3 and not (X.ndim == 1 and X.dtype == object)
+    return not hasattr(X, "to_numpy")
+
+
+def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
+    """Make a panel of an estimator's X, and hold it against what the estimator was fitted on.
+
+    With ``reset``, sets ``n_features_in_``, ``feature_names_in_`` (where X is a DataFrame), ``n_channels_`` and
+    ``channel_names_``. ``n_features_in_`` is the length of the series if X is a table of numbers, and the number of
+    channels otherwise. A table at `transform` must be as wide as the one at `fit`; series of other lengths come as a
+    list or a `Panel`.
+    """
+    table = _is_table(X)
+    if table and (reset or getattr(estimator, "_fitted_on_table", False)):
+        X = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+    elif reset or (hasattr(X, "columns") and not table):
+        validate_data(estimator, X if hasattr(X, "columns") else None, reset=reset, skip_check_array=True)
+    panel = check_panel(X)
+    if reset:
+        estimator._fitted_on_table = table
+        estimator.n_channels_ = panel.n_channels
+        estimator.channel_names_ = panel.channel_names
+        if not table:
+            estimator.n_features_in_ = panel.n_channels
+        return panel
+    if panel.n_channels != estimator.n_channels_:
+        raise ValueError(
+            f"X has {panel.n_channels} channels, but {type(estimator).__name__} was fitted on {estimator.n_channels_}. "
+            "Give the same channels in the same order."
+        )
+    fitted = estimator.channel_names_
+    if fitted is not None and panel.channel_names is not None and fitted != panel.channel_names:
+        raise ValueError(
+            f"X has the channels {list(panel.channel_names)}, but {type(estimator).__name__} was fitted on "
+            f"{list(fitted)}. Give the same channels in the same order."
+        )
+    return panel

@@ -1,0 +1,319 @@
+"""HiPPOTransformer: series in, coefficients out, and back."""
+
+import os
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from joblib import effective_n_jobs
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
+
+from ._compat import CallbackSupportMixin, fit_task
+from ._measures import MEASURES, Measure
+from ._panel import Panel, check_panel, validate_panel
+from ._projection import INTERPOLATIONS, project, reconstruct, series_span
+
+Array = NDArray[np.floating]
+
+
+class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+    r"""Compress each series into the coefficients of its optimal polynomial projection [1]_.
+
+    A series, interpolated between its observations, is a function f on :math:`[t_0, T]`. Its coefficients
+
+    .. math:: c_n = \langle f, p_n \rangle_{\mu^{(T)}}, \qquad n = 0, \dots, N - 1,
+
+    are the projection of equation (1) of the paper on the first N functions that are orthonormal under the measure
+    :math:`\mu^{(T)}`: the best approximation of the history that N numbers can be. They are computed exactly, to
+    rounding, for any timestamps and with values missing, so a series needs no resampling, padding or imputation.
+
+    Parameters
+    ----------
+    measure : {"legs", "legt", "lagt", "legs_lti", "fous", "fout", "chebs", "chebt"}, default="legs"
+        How much each moment of the past counts, and the basis.
+
+        - ``"legs"``, ``"fous"``, ``"chebs"``: all of it, in Legendre polynomials, sines and cosines, or Chebyshev
+          polynomials. They scale with the series: stretching or shifting its time axis changes nothing.
+        - ``"legt"``, ``"fout"``, ``"chebt"``: a window of length ``timescale`` that slides along, in the same bases.
+        - ``"lagt"``, ``"legs_lti"``: exponentially fading with the time constant ``timescale``, in Laguerre polynomials
+          or in Legendre polynomials of the warped time.
+    order : int, default=16
+        Number N of basis functions, and of coefficients for each channel.
+    timescale : float, optional
+        Length of the window or time constant, in units of the timestamps. By default the median duration of the
+        training series. The measures that scale with the series have none.
+    interpolation : {"linear", "hold"}, default="linear"
+        What a series does between its observations: straight lines between a channel's own observations, constant
+        beyond the first and the last; or the value at a time fills the interval before it, the first interval being as
+        long as the second.
+    add_duration : bool, default=False
+        Append the duration :math:`T - t_0` as a last feature; the scaled measures do not know it.
+    n_jobs : int, optional
+        Number of threads, as in joblib: None is 1 outside of a ``joblib.parallel_config`` context, -1 all cores.
+
+    Attributes
+    ----------
+    n_channels_ : int
+        Number of channels.
+    channel_names_ : tuple of str or None
+        Names of the channels, where X had them.
+    timescale_ : float or None
+        The timescale in use; None for a measure that has none.
+    duration_, length_ : float, int
+        Median duration and number of observations of the training series, the default of `inverse_transform`.
+    n_features_in_ : int
+        Length of the series if X was a table of numbers, otherwise the number of channels.
+    feature_names_in_ : ndarray of str
+        Only if X was a DataFrame with string columns.
+
+    See Also
+    --------
+    Panel : The container for series of different lengths.
+
+    Notes
+    -----
+    A channel without any observation has NaN coefficients, which an imputer can fill. A series of one observation or of
+    zero duration is a constant function: its coefficients are (x, 0, 0, ...).
+
+    References
+    ----------
+    .. [1] Gu, Dao, Ermon, Rudra, Ré, "HiPPO: Recurrent Memory with Optimal Polynomial Projections", NeurIPS 2020,
+       arXiv:2008.07669.
+
+    Examples
+    --------
+    Series of different lengths with times of their own, one of them with a value missing:
+
+    >>> import numpy as np
+    >>> from sklearn_hippo import HiPPOTransformer
+    >>> X = [([0.0, 1.0, 3.0], [1.0, 2.0, 4.0]), ([5.0, 6.0, 6.5, 9.0], [0.0, np.nan, 3.0, 8.0])]
+    >>> transformer = HiPPOTransformer(order=3).fit(X)
+    >>> transformer.transform(X).round(3)
+    array([[2.5  , 0.866, 0.   ],
+           [3.656, 2.412, 0.115]])
+    >>> transformer.get_feature_names_out()
+    array(['x0__legs_c0', 'x0__legs_c1', 'x0__legs_c2'], dtype=object)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
+        "measure": [StrOptions(set(MEASURES))],
+        "order": [Interval(Integral, 1, None, closed="left")],
+        "timescale": [Interval(Real, 0, None, closed="neither"), None],
+        "interpolation": [StrOptions(set(INTERPOLATIONS))],
+        "add_duration": ["boolean"],
+        "n_jobs": [Integral, None],
+    }
+
+    _doc_link_module = "sklearn_hippo"
+    _doc_link_template = "https://sklearn-hippo.readthedocs.io/api.html#sklearn_hippo.{estimator_name}"
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"estimator_name": type(self).__name__}
+
+    def __init__(
+        self,
+        measure: str = "legs",
+        order: int = 16,
+        *,
+        timescale: float | None = None,
+        interpolation: str = "linear",
+        add_duration: bool = False,
+        n_jobs: int | None = None,
+    ):
+        self.measure = measure
+        self.order = order
+        self.timescale = timescale
+        self.interpolation = interpolation
+        self.add_duration = add_duration
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the number of channels and, if it is not given, the timescale.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            The series, in one of these forms:
+
+            - a `Panel`;
+            - a numeric array or DataFrame of shape (n_series, length): each row a regular series of one channel, at
+              times 0, 1, 2, ...;
+            - an array of shape (n_series, length, n_channels), where rows of NaN at the end of a series are padding;
+            - a list, tuple, object array or pandas Series of series: arrays of shape (length,) or (length, n_channels),
+              tuples ``(times, values)``, or pandas objects, whose index is their times unless it is 0, 1, 2, ...;
+            - a DataFrame whose cells are series, each column a channel.
+
+            NaN is a missing value.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not of these forms or not valid as a `Panel`; the message names the series, channel and position.
+        """
+        with fit_task(self, X, y):
+            panel = validate_panel(self, X, reset=True)
+            self._check_size(panel)
+            durations = self._durations(panel)
+            self.duration_ = float(np.median(durations))
+            self.length_ = int(np.median(panel.lengths))
+            self.timescale_ = None
+            if self._measure.has_timescale:
+                self.timescale_ = self.duration_ if self.timescale is None else float(self.timescale)
+                if self.timescale_ == 0:
+                    raise ValueError(
+                        f"The timescale of measure={self.measure!r} cannot be learned: the median duration of the "
+                        "training series is zero. Set timescale, in units of the timestamps."
+                    )
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Project every series.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of shape (n_series, n_channels * order [+ 1])
+            The coefficients, channel by channel, in the dtype of the values; then the duration, if asked for.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit` does, and if the channels are not those of `fit`.
+        """
+        check_is_fitted(self)
+        panel = validate_panel(self, X, reset=False)
+        self._check_size(panel)
+        coefficients = project(
+            panel,
+            self._measure,
+            self.order,
+            timescale=self.timescale_,
+            interpolation=self.interpolation,
+            n_threads=effective_n_jobs(self.n_jobs),
+        ).reshape(len(panel), -1)
+        if self.add_duration:
+            durations = self._durations(panel).astype(coefficients.dtype)
+            return np.column_stack([coefficients, durations])
+        return coefficients
+
+    def inverse_transform(self, X: ArrayLike, times: Any = None) -> Panel:
+        """Turn coefficients back into series.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_series, n_channels * order [+ 1])
+            As `transform` returns them.
+        times : array-like of shape (length,), sequence of such arrays, or Panel, optional
+            Where to evaluate each series, or the same for all; each series lasts from the first to the last of its
+            times. By default ``length_`` regular times from 0 to the duration: the appended one if ``add_duration``,
+            otherwise ``duration_``.
+
+        Returns
+        -------
+        Panel
+            Values are NaN where a sliding window does not reach.
+
+        Raises
+        ------
+        ValueError
+            If X does not have the features that `transform` returns, or times do not match.
+        """
+        check_is_fitted(self)
+        X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X")
+        n_features = self.n_channels_ * self.order + self.add_duration
+        if X.shape[1] != n_features:
+            raise ValueError(f"X has {X.shape[1]} features, but {type(self).__name__} makes {n_features}.")
+        times, offsets = self._evaluation_times(X, times)
+        values = reconstruct(
+            X[:, : self.n_channels_ * self.order].reshape(len(X), self.n_channels_, self.order),
+            self._measure,
+            times,
+            offsets,
+            timescale=self.timescale_,
+            interpolation=self.interpolation,
+        )
+        return Panel(values, times, offsets, channel_names=self.channel_names_)
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Names of the features: ``<channel>__<measure>_c<n>``, and ``duration``.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Names of the channels; by default those of X, or x0, x1, ...
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        given = _check_feature_names_in(self, input_features)
+        channels = self.channel_names_
+        if channels is None:
+            known = input_features is not None and len(given) == self.n_channels_ and not self._fitted_on_table
+            channels = given if known else [f"x{c}" for c in range(self.n_channels_)]
+        names = [f"{channel}__{self.measure}_c{n}" for channel in channels for n in range(self.order)]
+        return np.array(names + ["duration"] * self.add_duration, dtype=object)
+
+    @property
+    def _measure(self) -> Measure:
+        return MEASURES[self.measure]
+
+    def _durations(self, panel: Panel) -> NDArray[np.float64]:
+        start, stop = series_span(panel.times, panel.offsets, self.interpolation)
+        return stop - start
+
+    def _check_size(self, panel: Panel) -> None:
+        """Refuse what cannot fit into memory, before the machine starts to swap."""
+        n_bytes = len(panel) * panel.n_channels * self.order * panel.values.itemsize
+        # Sums of one thread, one of which works on one series.
+        n_bytes += 200 * panel.n_channels * self.order
+        if hasattr(os, "sysconf") and n_bytes > (memory := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
+            raise ValueError(
+                f"order={self.order} would need {n_bytes / 2**30:.3g} GiB for {len(panel)} series of "
+                f"{panel.n_channels} channels; this machine has {memory / 2**30:.3g} GiB. Choose a smaller order."
+            )
+
+    def _evaluation_times(self, X: Array, times: Any) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """Times of all series end to end, and the offsets of the series."""
+        if times is None:
+            durations = X[:, -1] if self.add_duration else np.full(len(X), self.duration_)
+            # Held values fill the cells before their times, so the first time is one cell after the start.
+            steps = np.arange(self.length_) if self.interpolation == "linear" else np.arange(1, self.length_ + 1)
+            grid = steps / max(steps[-1], 1)
+            clock = np.outer(durations.astype(np.float64), grid).ravel()
+            return clock, len(grid) * np.arange(len(X) + 1)
+        if not isinstance(times, Panel):
+            one = np.asarray(times, dtype=np.float64) if not _is_ragged(times) else None
+            series = [one] * len(X) if one is not None and one.ndim == 1 else list(times)
+            times = check_panel([(t, np.zeros(len(t))) for t in series])
+        if len(times) != len(X):
+            raise ValueError(f"times are given for {len(times)} series, X has {len(X)}.")
+        clock = times.times if times.times is not None else np.concatenate([t for t, _ in times])
+        return clock, times.offsets
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _is_ragged(times: Any) -> bool:
+    return isinstance(times, (list, tuple)) and any(np.ndim(t) for t in times)
