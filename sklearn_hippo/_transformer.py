@@ -90,11 +90,11 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     >>> import numpy as np
     >>> from sklearn_hippo import HiPPOTransformer
-    >>> X = [([0.0, 1.0, 3.0], [1.0, 2.0, 4.0]), ([5.0, 6.0, 6.5, 9.0], [0.0, np.nan, 3.0, 8.0])]
+    >>> X = [([0.0, 1.0, 3.0], [1.0, 3.0, 4.0]), ([5.0, 6.0, 6.5, 9.0], [0.0, np.nan, 6.0, 8.0])]
     >>> transformer = HiPPOTransformer(order=3).fit(X)
     >>> transformer.transform(X).round(3)
-    array([[2.5  , 0.866, 0.   ],
-           [3.656, 2.412, 0.115]])
+    array([[ 3.   ,  0.77 , -0.248],
+           [ 5.5  ,  2.093, -0.786]])
     >>> transformer.get_feature_names_out()
     array(['x0__legs_c0', 'x0__legs_c1', 'x0__legs_c2'], dtype=object)
     """
