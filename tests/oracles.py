@@ -1,0 +1,141 @@
+"""Slow, independent references. They know what the documentation claims, and nothing of how the package computes it.
+
+`project` is quadrature of the defining integrals, segment by segment. `recur` runs the dense dynamics c' = A c + B f with
+matrix exponentials. `bases` and `dynamics` are written out again from the tables of the documentation.
+"""
+
+import numpy as np
+from numpy.polynomial import chebyshev, legendre
+from scipy.linalg import expm
+from scipy.special import eval_laguerre
+
+SCALED = ("legs", "fous", "chebs")
+SLIDING = ("legt", "fout", "chebt")
+DECAYING = ("lagt", "legs_lti")
+MEASURES = SCALED + SLIDING + DECAYING
+
+
+def interpolant(times, values, interpolation):
+    """Segments (start, stop, f(start), f(stop)) of one channel's interpolant, missing values left out."""
+    times, values = np.asarray(times, float), np.asarray(values, float)
+    seen = ~np.isnan(values)
+    own_times, own = times[seen], values[seen]
+    if interpolation == "linear":
+        knots = np.r_[times[0], own_times, times[-1]]
+        heights = np.r_[own[0], own, own[-1]]
+        return [(a, b, x, y) for a, b, x, y in zip(knots, knots[1:], heights, heights[1:], strict=False) if b > a]
+    edges = np.r_[2 * times[0] - times[1], own_times]
+    segments = [(a, b, x, x) for a, b, x in zip(edges, edges[1:], own, strict=False) if b > a]
+    if times[-1] > own_times[-1]:
+        segments.append((own_times[-1], times[-1], own[-1], own[-1]))
+    return segments
+
+
+def _real_fourier(u, order):
+    columns = [np.ones_like(u)]
+    for k in range(1, order):
+        harmonic = (k + 1) // 2
+        wave = np.cos if k % 2 else np.sin
+        columns.append(np.sqrt(2) * wave(2 * np.pi * harmonic * u))
+    return np.stack(columns, axis=1)
+
+
+def basis(measure, order, u):
+    """Basis functions at positions u: in [0, 1] along the window, or timescales before the end."""
+    root = np.sqrt(2 * np.arange(order) + 1)
+    if measure in ("legs", "legt"):
+        return legendre.legvander(2 * u - 1, order - 1) * root
+    if measure in ("chebs", "chebt"):
+        return chebyshev.chebvander(2 * u - 1, order - 1) * np.where(np.arange(order) == 0, 1, np.sqrt(2))
+    if measure in ("fous", "fout"):
+        return _real_fourier(u, order)
+    if measure == "lagt":
+        return np.stack([eval_laguerre(n, u) for n in range(order)], axis=1)
+    return legendre.legvander(2 * np.exp(-u) - 1, order - 1) * root
+
+
+def project(measure, order, times, values, timescale=None, interpolation="linear"):
+    """Coefficients of one channel, by Gauss quadrature with enough nodes for every segment."""
+    times = np.asarray(times, float)
+    if times[-1] <= times[0]:
+        seen = np.asarray(values, float)
+        return np.r_[seen[~np.isnan(seen)][-1], np.zeros(order - 1)]
+    segments = interpolant(times, values, interpolation)
+    stop = times[-1]
+    start = segments[0][0] if interpolation == "linear" else 2 * times[0] - times[1]
+    length = stop - start if measure in SCALED else timescale
+    opens = stop - length
+    nodes, weights = legendre.leggauss(order + 30)
+    total = np.zeros(order)
+    for a, b, fa, fb in segments:
+        low = max(a, opens) if measure not in DECAYING else a
+        if b <= low:
+            continue
+        if measure in ("chebs", "chebt"):  # in theta, where the density is 1 / pi
+            ends = np.array([(low - opens) / length, (b - opens) / length])
+            ends[np.abs(ends) < 1e-13], ends[np.abs(ends - 1) < 1e-13] = 0, 1
+            theta = np.arccos(2 * ends - 1)
+            theta, half = theta.mean() + (theta[0] - theta[1]) / 2 * nodes, (theta[0] - theta[1]) / 2
+            u = (1 + np.cos(theta)) / 2
+            density = half / np.pi
+        else:
+            u = ((low + b) / 2 + (b - low) / 2 * nodes - opens) / length
+            density = (b - low) / 2 / length
+        if measure in DECAYING:
+            u = 1 - u  # timescales before the end
+            density = density * np.exp(-u)
+            s = stop - u * length
+        else:
+            s = opens + u * length
+        f = fa + (fb - fa) * (s - a) / (b - a)
+        total += (density * weights * f) @ basis(measure, order, u)
+    return total
+
+
+def dynamics(measure, order):
+    """A and B of c' = A c + B f, n row and k column."""
+    n, k = np.indices((order, order))
+    if measure in ("legs", "legs_lti"):
+        A = -np.where(n > k, np.sqrt((2 * n + 1) * (2 * k + 1)), np.where(n == k, n + 1, 0))
+        return A.astype(float), np.sqrt(2 * np.arange(order) + 1.0)
+    if measure == "lagt":
+        return -np.tril(np.ones((order, order))), np.ones(order)
+    raise ValueError(measure)
+
+
+def recur(measure, order, times, values, timescale=None, interpolation="linear"):
+    """The memory after the last observation of one channel, by exact steps of the dense dynamics.
+
+    For f = x + (y - x) s / h on a step of length h, augment the state by f and its slope and exponentiate once.
+    """
+    times = np.asarray(times, float)
+    A, B = dynamics(measure, order)
+    segments = interpolant(times, values, interpolation)
+    origin = segments[0][0]
+    memory = np.zeros(order)
+    first = True
+    for a, b, x, y in segments:
+        if measure == "legs":
+            if first:  # the memory of f on [t_0, t_1], exactly
+                memory = project("legs", order, [a, b], [x, y])
+                first = False
+                continue
+            # In log-time a straight line is an exponential: f = p + q exp(s), a state of its own.
+            h = np.log((b - origin) / (a - origin))
+            q = (y - x) / (np.exp(h) - 1)
+            p = x - q
+            system = np.zeros((order + 2, order + 2))
+            system[:order, :order], system[:order, order], system[:order, order + 1] = A, B, B
+            system[order + 1, order + 1] = 1
+            memory = (expm(system * h) @ np.r_[memory, p, q])[:order]
+        else:
+            h = (b - a) / timescale
+            system = np.zeros((order + 2, order + 2))
+            system[:order, :order], system[:order, order], system[order, order + 1] = A, B, 1
+            memory = (expm(system * h) @ np.r_[memory, x, (y - x) / h])[:order]
+    return memory
+
+
+def relative_error(actual, expected):
+    """Largest error relative to the largest coefficient."""
+    return np.abs(np.asarray(actual) - expected).max() / np.abs(expected).max()

@@ -1,0 +1,316 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+import oracles
+from sklearn_hippo import Panel
+from sklearn_hippo._ext_projection import simd_name, use_simd
+from sklearn_hippo._measures import MEASURES
+from sklearn_hippo._projection import INTERPOLATIONS, project, reconstruct
+
+
+def wild_series(seed, length, n_channels=2, missing=0.2, dtype=np.float64):
+    """Irregular times with gaps of many sizes and ties, values with an offset, some of them missing."""
+    rng = np.random.default_rng(seed)
+    gaps = rng.exponential(size=length) * rng.choice([1, 1, 1, 0.01, 1e-6, 10, 0], size=length)
+    times = 3 + np.cumsum(gaps)
+    times[-1] += 1
+    values = rng.normal(size=(length, n_channels)) + 2
+    values[rng.uniform(size=values.shape) < missing] = np.nan
+    values[rng.integers(length), :] = 1.5
+    return times, values.astype(dtype)
+
+
+def coefficients(times, values, measure, order, **kwargs):
+    return project(Panel(values, times), MEASURES[measure], order, **kwargs)[0]
+
+
+def expected(times, values, measure, order, timescale, interpolation):
+    return np.array(
+        [oracles.project(measure, order, times, channel, timescale, interpolation) for channel in values.T]
+    )
+
+
+@pytest.fixture(params=["avx512", "avx2", "baseline"])
+def simd(request):
+    best = simd_name()
+    try:
+        use_simd(request.param)
+    except ValueError:
+        pytest.skip(f"this machine has no {request.param}")
+    yield request.param
+    use_simd(best)
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("window", [0.3, 2.5])
+def test_coefficients_are_the_defining_integrals(measure, interpolation, window):
+    for length, order, missing in [(2, 1, 0), (2, 64, 0), (3, 2, 0.2), (7, 7, 0.5), (60, 64, 0.2), (700, 33, 0.3)]:
+        times, values = wild_series(length, length, missing=missing)
+        timescale = window * (times[-1] - times[0])
+        actual = coefficients(times, values, measure, order, timescale=timescale, interpolation=interpolation)
+        reference = expected(times, values, measure, order, timescale, interpolation)
+        for channel in range(2):
+            assert oracles.relative_error(actual[channel], reference[channel]) < 1e-10
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_every_instruction_set_computes_the_same(measure, simd):
+    for n_channels in (1, 2, 5):
+        times, values = wild_series(1, 400, n_channels)
+        for order in (1, 6, 40, 700):
+            actual = coefficients(times, values, measure, order, timescale=50.0)
+            if order < 100:
+                assert_allclose(actual, expected(times, values, measure, order, 50.0, "linear"), atol=1e-10)
+            assert np.isfinite(actual).all()
+
+
+def test_legs_at_order_256():
+    times, values = wild_series(2, 300, n_channels=1)
+    for interpolation in INTERPOLATIONS:
+        actual = coefficients(times, values, "legs", 256, interpolation=interpolation)
+        reference = expected(times, values, "legs", 256, None, interpolation)
+        assert oracles.relative_error(actual, reference) < 1e-8
+
+
+def test_order_1024_reconstructs_the_signal():
+    t = np.linspace(0, 1, 30_001)
+    f = np.sin(900 * t) * np.exp(-t)
+    c = coefficients(t, f[:, None], "legs", 1024)
+    back = reconstruct(c[None], MEASURES["legs"], t, np.array([0, len(t)]))
+    assert_allclose(back[:, 0], f, atol=1e-4)  # what straight lines between the samples leave
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_float32_series(measure, interpolation):
+    times, values = wild_series(3, 200, dtype=np.float32)
+    actual = coefficients(times, values, measure, 64, timescale=40.0, interpolation=interpolation)
+    assert actual.dtype == np.float32
+    reference = expected(times, values.astype(np.float64), measure, 64, 40.0, interpolation)
+    assert oracles.relative_error(actual, reference) < 1e-5
+
+
+@pytest.mark.parametrize("measure", ["legs", "legs_lti", "lagt"])
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_coefficients_are_the_state_of_the_dynamics(measure, interpolation):
+    times, values = wild_series(4, 80, n_channels=1, missing=0.2)
+    actual = coefficients(times, values, measure, 24, timescale=9.0, interpolation=interpolation)
+    reference = oracles.recur(measure, 24, times, values[:, 0], 9.0, interpolation)
+    assert oracles.relative_error(actual[0], reference) < 1e-10
+
+
+@pytest.mark.parametrize("measure", ["legs", "lagt", "fous", "chebs"])
+def test_white_noise_in_long_dense_series_keeps_its_digits(measure):
+    # The slopes of dense noise are huge and nearly cancel: what a naive integration by parts gets wrong.
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(20_000, 1))
+    actual = coefficients(None, values, measure, 12, timescale=5000.0)
+    reference = expected(np.arange(20_000.0), values, measure, 12, 5000.0, "linear")
+    assert oracles.relative_error(actual, reference) < 1e-10
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_constants_have_one_coefficient(measure, interpolation):
+    series = [np.full(n, 0.1) for n in (2, 5, 300)]
+    panel = Panel.from_list([(np.arange(1.0, 1 + len(x)), x) for x in series])
+    c = project(panel, MEASURES[measure], 9, timescale=1.0 if "t" in measure else None, interpolation=interpolation)
+    if MEASURES[measure].window == "decaying":
+        return  # f = 0 before t_0: not a constant in this window
+    assert_array_equal(c[:, 0, 0], 0.1)
+    assert_array_equal(c[:, 0, 1:], 0)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("times", [[5.0], [5.0, 5.0, 5.0]])
+def test_one_observation_or_no_duration_is_a_constant(measure, interpolation, times):
+    values = np.array([[1.0, 7.0], [2.0, 6.0], [3.0, np.nan]])[: len(times)]
+    c = coefficients(times, values, measure, 4, timescale=2.0, interpolation=interpolation)
+    assert_array_equal(c[:, 0], [1.0, 7.0] if len(times) == 1 else [3.0, 6.0])
+    assert_array_equal(c[:, 1:], 0)
+
+
+def test_a_tie_is_a_jump():
+    times = [0.0, 1.0, 1.0, 2.0]
+    values = np.array([[0.0], [0.0], [1.0], [1.0]])
+    for gap in (0, 1e-12, 1e-7):  # and the limit of a steep rise
+        near = np.array(times) + [0, 0, gap, 0]
+        c = coefficients(near, values, "legs", 3)
+        assert_allclose(c[0], [0.5, np.sqrt(3) / 4, 0], atol=2 * gap + 1e-15)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_channel_without_observations_is_nan_and_alone(measure):
+    times, values = wild_series(6, 50, n_channels=3)
+    alone = coefficients(times, values[:, [0, 2]], measure, 8, timescale=20.0)
+    values[:, 1] = np.nan
+    c = coefficients(times, values, measure, 8, timescale=20.0)
+    assert np.isnan(c[1]).all()
+    assert_allclose(c[[0, 2]], alone, rtol=1e-13, atol=1e-13)
+
+
+def test_no_times_are_0_1_2():
+    _, values = wild_series(7, 600)
+    for measure in MEASURES:
+        with_times = coefficients(np.arange(600.0), values, measure, 10, timescale=100.0)
+        assert_array_equal(coefficients(None, values, measure, 10, timescale=100.0), with_times)
+
+
+def test_epoch_seconds_do_not_lose_digits():
+    times, values = wild_series(8, 100, missing=0)
+    times = np.round(times * 1024) / 1024  # exact in the sum
+    for measure in MEASURES:
+        near = coefficients(times, values, measure, 16, timescale=32.0)
+        far = coefficients(times + 2.0**31, values, measure, 16, timescale=32.0)
+        assert_allclose(far, near, rtol=1e-12, atol=1e-12)
+
+
+series = st.builds(
+    wild_series,
+    st.integers(0, 10_000),
+    st.integers(2, 120),
+    n_channels=st.integers(1, 3),
+    missing=st.sampled_from([0, 0.3]),
+)
+measures = st.sampled_from(sorted(MEASURES))
+orders = st.integers(1, 40)
+interpolations = st.sampled_from(INTERPOLATIONS)
+
+
+def same(actual, expected):
+    scale = np.nanmax(np.abs(expected), initial=1)
+    assert_allclose(actual, expected, rtol=0, atol=1e-11 * scale)
+
+
+@settings(deadline=None, max_examples=150)
+@given(series, measures, orders, interpolations, st.floats(0.05, 3))
+def test_any_series_matches_quadrature(one, measure, order, interpolation, window):
+    times, values = one
+    timescale = window * (times[-1] - times[0])
+    actual = coefficients(times, values, measure, order, timescale=timescale, interpolation=interpolation)
+    for channel in range(values.shape[1]):
+        reference = oracles.project(measure, order, times, values[:, channel], timescale, interpolation)
+        assert_allclose(actual[channel], reference, rtol=0, atol=1e-10 * max(1, np.abs(reference).max()))
+
+
+@settings(deadline=None)
+@given(st.lists(series.filter(lambda s: s[1].shape[1] == 2), min_size=1, max_size=5), measures, orders, interpolations,
+       st.randoms(use_true_random=False))  # fmt: skip
+def test_the_batch_does_not_matter(many, measure, order, interpolation, random):
+    panel = Panel.from_list(many)
+    kwargs = {"timescale": 10.0, "interpolation": interpolation}
+    together = project(panel, MEASURES[measure], order, **kwargs)
+    alone = np.concatenate([project(panel[[i]], MEASURES[measure], order, **kwargs) for i in range(len(panel))])
+    assert_array_equal(together, alone)
+    shuffled = random.sample(range(len(panel)), len(panel))
+    assert_array_equal(project(panel[shuffled], MEASURES[measure], order, **kwargs), together[shuffled])
+    assert_array_equal(project(panel, MEASURES[measure], order, n_threads=2, **kwargs), together)
+
+
+@settings(deadline=None)
+@given(series, st.sampled_from(oracles.SCALED), orders, interpolations, st.floats(1e-3, 1e3), st.floats(-1e3, 1e3))
+def test_scaled_measures_do_not_see_the_time_axis(one, measure, order, interpolation, a, b):
+    times, values = one
+    c = coefficients(times, values, measure, order, interpolation=interpolation)
+    # Rounding of a t + b moves observations by what rounding makes of it, hence gaps that are no smaller.
+    kept = np.r_[True, np.diff(times) > 1e-3]
+    times, values = times[kept], values[kept]
+    if len(times) < 2 or np.isnan(values).all(axis=0).any():
+        return
+    c = coefficients(times, values, measure, order, interpolation=interpolation)
+    moved = coefficients(a * times + b, values, measure, order, interpolation=interpolation)
+    slope = np.nanmax(np.abs(values)) * (1 + abs(b) / a) * 1e-12 / 1e-3
+    assert_allclose(moved, c, rtol=0, atol=1e-10 + slope)
+
+
+@settings(deadline=None)
+@given(series, measures, orders, interpolations, st.floats(-10, 10), st.floats(-10, 10))
+def test_coefficients_are_linear_in_the_values(one, measure, order, interpolation, a, b):
+    times, values = one
+    other = np.where(np.isnan(values), np.nan, np.cos(np.arange(values.size)).reshape(values.shape))
+
+    def c(x):
+        return coefficients(times, x, measure, order, timescale=7.0, interpolation=interpolation)
+
+    same(c(a * values + b * other), a * c(values) + b * c(other))
+
+
+@settings(deadline=None)
+@given(series, measures, orders, interpolations)
+def test_channels_are_independent(one, measure, order, interpolation):
+    times, values = one
+    kwargs = {"timescale": 5.0, "interpolation": interpolation}
+    c = coefficients(times, values, measure, order, **kwargs)
+    same(coefficients(times, values[:, ::-1], measure, order, **kwargs), c[::-1])
+    same(np.concatenate([coefficients(times, x[:, None], measure, order, **kwargs) for x in values.T]), c)
+
+
+def test_smooth_signals_converge_spectrally():
+    t = np.linspace(0, 1, 200_001)
+    f = np.exp(np.sin(5 * t + 1))
+    grid = np.linspace(0, 1, 501)
+    truth = np.exp(np.sin(5 * grid + 1))
+    for measure in ("legs", "legt", "chebs", "chebt"):
+        errors = []
+        for order in (4, 8, 12, 16, 20, 24, 28, 32):
+            c = coefficients(t, f[:, None], measure, order, timescale=1.0)
+            back = reconstruct(c[None], MEASURES[measure], grid, np.array([0, len(grid)]),
+                               timescale=1.0 if MEASURES[measure].has_timescale else None)  # fmt: skip
+            errors.append(np.abs(back[:, 0] - truth).max())
+        # Each four more functions cut the error to less than a tenth, down to what the straight lines leave.
+        for before, after in zip(errors, errors[1:], strict=False):
+            assert after < max(before / 10, 1e-9)
+        assert errors[-1] < 1e-9
+    g = np.exp(np.sin(2 * np.pi * t))  # periodic, for Fourier
+    for measure in ("fous", "fout"):
+        c = coefficients(t, g[:, None], measure, 41, timescale=1.0)
+        back = reconstruct(c[None], MEASURES[measure], grid, np.array([0, len(grid)]),
+                           timescale=1.0 if MEASURES[measure].has_timescale else None)  # fmt: skip
+        assert_allclose(back[:, 0], np.exp(np.sin(2 * np.pi * grid)), atol=1e-9)
+
+
+@pytest.mark.parametrize(("measure", "order"), [("lagt", 40), ("legs_lti", 60)])
+def test_decaying_measures_reconstruct_the_recent_past(measure, order):
+    t = np.linspace(0, 60, 60_001)
+    f = np.exp(-0.3 * (60 - t)) * np.cos(60 - t)  # so that little is lost before t_0
+    c = coefficients(t, f[:, None], measure, order, timescale=2.0)
+    recent = np.linspace(50, 60, 101)
+    back = reconstruct(c[None], MEASURES[measure], recent, np.array([0, 101]), timescale=2.0)
+    assert_allclose(back[:, 0], np.interp(recent, t, f), atol=2e-3)
+
+
+def test_legs_is_exact_for_polynomials():
+    rng = np.random.default_rng(9)
+    grid = np.sort(rng.uniform(2, 5, 50))
+    offsets = np.array([0, 50])
+    # A straight line is its own interpolant, however it is sampled.
+    line = 3 * grid - 1
+    c = coefficients(grid, line[:, None], "legs", 5)
+    assert_allclose(reconstruct(c[None], MEASURES["legs"], grid, offsets)[:, 0], line, rtol=1e-13)
+    # The coefficients of a polynomial of any degree below the order give it back at any time.
+    polynomial = np.polynomial.Polynomial(rng.normal(size=8))
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    start, stop = grid[0], grid[-1]
+    f = polynomial(start + (nodes + 1) / 2 * (stop - start))
+    c = (weights / 2 * f) @ oracles.basis("legs", 8, (nodes + 1) / 2)
+    back = reconstruct(c[None, None], MEASURES["legs"], grid, offsets)[:, 0]
+    assert_allclose(back, polynomial(grid), rtol=1e-11, atol=1e-9)
+    # Sampled, it is a broken line: what comes back is off by its sagitta, max |f''| h^2 / 8, and no more.
+    dense = np.linspace(start, stop, 2001)
+    c = coefficients(dense, polynomial(dense)[:, None], "legs", 8)
+    back = reconstruct(c[None], MEASURES["legs"], dense, np.array([0, 2001]))[:, 0]
+    sagitta = np.abs(polynomial.deriv(2)(dense)).max() * (dense[1] - dense[0]) ** 2 / 8
+    assert np.abs(back - polynomial(dense)).max() < 4 * sagitta
+
+
+def test_a_sliding_window_reconstructs_itself_and_nothing_before():
+    t = np.linspace(0, 10, 1001)
+    c = coefficients(t, np.sin(t)[:, None], "legt", 12, timescale=4.0)
+    back = reconstruct(c[None], MEASURES["legt"], t, np.array([0, 1001]), timescale=4.0)[:, 0]
+    assert np.isnan(back[t < 5.99]).all()
+    assert_allclose(back[t > 6], np.sin(t[t > 6]), atol=1e-4)
