@@ -27,7 +27,7 @@ test: $(VENV)/built
 lint: $(VENV)/built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint _ext
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint _ext
 	$(BIN)/mypy
 
 docs: $(VENV)/built

@@ -9,7 +9,7 @@ try:
 except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """This scikit-learn has no callbacks."""
+        """No callbacks in this version."""
 
 
 @contextmanager

@@ -11,20 +11,22 @@ the window opens and Psi that of Phi,
     c = f(T) e_0 - sum_j jump_j Phi(r_j) + sum_j kink_j Psi(r_j),
 
 since the integral of phi over the whole window is e_0: a constant has one coefficient. So a basis has to say how its
-functions follow from each other (``recurrence``), how to integrate a vector of moments (``coefficients``) and its values
-(``evaluate``).
+functions follow from each other (``recurrence``), how to integrate a vector of moments (``coefficients``) and what its
+values are (``evaluate``).
 """
 
 from dataclasses import dataclass
 from math import pi
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.polynomial import chebyshev, laguerre, legendre
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Recurrence = tuple[Array | None, Array | None, Array]  # slope, shift, back: p_{n+1} = (slope x + shift) p_n - back p_{n-1}
+Array = NDArray[Any]
+Recurrence = tuple[
+    Array | None, Array | None, Array
+]  # slope, shift, back: p_{n+1} = (slope x + shift) p_n - back p_{n-1}
 
 
 class Basis:
@@ -206,7 +208,7 @@ class Chebyshev(Basis):
         return None, None, np.ones(n_moments)
 
     def coefficients(self, jumps: Array, kinks: Array, jump_extras: Array, kink_extras: Array, order: int) -> Array:
-        # With phi = pi - theta: Phi_0 = phi / pi, Phi_n = -sqrt2 sin(n theta) / (pi n), and over dr = -sin(theta) dtheta
+        # With phi = pi - theta: Phi_0 = phi / pi, Phi_n = -sqrt2 sin(n theta) / (pi n); as dr = -sin(theta) dtheta,
         # Psi_0 = (phi cos(theta) + sin(theta)) / pi, Psi_1 = -(phi + sin(2 theta) / 2) / (sqrt2 pi),
         # Psi_n = (sin((n-1) theta) / (n-1) - sin((n+1) theta) / (n+1)) / (sqrt2 pi n).
         n = np.arange(order + 1)
@@ -240,10 +242,10 @@ class Measure:
 
     def coordinate(self, times: Array, start: float | Array, stop: float | Array, timescale: float | None) -> Array:
         """Place times of a series that lasts from ``start`` to ``stop`` on the coordinate of the basis."""
+        length = stop - start if timescale is None or not self.has_timescale else timescale
         if self.window == "decaying":
-            return (times - stop) / timescale
-        length = stop - start if timescale is None else timescale
-        opens = start if timescale is None else stop - timescale
+            return (times - stop) / length
+        opens = stop - length if self.has_timescale else start
         # A series of zero duration is a constant: any place in the window will do.
         position = (times - opens) / np.where(length > 0, length, 1)
         return self.basis.low + (self.basis.high - self.basis.low) * position

@@ -65,9 +65,10 @@ class Panel:
     __slots__ = ("_has_missing", "channel_names", "offsets", "times", "values")
 
     values: Array
-    times: NDArray[np.float64] | None
+    times: Array | None
     offsets: NDArray[np.intp]
     channel_names: tuple[str, ...] | None
+    _has_missing: bool | None
 
     def __init__(
         self,
@@ -106,7 +107,9 @@ class Panel:
         if times is not None:
             times = _as_times(times, "times")[0]
             if times.shape != (len(values),):
-                raise ValueError(f"times must have shape ({len(values)},), one for each observation, got {times.shape}.")
+                raise ValueError(
+                    f"times must have shape ({len(values)},), one for each observation, got {times.shape}."
+                )
             _check_times(times, offsets)
         self._set(np.ascontiguousarray(values), times, offsets, None)
         if channel_names is not None:
@@ -140,7 +143,9 @@ class Panel:
         return panel
 
     def _select(self, values: Array, times: Array | None, offsets: Array) -> "Panel":
-        return Panel._trusted(values, times, offsets, self.channel_names, None if self._has_missing else self._has_missing)
+        return Panel._trusted(
+            values, times, offsets, self.channel_names, None if self._has_missing else self._has_missing
+        )
 
     def _check_values(self) -> None:
         finite = np.isfinite(self.values)
@@ -203,7 +208,7 @@ class Panel:
         return np.diff(self.offsets)
 
     @property
-    def durations(self) -> NDArray[np.float64]:
+    def durations(self) -> Array:
         """Time from the first to the last observation of every series, shape (n_series,), in units of the times."""
         if self.times is None:
             return self.lengths - 1.0
@@ -214,9 +219,9 @@ class Panel:
         """Whether any value is NaN."""
         if self._has_missing is None:
             object.__setattr__(self, "_has_missing", bool(np.isnan(self.values).any()))
-        return self._has_missing
+        return bool(self._has_missing)
 
-    def __iter__(self) -> Iterator[tuple[NDArray[np.float64], Array]]:
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, key: Any) -> Any:
@@ -238,8 +243,8 @@ class Panel:
             if step == 1:
                 offsets = self.offsets[start : max(start, stop) + 1]
                 rows = slice(offsets[0], offsets[-1])
-                times = None if self.times is None else self.times[rows]
-                return self._select(self.values[rows], times, offsets - offsets[0])
+                own_times = None if self.times is None else self.times[rows]
+                return self._select(self.values[rows], own_times, offsets - offsets[0])
             key = np.arange(start, stop, step)
         return self._take(_as_indices(key, len(self)))
 
@@ -290,8 +295,8 @@ class Panel:
         for i, part in enumerate(parts):
             if part.values.shape[1] != n_channels:
                 raise ValueError(
-                    f"Series {i} has {part.values.shape[1]} channels, series 0 has {n_channels}. An array of one series "
-                    "has shape (length, n_channels); transpose arrays of shape (n_channels, length)."
+                    f"Series {i} has {part.values.shape[1]} channels, series 0 has {n_channels}. An array of one "
+                    "series has shape (length, n_channels); transpose arrays of shape (n_channels, length)."
                 )
             if part.names is not None and part.names != parts[0].names:
                 raise ValueError(
@@ -300,11 +305,14 @@ class Panel:
                     "the same order."
                 )
         lengths = [len(part.values) for part in parts]
-        if n_channels > max(lengths) > 1:
+        bare = all(part.times is None and part.names is None for part in parts)
+        if bare and n_channels > max(lengths) > 1:
             _warn_transposed(n_channels, max(lengths))
         kinds = {part.kind: i for i, part in reversed(list(enumerate(parts)))}
         if len(kinds.keys() - {None}) > 1 or (None in kinds and kinds.keys() & {"datetime", "timedelta"}):
-            told = ", ".join(f"series {i}: {kind or 'no times'}" for kind, i in sorted(kinds.items(), key=lambda k: k[1]))
+            told = ", ".join(
+                f"series {i}: {kind or 'no times'}" for kind, i in sorted(kinds.items(), key=lambda k: k[1])
+            )
             raise TypeError(f"The times of the series are of different kinds ({told}). Give all of them the same kind.")
         times = None
         if kinds.keys() != {None}:
@@ -417,14 +425,15 @@ class Panel:
             raise ValueError(f"X is empty: its shape is {X.shape}.")
         n_series, max_length, _ = X.shape
         if lengths is None:
-            observed = ~np.isnan(X).all(axis=2)
+            observed: Array = ~np.isnan(X).all(axis=2)
             lengths = np.where(observed.any(axis=1), max_length - np.argmax(observed[:, ::-1], axis=1), 0)
         else:
             lengths = np.asarray(lengths)
             if lengths.shape != (n_series,) or lengths.dtype.kind not in "iu":
                 raise ValueError(f"lengths must be {n_series} integers, one for each series.")
-            if (lengths < 0).any() or (lengths > max_length).any():
-                i = np.flatnonzero((lengths < 0) | (lengths > max_length))[0]
+            wrong = np.flatnonzero((lengths < 0) | (lengths > max_length))
+            if len(wrong):
+                i = wrong[0]
                 raise ValueError(f"Series {i}: length {lengths[i]} is not between 1 and {max_length}.")
         kept = np.arange(max_length) < lengths[:, None]
         values = X.reshape(-1, X.shape[2]) if kept.all() else X[kept]
@@ -440,19 +449,42 @@ class Panel:
     # --- into what others want --------------------------------------------------------------------
 
     def to_padded(self, fill: float = np.nan) -> Array:
-        """Array of shape (n_series, max(lengths), n_channels), short series filled up at their ends; times are left out."""
+        """Make an array of the values, with short series filled up at their ends. The times are left out.
+
+        Parameters
+        ----------
+        fill : float, default=nan
+
+        Returns
+        -------
+        ndarray of shape (n_series, max(lengths), n_channels)
+        """
         padded = np.full((len(self), max(self.lengths, default=0), self.n_channels), fill, self.values.dtype)
         padded[np.arange(padded.shape[1]) < self.lengths[:, None]] = self.values
         return padded
 
     def to_list(self) -> list[tuple[NDArray[np.float64], Array]]:
-        """List of ``(times, values)``, of shapes (length,) and (length, n_channels)."""
+        """Make a list of series.
+
+        Returns
+        -------
+        list of (times, values)
+            Of shapes (length,) and (length, n_channels).
+        """
         return list(self)
 
     def to_long(self, *, id: str = "series", time: str = "time") -> dict[str, Array]:
-        """Columns of a long table: the series' position, the times, and the channels.
+        """Make the columns of a long table, with a row for every observation.
 
-        ``pandas.DataFrame``, ``polars.DataFrame`` and ``pyarrow.table`` all take such a dictionary.
+        Parameters
+        ----------
+        id, time : str
+            Names of the columns for the position of the series and for the times.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_observations,)
+            Which ``pandas.DataFrame``, ``polars.DataFrame`` and ``pyarrow.table`` all take.
         """
         times = np.concatenate([t for t, _ in self]) if self.times is None else self.times
         names = self.channel_names or [f"x{c}" for c in range(self.n_channels)]
@@ -513,7 +545,7 @@ def _as_values(values: Any, where: str) -> Array:
             f"{_capital(where)} is not a rectangular array of numbers. Series of different lengths come as a list of "
             "arrays of shape (length, n_channels)."
         ) from None
-    if array.dtype in (np.float32, np.float64):
+    if array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
         return array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {where}. Give the real and imaginary parts as two channels.")
@@ -580,7 +612,9 @@ def _as_indices(key: Any, n_series: int) -> NDArray[np.intp]:
     if indices.size == 0:
         indices = indices.astype(np.intp)
     if indices.dtype.kind not in "iu" or indices.ndim != 1:
-        raise IndexError("A Panel is indexed by an integer, a slice, a boolean mask or a one-dimensional integer array.")
+        raise IndexError(
+            "A Panel is indexed by an integer, a slice, a boolean mask or a one-dimensional integer array."
+        )
     wrong = np.flatnonzero((indices < -n_series) | (indices >= n_series))
     if len(wrong):
         raise IndexError(f"Index {indices[wrong[0]]} is out of bounds for a panel of {n_series} series.")
@@ -600,7 +634,7 @@ def _column(frame: Any, name: str) -> Any:
     return column.to_numpy() if hasattr(column, "to_numpy") else np.asarray(column)
 
 
-def _is_missing(ids: Array) -> NDArray[np.bool_]:
+def _is_missing(ids: Array) -> Array:
     return np.array([one is None or one != one for one in ids]) if ids.dtype.kind == "O" else ids != ids
 
 
@@ -665,12 +699,12 @@ def check_panel(X: Any) -> Panel:
 
 def _from_array(X: Array) -> Panel:
     if X.dtype == object and X.ndim == 1:
-        return Panel.from_list(X)
+        return Panel.from_list(list(X))
     X = _as_values(X, "X")
     if X.ndim == 1:
         raise ValueError(
-            "Expected 2D array, got 1D array instead. X is a collection of series. Reshape your data: a single series is "
-            "X.reshape(1, -1), or [series] in a list."
+            "Expected 2D array, got 1D array instead. X is a collection of series. Reshape your data: a single series "
+            "is X.reshape(1, -1), or [series] in a list."
         )
     if X.ndim == 2:
         n_series, length = X.shape
@@ -684,33 +718,46 @@ def _from_array(X: Array) -> Panel:
     return Panel.from_padded(X)
 
 
+def _columns(X: Any) -> tuple[list[str], list[Any]]:
+    """Names and columns of a frame of pandas or polars or of a pyarrow table."""
+    names = X.column_names if hasattr(X, "column_names") else X.columns
+    columns = [X.iloc[:, c] if hasattr(X, "iloc") else X[name] for c, name in enumerate(names)]
+    return [str(name) for name in names], columns
+
+
 def _from_frame(X: Any) -> Panel:
     """A DataFrame of numbers, whose rows are series, or of cells that are series, whose columns are channels."""
+    if _check_frame(X):
+        return _from_array(np.column_stack([_as_values(column, "X") for column in _columns(X)[1]]))
+    names, columns = _columns(X)
+    return _from_cells(columns, names)
+
+
+def _check_frame(X: Any) -> bool:
+    """Whether a frame is a table of numbers (or else of cells that are series); an error if it is neither."""
     if getattr(getattr(X, "index", None), "nlevels", 1) > 1:
         raise TypeError(
             "X is a long table with a multi-index: its rows are not its series, so no cross-validation could split it. "
             "Use Panel.from_long(frame.reset_index(), id=..., time=..., values=...)."
         )
-    names = [str(name) for name in (X.column_names if hasattr(X, "column_names") else X.columns)]
+    names, columns = _columns(X)
     if len(names) == 0 or len(X) == 0:
-        raise ValueError(f"X is empty: {len(X)} rows and {len(names)} columns.")
-    columns = [X.iloc[:, c] if hasattr(X, "iloc") else X[name] for c, name in enumerate(names)]
+        raise ValueError(f"X is empty: it has {len(X)} rows (0 sample(s)) and {len(names)} columns (0 feature(s)).")
     nested = [_holds_series(column) for column in columns]
-    if all(nested):
-        return _from_cells(columns, names)
-    if any(nested):
+    if any(nested) and not all(nested):
         raise TypeError(
             f"Column {names[nested.index(True)]!r} holds series, column {names[nested.index(False)]!r} does not. Send "
             "them to different transformers with a ColumnTransformer."
         )
-    for name, column in zip(names, columns, strict=True):
-        kind = np.asarray(column.to_numpy() if hasattr(column, "to_numpy") else column).dtype.kind
-        if kind not in "fiubO":
-            raise TypeError(
-                f"Column {name!r} does not hold numbers. A long table, with a row for every observation, is read by "
-                "Panel.from_long(frame, id=..., time=..., values=...)."
-            )
-    return _from_array(_as_values(X.to_numpy() if hasattr(X, "to_numpy") else np.column_stack(columns), "X"))
+    for name, column in zip(names, columns, strict=True) if not any(nested) else ():
+        try:
+            _as_values(column, f"column {name!r}")
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                f"{error} A long table, with a row for every observation, is read by Panel.from_long(frame, id=..., "
+                "time=..., values=...)."
+            ) from None
+    return not any(nested)
 
 
 def _holds_series(column: Any) -> bool:
@@ -732,14 +779,18 @@ def _from_cells(columns: list[Any], names: list[str] | None) -> Panel:
         for c, part in enumerate(parts):
             name = names[c] if names else c
             if part.values.shape[1] != 1:
-                raise ValueError(f"Series {i}, channel {name!r}: a cell of shape {part.values.shape} is not one channel.")
+                raise ValueError(
+                    f"Series {i}, channel {name!r}: a cell of shape {part.values.shape} is not one channel."
+                )
             if len(part.values) != len(parts[0].values):
                 raise ValueError(
                     f"Series {i}: channel {name!r} has {len(part.values)} observations, the first channel has "
                     f"{len(parts[0].values)}. Channels share their times; write NaN where one was not observed."
                 )
-            same = part.times is parts[0].times or np.array_equal(part.times, parts[0].times)
-            if part.kind != parts[0].kind or not same:
+            same = part.kind == parts[0].kind and (
+                part.times is None or parts[0].times is None or np.array_equal(part.times, parts[0].times)
+            )
+            if not same:
                 raise ValueError(f"Series {i}: the times of channel {name!r} differ from those of the first channel.")
         values = np.concatenate([part.values for part in parts], axis=1)
         series.append(values if parts[0].times is None else (cells[0].index, values))
@@ -775,10 +826,7 @@ def _is_table(X: Any) -> bool:
     if isinstance(X, (Panel, list, tuple, str, bytes, dict)):
         return False
     if hasattr(X, "columns") or hasattr(X, "column_names"):
-        return getattr(getattr(X, "index", None), "nlevels", 1) == 1 and not any(
-            len(X) and _holds_series(X.iloc[:, c] if hasattr(X, "iloc") else X[name])
-            for c, name in enumerate(X.column_names if hasattr(X, "column_names") else X.columns)
-        )
+        return _check_frame(X)
     if isinstance(X, np.ndarray):
         return X.ndim < 3 and not (X.ndim == 1 and X.dtype == object)
     return not hasattr(X, "to_numpy")

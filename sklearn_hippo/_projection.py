@@ -1,15 +1,17 @@
 """Panel -> coefficients -> Panel: the only module that calls the projection kernel."""
 
 from math import factorial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._ext_projection import Chart, project as _project, scratch_size
+from ._ext_projection import Chart, scratch_size
+from ._ext_projection import project as _project
 from ._measures import Measure
 from ._panel import Panel
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 INTERPOLATIONS = ("linear", "hold")
 
@@ -79,7 +81,7 @@ def project(
         offsets = panel.offsets[begin : begin + n + 1]
         _project(
             panel.values, panel.times, offsets, description, _GAUSS,
-            timescale if measure.has_timescale else 0.0, missing, interpolation == "hold",
+            timescale if timescale and measure.has_timescale else 0.0, missing, interpolation == "hold",
             scratch, moments[:n], extras[:n], last[:n],
         )  # fmt: skip
         out = basis.coefficients(moments[:n, 0], moments[:n, 1], extras[:n, 0], extras[:n, 1], order)

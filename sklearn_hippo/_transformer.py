@@ -17,7 +17,7 @@ from ._measures import MEASURES, Measure
 from ._panel import Panel, check_panel, validate_panel
 from ._projection import INTERPOLATIONS, project, reconstruct, series_span
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 
 class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -234,13 +234,13 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             If X does not have the features that `transform` returns, or times do not match.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X")
+        C: Array = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X")
         n_features = self.n_channels_ * self.order + self.add_duration
-        if X.shape[1] != n_features:
-            raise ValueError(f"X has {X.shape[1]} features, but {type(self).__name__} makes {n_features}.")
-        times, offsets = self._evaluation_times(X, times)
+        if C.shape[1] != n_features:
+            raise ValueError(f"X has {C.shape[1]} features, but {type(self).__name__} makes {n_features}.")
+        times, offsets = self._evaluation_times(C, times)
         values = reconstruct(
-            X[:, : self.n_channels_ * self.order].reshape(len(X), self.n_channels_, self.order),
+            C[:, : self.n_channels_ * self.order].reshape(len(C), self.n_channels_, self.order),
             self._measure,
             times,
             offsets,
@@ -289,21 +289,21 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                 f"{panel.n_channels} channels; this machine has {memory / 2**30:.3g} GiB. Choose a smaller order."
             )
 
-    def _evaluation_times(self, X: Array, times: Any) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def _evaluation_times(self, C: Array, times: Any) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """Times of all series end to end, and the offsets of the series."""
         if times is None:
-            durations = X[:, -1] if self.add_duration else np.full(len(X), self.duration_)
+            durations = C[:, -1] if self.add_duration else np.full(len(C), self.duration_)
             # Held values fill the cells before their times, so the first time is one cell after the start.
             steps = np.arange(self.length_) if self.interpolation == "linear" else np.arange(1, self.length_ + 1)
             grid = steps / max(steps[-1], 1)
             clock = np.outer(durations.astype(np.float64), grid).ravel()
-            return clock, len(grid) * np.arange(len(X) + 1)
+            return clock, len(grid) * np.arange(len(C) + 1)
         if not isinstance(times, Panel):
             one = np.asarray(times, dtype=np.float64) if not _is_ragged(times) else None
-            series = [one] * len(X) if one is not None and one.ndim == 1 else list(times)
+            series = [one] * len(C) if one is not None and one.ndim == 1 else list(times)
             times = check_panel([(t, np.zeros(len(t))) for t in series])
-        if len(times) != len(X):
-            raise ValueError(f"times are given for {len(times)} series, X has {len(X)}.")
+        if len(times) != len(C):
+            raise ValueError(f"times are given for {len(times)} series, X has {len(C)}.")
         clock = times.times if times.times is not None else np.concatenate([t for t, _ in times])
         return clock, times.offsets
 

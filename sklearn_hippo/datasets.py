@@ -1,7 +1,7 @@
 """Series to try things on, and makers of irregular, incomplete and rescaled ones.
 
-The loaders return ``(Panel, y)``. `load_sktime` reads what sktime ships; `fetch_character_trajectories` downloads, unless
-it finds a local copy.
+The loaders return ``(Panel, y)``. `load_sktime` reads what sktime ships; `fetch_character_trajectories` downloads,
+unless it finds a local copy.
 """
 
 import os
@@ -89,7 +89,7 @@ def load_sktime(name: str, split: str | None = None) -> tuple[Panel, NDArray[Any
         import sktime.datasets
     except ImportError as error:
         raise ImportError(f'{name} comes with sktime: pip install "sklearn-hippo[sktime]"') from error
-    X, y = getattr(sktime.datasets, SKTIME_DATASETS[name])(split=split, return_X_y=True, return_type="nested_univ")
+    X, y = getattr(sktime.datasets, SKTIME_DATASETS[name])(split=split, return_X_y=True)
     panel = check_panel(X)
     return Panel(panel.values, panel.times, panel.offsets), np.asarray(y)
 
@@ -171,7 +171,9 @@ def _fetch(remote: RemoteFileMetadata, data_home: str | os.PathLike[str] | None,
         path = folder / remote.filename
         if path.exists():
             if sha256(path.read_bytes()).hexdigest() != remote.checksum:
-                raise OSError(f"{path} is damaged or another version: its checksum differs. Delete it to download it anew.")
+                raise OSError(
+                    f"{path} is damaged or another version: its checksum differs. Delete it to download it anew."
+                )
             return path
     if not download_if_missing:
         raise OSError(f"{remote.filename} is not in {home}, and download_if_missing is False.")
@@ -210,9 +212,7 @@ def _keep(panel: Panel, kept: NDArray[np.bool_]) -> Panel:
     },
     prefer_skip_nested_validation=True,
 )
-def drop_observations(
-    panel: Panel, fraction: float, random_state: Any = None, *, by_channel: bool = False
-) -> Panel:
+def drop_observations(panel: Panel, fraction: float, random_state: Any = None, *, by_channel: bool = False) -> Panel:
     """Drop observations at random, and keep the times of the others.
 
     Parameters

@@ -1,7 +1,7 @@
 """Slow, independent references. They know what the documentation claims, and nothing of how the package computes it.
 
-`project` is quadrature of the defining integrals, segment by segment. `recur` runs the dense dynamics c' = A c + B f with
-matrix exponentials. `bases` and `dynamics` are written out again from the tables of the documentation.
+`project` is quadrature of the defining integrals, segment by segment. `recur` runs the dense dynamics c' = A c + B f
+with matrix exponentials. `basis` and `dynamics` are written out again from the tables of the documentation.
 """
 
 import numpy as np

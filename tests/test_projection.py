@@ -1,10 +1,12 @@
+from itertools import pairwise
+
 import numpy as np
+import oracles
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-import oracles
 from sklearn_hippo import Panel
 from sklearn_hippo._ext_projection import simd_name, use_simd
 from sklearn_hippo._measures import MEASURES
@@ -28,9 +30,7 @@ def coefficients(times, values, measure, order, **kwargs):
 
 
 def expected(times, values, measure, order, timescale, interpolation):
-    return np.array(
-        [oracles.project(measure, order, times, channel, timescale, interpolation) for channel in values.T]
-    )
+    return np.array([oracles.project(measure, order, times, channel, timescale, interpolation) for channel in values.T])
 
 
 @pytest.fixture(params=["avx512", "avx2", "baseline"])
@@ -139,7 +139,7 @@ def test_a_tie_is_a_jump():
     times = [0.0, 1.0, 1.0, 2.0]
     values = np.array([[0.0], [0.0], [1.0], [1.0]])
     for gap in (0, 1e-12, 1e-7):  # and the limit of a steep rise
-        near = np.array(times) + [0, 0, gap, 0]
+        near = np.add(times, [0, 0, gap, 0])
         c = coefficients(near, values, "legs", 3)
         assert_allclose(c[0], [0.5, np.sqrt(3) / 4, 0], atol=2 * gap + 1e-15)
 
@@ -263,7 +263,7 @@ def test_smooth_signals_converge_spectrally():
                                timescale=1.0 if MEASURES[measure].has_timescale else None)  # fmt: skip
             errors.append(np.abs(back[:, 0] - truth).max())
         # Each four more functions cut the error to less than a tenth, down to what the straight lines leave.
-        for before, after in zip(errors, errors[1:], strict=False):
+        for before, after in pairwise(errors):
             assert after < max(before / 10, 1e-9)
         assert errors[-1] < 1e-9
     g = np.exp(np.sin(2 * np.pi * t))  # periodic, for Fourier

@@ -1,0 +1,430 @@
+import pickle
+import re
+import time
+from datetime import datetime
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.utils import _safe_indexing
+from sktime.datatypes import convert
+
+from sklearn_hippo import Panel
+from sklearn_hippo._panel import check_panel
+
+
+def assert_same(a, b):
+    assert_array_equal(a.values, b.values)
+    assert_array_equal(a.offsets, b.offsets)
+    for (s, _), (t, _) in zip(a, b, strict=True):
+        assert_array_equal(s, t)
+    assert a.values.dtype == b.values.dtype
+
+
+@st.composite
+def panels(draw):
+    seed = draw(st.integers(0, 2**32 - 1))
+    lengths = draw(st.lists(st.integers(1, 6), min_size=1, max_size=6))
+    n_channels = draw(st.integers(1, 3))
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(sum(lengths), n_channels))
+    values = values.astype(draw(st.sampled_from([np.float32, np.float64])))
+    times = rng.uniform(size=len(values)) if draw(st.booleans()) else None
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    if times is not None:
+        times += 2 * np.arange(len(values))
+    return Panel(values, times, offsets)
+
+
+# --- indexing ------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(panels(), st.data())
+def test_a_panel_is_indexed_like_an_array_of_series(panel, data):
+    n = len(panel)
+    series = np.empty(n, dtype=object)
+    series[:] = panel.to_list()
+    key = data.draw(
+        st.one_of(
+            st.slices(n),
+            st.lists(st.integers(-n, n - 1), max_size=8).map(lambda i: np.array(i, dtype=int)),
+            st.lists(st.booleans(), min_size=n, max_size=n).map(np.array),
+        )
+    )
+    for chosen in (panel[key], panel[key, ...]):
+        assert isinstance(chosen, Panel)
+        assert len(chosen) == len(series[key])
+        for (t, x), (s, y) in zip(chosen, series[key], strict=True):
+            assert_array_equal(t, s)
+            assert_array_equal(x, y)
+        assert chosen.values.dtype == panel.values.dtype
+    i = data.draw(st.integers(-n, n - 1))
+    for j in (i, np.int64(i), (i, Ellipsis)):
+        assert_array_equal(panel[j][1], series[i][1])
+
+
+@pytest.mark.parametrize("key", [3, -4, [3], [0, -4], [True, False], [0.5], [[0]], "a", (0, 1), (0, 1, ...), None])
+def test_wrong_keys_are_index_errors(key):
+    with pytest.raises(IndexError):
+        Panel.from_list([[1.0], [2.0], [3.0]])[key]
+
+
+def test_slices_share_memory_and_nothing_can_be_changed():
+    values, times = np.arange(6.0), np.arange(6.0)
+    panel = Panel(values, times, [0, 2, 6])
+    assert np.shares_memory(panel.values, values)
+    assert np.shares_memory(panel.times, times)
+    assert np.shares_memory(panel[1:].values, values)
+    assert np.shares_memory(panel[1][1], values)
+    for array in (panel.values, panel.times, panel.offsets, panel[0][1], panel[[0]].values):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+    with pytest.raises(AttributeError, match="immutable"):
+        panel.values = values
+    with pytest.raises(AttributeError, match="immutable"):
+        del panel.values
+    assert values.flags.writeable
+
+
+def test_an_empty_selection_is_a_panel():
+    panel = Panel.from_list([[1.0], [2.0, 3.0]])
+    for none in (panel[0:0], panel[[]], panel[2:1], panel[np.zeros(2, bool)]):
+        assert len(none) == 0
+        assert none.shape == (0,)
+        assert none.to_padded().shape == (0, 0, 1)
+
+
+def test_scikit_learn_indexes_a_panel():
+    panel = Panel.from_list([[1.0], [2.0, 3.0], [4.0]])
+    assert isinstance(_safe_indexing(panel, np.array([2, 0])), Panel)
+    assert isinstance(_safe_indexing(panel, [True, False, True]), Panel)
+    assert isinstance(_safe_indexing(panel, slice(0, 2)), Panel)
+    with pytest.raises(TypeError, match="not an array"):
+        np.asarray(panel)
+
+
+@settings(deadline=None)
+@given(panels())
+def test_pickles(panel):
+    assert_same(pickle.loads(pickle.dumps(panel)), panel)
+    assert_same(panel[1:], pickle.loads(pickle.dumps(panel[1:])))
+
+
+def test_pickles_are_small_and_quick():
+    panel = Panel(np.zeros(50_000 * 20), None, 20 * np.arange(50_001))
+    begin = time.perf_counter()
+    copy = pickle.loads(pickle.dumps(panel, protocol=5))
+    assert time.perf_counter() - begin < 2  # a list of 50,000 arrays needs seconds; a loose bound on a noisy machine
+    assert_same(copy, panel)
+    assert len(pickle.dumps(panel[:10])) < 3000  # a slice does not carry its base along
+
+
+def test_memmapped_by_joblib(tmp_path):
+    panel = Panel(np.arange(10.0), np.arange(10.0), [0, 4, 10])
+    joblib.dump(panel, tmp_path / "panel.pkl")
+    mapped = joblib.load(tmp_path / "panel.pkl", mmap_mode="r")
+    assert isinstance(mapped.values.base, np.memmap) or isinstance(mapped.values, np.memmap)
+    assert_same(mapped[[1, 0]], panel[[1, 0]])
+
+
+def test_properties():
+    panel = Panel([[1.0, np.nan], [2.0, 3.0], [4.0, 5.0]], [1.0, 1.5, 7.0], [0, 2, 3], channel_names=["a", "b"])
+    assert len(panel) == 2
+    assert panel.shape == (2,)
+    assert panel.n_channels == 2
+    assert panel.has_missing
+    assert not panel[1:].has_missing
+    assert panel.channel_names == ("a", "b") == panel[[1]].channel_names
+    assert_array_equal(panel.lengths, [2, 1])
+    assert_array_equal(panel.durations, [0.5, 0])
+    assert_array_equal(Panel(np.zeros(5), None, [0, 2, 5]).durations, [1, 2])
+    assert repr(panel) == "Panel(n_series=2, n_channels=2, n_observations=3, dtype=float64)"
+
+
+# --- every form of X -----------------------------------------------------------------------------------
+
+SERIES = [np.array([[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]), np.array([[7.0, 9.0], [8.0, 10.0]])]
+TIMES = [np.array([0.0, 0.5, 3.0]), np.array([1.0, 4.0])]
+
+
+def objects(items):
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+def nested(cell):
+    return pd.DataFrame({"a": [cell(x[:, 0]) for x in SERIES], "b": [cell(x[:, 1]) for x in SERIES]})
+
+
+REGULAR_FORMS = {
+    "list": SERIES,
+    "tuple": tuple(SERIES),
+    "lists": [x.tolist() for x in SERIES],
+    "object array": objects(SERIES),
+    "pandas Series": pd.Series(SERIES, index=["p", "q"]),
+    "padded": np.stack([SERIES[0], np.vstack([SERIES[1], [np.nan, np.nan]])]),
+    "DataFrames": [pd.DataFrame(x, columns=["a", "b"]) for x in SERIES],
+    "polars DataFrames": [pl.DataFrame(x, schema=["a", "b"]) for x in SERIES],
+    "nested arrays": nested(np.array),
+    "nested Series": nested(pd.Series),
+    "nested lists": nested(list),
+    "polars lists": pl.DataFrame({"a": [x[:, 0] for x in SERIES], "b": [x[:, 1] for x in SERIES]}),
+    "arrow lists": pa.table({"a": [x[:, 0] for x in SERIES], "b": [x[:, 1] for x in SERIES]}),
+    "sktime nested_univ": convert(
+        [pd.DataFrame(x, columns=["a", "b"]) for x in SERIES], "df-list", "nested_univ", "Panel"
+    ),
+}
+TIMED_FORMS = {
+    "tuples": list(zip(TIMES, SERIES, strict=True)),
+    "object array of tuples": objects(list(zip(TIMES, SERIES, strict=True))),
+    "indexed DataFrames": [pd.DataFrame(x, t, ["a", "b"]) for t, x in zip(TIMES, SERIES, strict=True)],
+    "timedeltas": [
+        pd.DataFrame(x, pd.to_timedelta(t, unit="s"), ["a", "b"]) for t, x in zip(TIMES, SERIES, strict=True)
+    ],
+    "datetimes": [
+        (np.datetime64("1970-01-01") + (1000 * t).astype("timedelta64[ms]"), x)
+        for t, x in zip(TIMES, SERIES, strict=True)
+    ],
+    "time zones": [
+        pd.DataFrame(x, pd.to_datetime(t, unit="s", utc=True).tz_convert("Asia/Tokyo"))
+        for t, x in zip(TIMES, SERIES, strict=True)
+    ],
+    "nested Series": pd.DataFrame(
+        {c: [pd.Series(x[:, k], t) for t, x in zip(TIMES, SERIES, strict=True)] for k, c in enumerate("ab")}
+    ),
+}
+
+
+@pytest.mark.parametrize("form", REGULAR_FORMS)
+def test_regular_forms_are_one_panel(form):
+    panel = check_panel(REGULAR_FORMS[form])
+    assert_same(panel, Panel.from_list(SERIES))
+    assert panel.times is None or form == "sktime nested_univ"  # whose cells have an index of their own, 0, 1, 2, ...
+
+
+@pytest.mark.parametrize("form", TIMED_FORMS)
+def test_timed_forms_are_one_panel(form):
+    assert_same(
+        check_panel(TIMED_FORMS[form]), Panel(np.concatenate(SERIES), np.concatenate(TIMES), np.array([0, 3, 5]))
+    )
+
+
+TABLE = np.array([[1.0, 2.0, np.nan], [4.0, 5.0, 6.0]])
+
+
+@pytest.mark.parametrize(
+    "X",
+    [TABLE, pd.DataFrame(TABLE), pd.DataFrame(TABLE, columns=list("abc")), pl.DataFrame(TABLE), TABLE.tolist(),
+     pa.table({"a": [1.0, 4.0], "b": [2.0, 5.0], "c": [np.nan, 6.0]})],
+)  # fmt: skip
+def test_rows_of_a_table_are_series_whose_nan_is_missing(X):
+    panel = check_panel(X)
+    assert_array_equal(panel.lengths, [3, 3])
+    assert_array_equal(panel.values[:, 0], TABLE.ravel())
+
+
+@pytest.mark.parametrize("column", [pl.Series([[1.0, 2.0], [3.0]]), pa.array([[1.0, 2.0], [3.0]])])
+def test_one_column_of_lists(column):
+    for X in (column, column[0:2]):
+        assert_same(check_panel(X), Panel([1.0, 2.0, 3.0], None, [0, 2, 3]))
+    assert_same(check_panel(column[1:]), Panel([3.0]))
+
+
+def test_arrow_lists_are_not_copied():
+    flat = np.arange(5.0)
+    column = pa.LargeListArray.from_arrays(pa.array([0, 2, 5], pa.int64()), pa.array(flat))
+    assert np.shares_memory(check_panel(column).values, flat)
+    assert np.shares_memory(check_panel(pl.DataFrame({"x": pl.Series(column)})).values, flat)
+
+
+def test_arrays_are_not_copied():
+    X = np.zeros((4, 5, 2))
+    assert np.shares_memory(check_panel(X).values, X)
+    assert np.shares_memory(check_panel(X[:, :, 0].copy()).values, X) is False
+    table = np.zeros((4, 5), np.float32)
+    assert np.shares_memory(check_panel(table).values, table)
+    assert check_panel(table).values.dtype == np.float32
+    assert np.shares_memory(Panel(table[:, 0].copy()).values, table) is False
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint64, bool, np.float16, np.longdouble, ">f8", ">f4", object])
+def test_dtypes(dtype):
+    values = check_panel([np.array([0, 1, 1]).astype(dtype)]).values
+    assert values.dtype == (np.float32 if dtype == ">f4" else np.float64)
+    assert_array_equal(values[:, 0], [0, 1, 1])
+
+
+def test_input_is_never_changed():
+    X = np.array([[[1.0], [np.nan]], [[2.0], [3.0]]])
+    X.flags.writeable = False
+    copy = X.copy()
+    check_panel(X)
+    check_panel(np.asfortranarray(X))
+    assert_array_equal(X, copy)
+
+
+def test_a_frame_of_numbers_with_a_filtered_index_keeps_its_times():
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0]}).drop(index=1)
+    assert_array_equal(check_panel([frame]).times, [0, 2])
+    assert check_panel([frame.reset_index(drop=True)]).times is None
+
+
+# --- constructors and exports --------------------------------------------------------------------------
+
+
+def long_table(kind):
+    columns = {"who": ["b", "b", "a", "b", "a"], "t": [0.0, 2.0, 1.0, 1.0, 1.0], "x": [1.0, 3.0, 4.0, 2.0, 5.0]}
+    return {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table, "dict": dict}[kind](columns)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow", "dict"])
+def test_from_long(kind):
+    panel = Panel.from_long(long_table(kind), id="who", time="t", values=["x"])
+    assert_same(panel, Panel([1.0, 2.0, 3.0, 4.0, 5.0], [0.0, 1.0, 2.0, 1.0, 1.0], [0, 3, 5]))
+    assert panel.channel_names == ("x",)
+
+
+def test_from_long_of_a_sorted_table_does_not_copy_and_reads_datetimes():
+    x = np.arange(4.0)
+    frame = {"id": np.array([3, 3, 1, 1]), "t": np.arange(4.0), "x": x}
+    assert np.shares_memory(Panel.from_long(frame, id="id", time="t", values="x").values, x)
+    frame = pd.DataFrame(frame)
+    frame["t"] = pd.to_datetime([0, 60, 0, 1], unit="s", utc=True).tz_convert("Europe/Rome")
+    frame["id"] = frame["id"].astype("category")
+    assert_array_equal(Panel.from_long(frame, id="id", time="t", values="x").times, [0, 60, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"who": ["a", None, "b"]}, "Column 'who' has no id at position 1"),
+        ({"t": [0.0, np.nan, 1.0]}, "Column 't' is not finite at position 1"),
+        ({"x": ["a", "b", "c"]}, "Column 'x' must hold real numbers"),
+        ({"x": [1.0, np.inf, 1.0]}, "Series 0, channel 'x': infinite value at position 1"),
+    ],
+)
+def test_from_long_names_what_is_wrong(change, message):
+    columns = {"who": ["a", "a", "b"], "t": [0.0, 1.0, 2.0], "x": [1.0, 2.0, 3.0]} | change
+    with pytest.raises((ValueError, TypeError), match=message):
+        Panel.from_long(pd.DataFrame(columns), id="who", time="t", values="x")
+    with pytest.raises(ValueError, match="no column 'y'"):
+        Panel.from_long(pl.DataFrame(columns, strict=False), id="y", time="t", values="x")
+
+
+@settings(deadline=None)
+@given(panels())
+def test_round_trips(panel):
+    assert_same(Panel.from_list(panel.to_list()), panel)
+    for library in (pd.DataFrame, pl.DataFrame, pa.table):
+        table = library(panel.to_long())
+        names = [f"x{c}" for c in range(panel.n_channels)]
+        assert_same(Panel.from_long(table, id="series", time="time", values=names), panel)
+    padded = panel.to_padded()
+    assert padded.shape == (len(panel), panel.lengths.max(), panel.n_channels)
+    without_times = Panel(panel.values, None, panel.offsets)
+    assert_same(Panel.from_padded(padded), without_times)
+    assert_same(Panel.from_padded(panel.to_padded(0), panel.lengths), without_times)
+    if padded.shape[2] <= padded.shape[1]:
+        assert_same(check_panel(padded), without_times)
+    assert_same(Panel.from_numpy3D(padded.transpose(0, 2, 1)), without_times)
+
+
+def test_from_padded_with_times():
+    X = np.array([[[0.0, 5.0], [2.0, 6.0]], [[1.0, 7.0], [np.nan, np.nan]]])
+    panel = Panel.from_padded(X, time_channel=0)
+    assert_same(panel, Panel([5.0, 6.0, 7.0], [0.0, 2.0, 1.0], [0, 2, 3]))
+    assert_same(Panel.from_padded(X[..., ::-1], time_channel=-1), panel)
+    with pytest.raises(ValueError, match="time_channel=2"):
+        Panel.from_padded(X, time_channel=2)
+
+
+# --- errors that name what and where -------------------------------------------------------------------
+
+ERRORS = {
+    "decreasing times": (lambda: [([0.0, 1.0], [1.0, 2.0]), ([0.0, 2.0, 1.0], [1.0, 2.0, 3.0])],
+                         "Series 1: times decrease at position 2, from 2.0 to 1.0"),
+    "NaN time": (lambda: [([0.0, np.nan], [1.0, 2.0])], "Series 0: the time at position 1 is nan"),
+    "infinite time": (lambda: [([0.0, np.inf], [1.0, 2.0])], "Series 0: the time at position 1 is inf"),
+    "NaT": (lambda: [([np.datetime64("2020"), np.datetime64("NaT")], [1.0, 2.0])], "no time .NaT. at position 1"),
+    "infinite value": (lambda: [[[1.0, 0.0]], [[2.0, 3.0], [4.0, -np.inf]]],
+                       "Series 1, channel 1: infinite value at position 1"),
+    "empty series": (lambda: [[1.0], []], "Series 1 has no observations"),
+    "series of NaN": (lambda: [[1.0], [np.nan, np.nan]], "Series 1 has no observations: all its values are NaN"),
+    "empty list": (lambda: [], "list of series is empty"),
+    "empty table": (lambda: np.zeros((0, 3)), "empty"),
+    "ragged channels": (lambda: [np.zeros((4, 2)), np.zeros((5, 3))], "Series 1 has 3 channels, series 0 has 2"),
+    "strings": (lambda: [["a", "b"]], "Series 0 must hold real numbers"),
+    "a string": (lambda: "abc", "X is a str"),
+    "mixed objects": (lambda: [[1.0], np.array([1.0, "x"], dtype=object)], "Series 1 must hold real numbers"),
+    "complex": (lambda: [[1.0], [1j]], "Complex data not supported: series 1"),
+    "numbers": (lambda: [1.0, 2.0], "Series 0 is a single number"),
+    "a series of numbers": (lambda: pd.Series([1.0, 2.0]), "Series 0 is a single number"),
+    "one dimension": (lambda: np.zeros(4), "Expected 2D array, got 1D array"),
+    "four dimensions": (lambda: np.zeros((1, 1, 1, 1)), "4 dimensions"),
+    "three dimensions in a list": (lambda: [np.zeros((2, 2, 2))], "Series 0 has shape"),
+    "ragged series": (lambda: [[[1.0], [1.0, 2.0]]], "not a rectangular array"),
+    "triples": (lambda: [([0.0], [1.0], [2.0])], "tuple of 3"),
+    "time count": (lambda: [([0.0, 1.0], [1.0, 2.0, 3.0])], "Series 0 has 3 observations and times of shape"),
+    "kinds of times": (lambda: [(pd.to_datetime(["2020"]), [1.0]), ([0.0], [1.0])], "different kinds"),
+    "times for some": (lambda: [(pd.to_datetime(["2020"]), [1.0]), [1.0]], "different kinds"),
+    "columns": (lambda: [pd.DataFrame({"a": [1.0]}), pd.DataFrame({"b": [1.0]})], "Series 1 has the columns"),
+    "long table": (lambda: pd.DataFrame({"id": ["a", "a"], "t": [0, 1], "x": [1.0, 2.0]}), "Panel.from_long"),
+    "multi-index": (lambda: pd.DataFrame({"x": [1.0]}, pd.MultiIndex.from_tuples([(0, 0)])), "Panel.from_long"),
+    "datetime column": (lambda: pl.DataFrame({"t": [datetime(2020, 1, 1)], "x": [1.0]}), "Panel.from_long"),
+    "static and series": (lambda: pd.DataFrame({"a": [[1.0]], "age": [3]}), "ColumnTransformer"),
+    "channels of different lengths": (lambda: pd.DataFrame({"a": [[1.0]], "b": [[1.0, 2.0]]}),
+                                      "Series 0: channel 'b' has 2 observations"),
+    "channels at different times": (
+        lambda: pd.DataFrame({"a": [pd.Series([1.0], [2.0])], "b": [pd.Series([1.0], [3.0])]}), "times of channel 'b'"),
+    "null list": (lambda: pl.Series([[1.0], None]), "Series 1 is null"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_name_what_and_where(case):
+    X, message = ERRORS[case]
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        check_panel(X())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"values": np.zeros((2, 2, 2))}, re.escape("(n_observations, n_channels), got (2, 2, 2)")),
+        ({"values": np.zeros((2, 0))}, "no channel"),
+        ({"values": [1.0, 2.0], "offsets": [0, 1]}, "end with the number of observations, 2"),
+        ({"values": [1.0, 2.0], "offsets": [0, 1, 1, 2]}, "Series 1 has no observations"),
+        ({"values": [1.0, 2.0], "offsets": [0.0, 2.0]}, "integers"),
+        ({"values": [1.0, 2.0], "times": [0.0]}, re.escape("times must have shape (2,)")),
+        ({"values": [1.0, 2.0], "channel_names": ["a", "b"]}, "channel_names must be 1 strings"),
+        ({"values": [1.0, 2.0], "times": ["a", "b"]}, "Times must be numbers"),
+    ],
+)
+def test_the_constructor_checks(arguments, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        Panel(**arguments)
+
+
+def test_arrays_that_look_transposed_draw_a_warning():
+    with pytest.warns(UserWarning, match="more channels .5. than time points .3."):
+        check_panel(np.zeros((2, 3, 5)))
+    with pytest.warns(UserWarning, match="Panel.from_numpy3D"):
+        check_panel([np.zeros((3, 5)), np.zeros((2, 5))])
+    check_panel([np.zeros((3, 5)), np.zeros((6, 5))])  # one that is long enough: no warning
+
+
+def test_from_padded_checks():
+    with pytest.raises(ValueError, match="Series 1: length 4 is not between"):
+        Panel.from_padded(np.zeros((2, 3, 1)), [3, 4])
+    with pytest.raises(ValueError, match="Series 1 has no observations"):
+        Panel.from_padded(np.array([[[1.0]], [[np.nan]]]))
+    assert_allclose(Panel.from_padded(np.ones((2, 3, 1)), [1, 2]).lengths, [1, 2])

@@ -1,0 +1,434 @@
+import pickle
+import threading
+
+import joblib
+import numpy as np
+import oracles
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    cross_val_predict,
+    cross_val_score,
+    learning_curve,
+    train_test_split,
+)
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_hippo import HiPPOTransformer, Panel
+from sklearn_hippo._measures import MEASURES
+from sklearn_hippo.datasets import drop_observations, scale_time
+
+
+@parametrize_with_checks(
+    [
+        HiPPOTransformer(),
+        HiPPOTransformer("legt", 5, timescale=2.0, interpolation="hold", add_duration=True, n_jobs=2),
+        HiPPOTransformer("fous", 1),
+        HiPPOTransformer("lagt", 4, timescale=3.0),
+    ]
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+# Those that parametrize_with_checks leaves out.
+EXTRA_CHECKS = [
+    "check_param_validation",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    "check_get_feature_names_out_error",
+    "check_dataframe_column_names_consistency",
+]
+
+
+# They transform an array after fitting a DataFrame, and the reverse.
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
+@pytest.mark.parametrize("name", EXTRA_CHECKS)
+def test_scikit_learn_extra_checks(name):
+    getattr(estimator_checks, name)("HiPPOTransformer", HiPPOTransformer())
+
+
+# --- what it computes ----------------------------------------------------------------------------------
+
+
+def irregular(n_series=12, n_channels=2, seed=0, missing=0.1):
+    rng = np.random.default_rng(seed)
+    series = []
+    for _ in range(n_series):
+        times = np.sort(rng.uniform(0, 10, rng.integers(5, 25)))
+        values = np.sin(times[:, None] * rng.uniform(0.5, 2) + np.arange(n_channels))
+        values[1:-1][rng.uniform(size=(len(times) - 2, n_channels)) < missing] = np.nan
+        series.append((times, values))
+    return Panel.from_list(series)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+def test_features_are_the_coefficients_channel_by_channel(measure, interpolation):
+    panel = irregular()
+    transformer = HiPPOTransformer(measure, 6, timescale=None, interpolation=interpolation).fit(panel)
+    features = transformer.transform(panel)
+    assert features.shape == (12, 12)
+    for i in (0, 5):
+        times, values = panel[i]
+        for c in range(2):
+            expected = oracles.project(measure, 6, times, values[:, c], transformer.timescale_, interpolation)
+            assert_allclose(features[i, 6 * c : 6 * c + 6], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("measure", [m for m in MEASURES if MEASURES[m].has_timescale])
+def test_the_timescale_is_the_median_duration(measure):
+    panel = irregular()
+    assert HiPPOTransformer(measure).fit(panel).timescale_ == np.median(panel.durations)
+    assert HiPPOTransformer(measure, timescale=3).fit(panel).timescale_ == 3
+    assert HiPPOTransformer("legs", timescale=3).fit(panel).timescale_ is None
+    with pytest.raises(ValueError, match="Set timescale"):
+        HiPPOTransformer(measure).fit([[1.0], [2.0], [3.0, 4.0]])
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+def test_add_duration(interpolation):
+    panel = irregular()
+    transformer = HiPPOTransformer(order=2, add_duration=True, interpolation=interpolation).fit(panel)
+    features = transformer.transform(panel)
+    first = [t[1] - t[0] if interpolation == "hold" else 0 for t, _ in panel]
+    assert_allclose(features[:, -1], panel.durations + first)
+    assert transformer.get_feature_names_out()[-1] == "duration"
+    assert_allclose(transformer.transform(scale_time(panel, 3.0))[:, -1], 3 * features[:, -1])
+    assert transformer.transform(Panel(panel.values.astype(np.float32), panel.times, panel.offsets)).dtype == np.float32
+
+
+def test_2d_rows_lists_and_panels_agree():
+    X = np.random.default_rng(0).normal(size=(7, 30))
+    transformer = HiPPOTransformer(order=5).fit(X)
+    features = transformer.transform(X)
+    assert transformer.n_features_in_ == 30
+    for form in (list(X), X[:, :, None], Panel(X.reshape(-1, 1), None, 30 * np.arange(8)), pd.Series(list(X))):
+        assert_array_equal(transformer.transform(form), features)
+        assert_array_equal(clone(transformer).fit(form).transform(X), features)
+    assert_array_equal(transformer.transform([X[0], X[1, :4]])[0], features[0])
+    with pytest.raises(ValueError, match="X has 29 features, but HiPPOTransformer is expecting 30 features"):
+        transformer.transform(X[:, :29])
+
+
+def test_nan_and_float32():
+    panel = irregular()
+    whole = np.column_stack([panel.values, np.full(len(panel.values), np.nan)])
+    features = HiPPOTransformer(order=3).fit_transform(Panel(whole, panel.times, panel.offsets))
+    assert np.isnan(features[:, 6:]).all()
+    assert not np.isnan(features[:, :6]).any()
+    single = HiPPOTransformer(order=3).fit_transform(Panel(panel.values.astype(np.float32), panel.times, panel.offsets))
+    assert single.dtype == np.float32
+    assert_allclose(single, features[:, :6], atol=1e-5)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+def test_inverse_transform_gives_back_what_the_order_can_hold(measure, interpolation):
+    t = np.linspace(0, 4, 2001)
+    panel = Panel.from_list([(t, np.column_stack([np.cos(t), t])), (2 * t + 1, np.column_stack([np.sin(t), 1 - t]))])
+    transformer = HiPPOTransformer(measure, 40, timescale=2.0, interpolation=interpolation).fit(panel)
+    back = transformer.inverse_transform(transformer.transform(panel), panel)
+    assert_array_equal(back.times, panel.times)
+    for (s, x), (_, y) in zip(back, panel, strict=True):
+        recent = s > s[-1] - 1.0
+        # Jumps slow the convergence: where the ends of a window meet (Fourier), and where f = 0 gives way to f(t_0).
+        tolerance = {"fous": 0.2, "fout": 0.2, "lagt": 0.06, "legs_lti": 0.06}.get(measure, 0.02)
+        if measure in ("fous", "fout"):
+            recent &= s < s[-1] - 0.5
+        assert np.abs(x - y)[recent].max() < tolerance
+
+
+def test_inverse_transform_times():
+    panel = irregular()
+    transformer = HiPPOTransformer(order=8, add_duration=True).fit(panel)
+    C = transformer.transform(panel)
+    default = transformer.inverse_transform(C)
+    assert_array_equal(default.lengths, transformer.length_)
+    assert_allclose(default.durations, panel.durations)
+    grid = np.linspace(0, 1, 5)
+    for same in (grid, grid.tolist(), [grid] * 12):
+        assert_array_equal(transformer.inverse_transform(C, same).lengths, 5)
+    own = transformer.inverse_transform(C, [t for t, _ in panel])
+    assert_array_equal(own.values, transformer.inverse_transform(C, panel).values)
+    assert_array_equal(transformer.inverse_transform(C, [7.0]).values, transformer.inverse_transform(C, [1.0]).values)
+    with pytest.raises(ValueError, match="makes 17"):
+        transformer.inverse_transform(C[:, 1:])
+    with pytest.raises(ValueError, match="times are given for 2 series, X has 12"):
+        transformer.inverse_transform(C, [grid, grid])
+    with pytest.raises(ValueError, match="Series 0: times decrease"):
+        transformer.inverse_transform(C, grid[::-1])
+    frame = transformer.set_output(transform="pandas").transform(panel)
+    assert_array_equal(transformer.inverse_transform(frame).values, default.values)
+
+
+def test_default_times_of_the_other_measures():
+    panel = irregular()
+    for measure in MEASURES:
+        for interpolation in ("linear", "hold"):
+            transformer = HiPPOTransformer(measure, 4, interpolation=interpolation).fit(panel)
+            back = transformer.inverse_transform(transformer.transform(panel))
+            assert_allclose(back.times[transformer.length_ - 1], transformer.duration_)
+            assert np.isfinite(back.values).all()
+
+
+def test_order_is_bounded_by_memory():
+    with pytest.raises(ValueError, match=r"order=10{12} would need .* GiB for 2 series .* Choose a smaller order"):
+        HiPPOTransformer(order=10**12).fit([[1.0, 2.0], [3.0, 4.0]])
+    transformer = HiPPOTransformer(order=10).fit([[1.0, 2.0]])
+    assert transformer.set_params(order=10**12).order == 10**12
+    with pytest.raises(ValueError, match="Choose a smaller order"):
+        transformer.transform([[1.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"order": 0}, "'order' parameter of HiPPOTransformer must be an int in the range .1, inf."),
+        ({"order": 2.5}, "'order' parameter"),
+        ({"measure": "legendre"}, "'measure' parameter .* must be a str among"),
+        ({"measure": "legt", "timescale": 0}, "'timescale' parameter"),
+        ({"measure": "legt", "timescale": -1.0}, "'timescale' parameter"),
+        ({"interpolation": "cubic"}, "'interpolation' parameter"),
+        ({"n_jobs": "two"}, "'n_jobs' parameter"),
+    ],
+)
+def test_parameters_are_checked(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        HiPPOTransformer(**parameters).fit([[1.0, 2.0]])
+
+
+def test_channels_must_be_those_of_fit():
+    transformer = HiPPOTransformer(order=2).fit(irregular(n_channels=2))
+    with pytest.raises(ValueError, match="X has 3 channels, but HiPPOTransformer was fitted on 2"):
+        transformer.transform(irregular(n_channels=3))
+    named = Panel([[1.0, 2.0]], channel_names=["a", "b"])
+    transformer = HiPPOTransformer(order=2).fit(named)
+    with pytest.raises(ValueError, match=r"X has the channels \['b', 'a'\]"):
+        transformer.transform(Panel([[1.0, 2.0]], channel_names=["b", "a"]))
+    assert list(transformer.get_feature_names_out()) == ["a__legs_c0", "a__legs_c1", "b__legs_c0", "b__legs_c1"]
+    frame = pd.DataFrame({"a": [[1.0, 2.0]], "b": [[3.0, 4.0]]})
+    transformer.fit(frame)
+    assert list(transformer.feature_names_in_) == ["a", "b"]
+    with pytest.raises(ValueError, match="feature names"):
+        transformer.transform(frame[["b", "a"]])
+
+
+def test_errors_of_fit_and_transform_name_the_place():
+    transformer = HiPPOTransformer(order=2).fit([[1.0, 2.0]])
+    for method in (transformer.fit, transformer.transform):
+        with pytest.raises(ValueError, match="Series 1: times decrease at position 1"):
+            method([([0.0, 1.0], [1.0, 2.0]), ([1.0, 0.0], [1.0, 2.0])])
+        with pytest.raises(ValueError, match="Series 0 has no observations"):
+            method([[]])
+        with pytest.raises(ValueError, match="empty"):
+            method([])
+        with pytest.raises(TypeError, match=r"Panel\.from_long"):
+            method(pd.DataFrame({"x": [1.0]}, pd.MultiIndex.from_tuples([(0, 0)])))
+        with pytest.raises((ValueError, TypeError), match=r"Panel\.from_long"):
+            method(pd.DataFrame({"id": ["a", "b"], "x": [1.0, 2.0]}))
+        with pytest.raises(ValueError, match="0 sample"):
+            method(irregular()[:0])
+
+
+# --- how it lives in scikit-learn ----------------------------------------------------------------------
+
+
+def test_clone_pickle_and_repr():
+    panel = irregular()
+    transformer = HiPPOTransformer("legt", 5).fit(panel)
+    copy = pickle.loads(pickle.dumps(transformer))
+    assert_array_equal(copy.transform(panel), transformer.transform(panel))
+    assert len(pickle.dumps(transformer)) < 1000  # no training data
+    assert clone(transformer).get_params() == transformer.get_params()
+    assert repr(transformer) == "HiPPOTransformer(measure='legt', order=5)"
+    html = transformer._repr_html_()
+    assert len(html) < 60_000
+    assert "sklearn-hippo.readthedocs.io/api.html#sklearn_hippo.HiPPOTransformer" in html
+
+
+def test_read_only_memmap_and_fortran(tmp_path):
+    X = np.random.default_rng(0).normal(size=(6, 40, 3))
+    expected = HiPPOTransformer(order=4).fit_transform(X)
+    joblib.dump(X, tmp_path / "X")
+    mapped = joblib.load(tmp_path / "X", mmap_mode="r")
+    for form in (mapped, np.asfortranarray(X), X[::1], list(mapped)):
+        assert_array_equal(HiPPOTransformer(order=4).fit_transform(form), expected)
+
+
+def test_threads_agree():
+    panel = irregular(200, 3)
+    one = HiPPOTransformer("chebs", 9).fit(panel)
+    expected = one.transform(panel)
+    for n_jobs in (1, 2, -1):
+        assert_array_equal(clone(one).set_params(n_jobs=n_jobs).fit(panel).transform(panel), expected)
+    results = [None] * 4
+
+    def work(i):
+        results[i] = one.transform(panel)
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for result in results:
+        assert_array_equal(result, expected)
+
+
+def test_set_output():
+    panel = irregular()
+    transformer = HiPPOTransformer(order=2).fit(panel)
+    frame = transformer.set_output(transform="pandas").transform(panel)
+    assert list(frame.columns) == list(transformer.get_feature_names_out())
+    assert isinstance(transformer.set_output(transform="polars").transform(panel), pl.DataFrame)
+    cells = pd.DataFrame({"ecg": [np.ones(3), np.zeros(5)]}, index=["p", "q"])
+    frame = clone(transformer).set_output(transform="pandas").fit_transform(cells)
+    assert list(frame.index) == ["p", "q"]
+    assert list(frame.columns) == ["ecg__legs_c0", "ecg__legs_c1"]
+
+
+def test_callbacks():
+    sklearn_callback = pytest.importorskip("sklearn.callback", reason="scikit-learn >= 1.9")
+    panel, y = classes()
+    pipeline = make_pipeline(HiPPOTransformer(order=2), StandardScaler(), LogisticRegression())
+    pipeline.set_callbacks(sklearn_callback.ProgressBar()).fit(panel, y)
+    transformer = HiPPOTransformer(order=2).set_callbacks(sklearn_callback.ProgressBar()).fit(panel)
+    assert transformer.transform(panel).shape == (60, 4)
+
+
+def classes(n=60):
+    """Two kinds of series, and every form of X for them."""
+    panel = irregular(n, 2, missing=0)
+    y = (np.arange(n) % 2).astype(str)
+    values = panel.values + 3 * np.repeat(np.arange(n) % 2, panel.lengths)[:, None]
+    return Panel(values, panel.times, panel.offsets), y
+
+
+def objects(items):
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+def forms(panel):
+    series = panel.to_list()
+    columns = {name: [x[:, c] for _, x in series] for c, name in enumerate("ab")}
+    return {
+        "panel": panel,
+        "list": series,
+        "arrays": [x for _, x in series],
+        "object array": objects(series),
+        "frames": [pd.DataFrame(x, t) for t, x in series],
+        "pandas Series": pd.Series(series),
+        "nested pandas": pd.DataFrame(columns),
+        "polars": pl.DataFrame({name: [x.tolist() for x in column] for name, column in columns.items()}),
+        "padded": panel.to_padded(),
+    }
+
+
+FORMS = list(forms(classes(2)[0]))
+TOOLS = {
+    "cross_val_score": lambda p, X, y: cross_val_score(p, X, y, cv=3, n_jobs=2),
+    "cross_val_predict": lambda p, X, y: cross_val_predict(p, X, y, cv=3),
+    "grid": lambda p, X, y: GridSearchCV(p, {"hippotransformer__order": [1, 2]}, cv=2).fit(X, y).predict(X),
+    "calibrated": lambda p, X, y: CalibratedClassifierCV(p, cv=2).fit(X, y).predict_proba(X),
+    "stacking": lambda p, X, y: StackingClassifier([("a", p), ("b", clone(p))], cv=2).fit(X, y).predict(X),
+    "voting": lambda p, X, y: VotingClassifier([("a", p), ("b", clone(p))], voting="soft").fit(X, y).predict(X),
+    "one vs rest": lambda p, X, y: OneVsRestClassifier(p).fit(X, y).predict(X),
+    "learning curve": lambda p, X, y: learning_curve(p, X, y, cv=2, train_sizes=[0.5, 1.0]),
+    "split": lambda p, X, y: p.fit(*train_test_split(X, y, stratify=y, random_state=0)[::2]).predict(X),
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_container_in_every_tool(form, tool):
+    panel, y = classes()
+    X = forms(panel)[form]
+    TOOLS[tool](make_pipeline(HiPPOTransformer(order=2), StandardScaler(), LogisticRegression()), X, y)
+
+
+@pytest.mark.filterwarnings("ignore:The total space of parameters:UserWarning")
+def test_searches_over_measures():
+    panel, y = classes()
+    pipeline = Pipeline([("hippo", HiPPOTransformer()), ("scale", StandardScaler()), ("clf", RidgeClassifier())])
+    grid = {"hippo__measure": ["legs", "lagt", "fout"], "hippo__order": [1, 3]}
+    search = GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(panel, y)
+    assert search.best_score_ == 1
+    assert search.score(drop_observations(panel, 0.5, 0), y) == 1
+    assert search.n_features_in_ == 2
+    HalvingGridSearchCV(pipeline, grid, cv=2, min_resources=20, random_state=0).fit(panel, y).predict(panel)
+
+
+def test_pipeline_memory(tmp_path):
+    panel, y = classes()
+    pipeline = Pipeline([("hippo", HiPPOTransformer(order=3)), ("clf", RidgeClassifier())], memory=str(tmp_path))
+    first = pipeline.fit(panel, y).predict(panel)
+    assert_array_equal(clone(pipeline).fit(panel, y).predict(panel), first)
+
+
+def test_unions_and_columns():
+    panel, y = classes()
+    union = FeatureUnion(
+        [
+            ("legs", HiPPOTransformer("legs", 3)),
+            ("recent", HiPPOTransformer("lagt", 2, timescale=1.0)),
+            ("length", FunctionTransformer(lambda X: X.lengths[:, None])),
+        ]
+    )
+    assert union.fit_transform(panel).shape == (60, 2 * 3 + 2 * 2 + 1)
+    frame = pd.DataFrame({"ecg": [x[:, 0] for _, x in panel], "age": np.arange(60.0), "sex": [0.0, 1.0] * 30})
+    for column in ("ecg", ["ecg"]):
+        both = ColumnTransformer(
+            [("series", HiPPOTransformer(order=3), column), ("static", StandardScaler(), ["age", "sex"])]
+        )
+        model = make_pipeline(both, LogisticRegression())
+        assert cross_val_score(model, frame, y, cv=3).mean() > 0.9
+        names = model.fit(frame, y)[0].get_feature_names_out()
+        assert list(names[:4]) == [
+            "series__ecg__legs_c0",
+            "series__ecg__legs_c1",
+            "series__ecg__legs_c2",
+            "static__age",
+        ]
+    both = ColumnTransformer([("series", HiPPOTransformer(order=3), ["ecg"]), ("static", "passthrough", ["age"])])
+    assert both.fit_transform(
+        pl.DataFrame({"ecg": [x[:, 0].tolist() for _, x in panel], "age": np.arange(60)})
+    ).shape == (60, 4)
+
+
+def test_with_metadata_routing_and_n_jobs_context():
+    panel, y = classes()
+    with sklearn.config_context(enable_metadata_routing=True):
+        cross_val_score(make_pipeline(HiPPOTransformer(order=2), RidgeClassifier()), panel, y, cv=2)
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        HiPPOTransformer(order=2).fit_transform(panel)
+
+
+def test_tools_that_need_an_array_say_so_and_work_behind_the_transformer():
+    panel = classes()[0]
+    with pytest.raises(TypeError, match=r"belong after HiPPOTransformer\(\)"):
+        make_pipeline(PCA(2)).fit(panel)
+    assert make_pipeline(HiPPOTransformer(order=3), PCA(2)).fit_transform(panel).shape == (60, 2)
