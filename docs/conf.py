@@ -1,0 +1,18 @@
+"""Configuration of the documentation."""
+
+import importlib.metadata
+
+project = "sklearn-hippo"
+author = "The sklearn-hippo developers"
+copyright = "2026, the sklearn-hippo developers"
+release = importlib.metadata.version("sklearn-hippo")
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc"]
+exclude_patterns = ["_build"]
+default_role = "py:obj"
+nitpicky = False
+autosummary_generate = True
+numpydoc_show_class_members = False
+html_theme = "pydata_sphinx_theme"
+html_title = "sklearn-hippo"
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}

@@ -1,0 +1,146 @@
+"""Speed of the projection, as ratios within one run.
+
+The reference is a scalar C recurrence (recurrence.c), compiled here for this very machine; ours is the package as it is
+installed. All figures are medians, double precision, one thread unless said.
+"""
+
+import ctypes
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from sklearn_hippo import HiPPOTransformer, Panel, _projection
+from sklearn_hippo._ext_projection import simd_name
+from sklearn_hippo._measures import MEASURES
+
+REPEATS = 9
+
+
+def medians(*functions, repeats=REPEATS):
+    """Median seconds of each function, measured in turns so that all meet the same noise."""
+    seconds = [[] for _ in functions]
+    for _ in range(repeats):
+        for one, function in zip(seconds, functions, strict=True):
+            begin = time.perf_counter()
+            function()
+            one.append(time.perf_counter() - begin)
+    return [float(np.median(one)) for one in seconds]
+
+
+def load_recurrence():
+    """Compile the reference."""
+    library = Path(tempfile.mkdtemp()) / "recurrence.so"
+    source = Path(__file__).with_name("recurrence.c")
+    flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
+    subprocess.run(["cc", *flags, str(source), "-o", str(library), "-lm"], check=True)
+    run = ctypes.CDLL(str(library)).legs_recurrence
+    array = np.ctypeslib.ndpointer(np.float64, flags="C")
+    run.argtypes = [array, array, ctypes.c_ssize_t, array, ctypes.c_ssize_t, array]
+
+    def recurrence(values, times, order):
+        memory = np.empty(order)
+        run(values, times, len(values), np.sqrt(2 * np.arange(order) + 1.0), order, memory)
+        return memory
+
+    return recurrence
+
+
+def against_the_recurrence(table):
+    recurrence = load_recurrence()
+    rng = np.random.default_rng(0)
+    order, length = 256, 100_000
+    t = np.arange(1.0, length + 1)
+    walk = np.cumsum(rng.normal(size=length)) / 300
+    irregular = np.cumsum(rng.exponential(size=length))
+    for name, times, interpolation in [
+        ("held, regular", None, "hold"),
+        ("held, irregular", irregular, "hold"),
+        ("linear, regular", None, "linear"),
+        ("linear, irregular", irregular, "linear"),
+    ]:
+        panel = Panel(walk, times)
+        direct, reference = medians(
+            lambda panel=panel, interpolation=interpolation: _projection.project(
+                panel, MEASURES["legs"], order, interpolation=interpolation
+            ),
+            lambda times=times: recurrence(walk, t if times is None else times, order),
+            repeats=5,
+        )
+        table.add_row(
+            f"{length:,} samples, order {order}, {name}",
+            f"{length / direct / 1e6:.1f} M samples/s",
+            f"scalar recurrence: {length / reference / 1e6:.2f} M/s",
+            f"{reference / direct:.1f} x faster",
+        )
+
+
+def many_series(table):
+    rng = np.random.default_rng(0)
+    n, length, channels, order = 20_000, 200, 3, 32
+    values = rng.normal(size=(n * length, channels))
+    for name, times in [("regular", None), ("irregular", rng.uniform(size=n * length) + 2 * np.arange(n * length))]:
+        panel = Panel(values, times, length * np.arange(n + 1))
+        transformer = HiPPOTransformer(order=order, n_jobs=1).fit(panel)
+        inside = []
+        kernel = _projection._project
+
+        def timed(*arguments, kernel=kernel, inside=inside):
+            begin = time.perf_counter()
+            kernel(*arguments)
+            inside.append(time.perf_counter() - begin)
+
+        _projection._project = timed
+        transformer.transform(panel)
+        inside.clear()
+        (whole,) = medians(lambda transformer=transformer, panel=panel: transformer.transform(panel))
+        alone = sum(inside) / REPEATS
+        _projection._project = kernel
+        transformer.set_params(n_jobs=2)
+        (threads,) = medians(lambda transformer=transformer, panel=panel: transformer.transform(panel))
+        what = f"{n:,} series x {length} x {channels} channels, order {order}, {name}"
+        times_in_full = f"transform: {whole * 1e3:.0f} ms", f"compiled kernel alone: {alone * 1e3:.0f} ms"
+        table.add_row(what, *times_in_full, f"{whole / alone:.2f} x the kernel's time")
+        times_in_full = f"transform: {threads * 1e3:.0f} ms", f"one thread: {whole * 1e3:.0f} ms"
+        table.add_row("  the same, two threads", *times_in_full, f"{whole / threads:.2f} x faster")
+    tracemalloc.start()
+    features = transformer.set_params(n_jobs=1).transform(panel)
+    peak = tracemalloc.get_traced_memory()[1] - features.nbytes
+    tracemalloc.stop()
+    table.add_row("  memory beyond input and output", f"{peak / 2**20:.1f} MiB", "limit: 64 MiB", "")
+
+
+def imports(table):
+    def run(code):
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+
+    ours, theirs, nothing = medians(
+        run("import sklearn_hippo"), run("import numpy, sklearn, sklearn.base, sklearn.utils"), run("pass")
+    )
+    table.add_row("import sklearn_hippo", f"{(ours - nothing) * 1e3:.0f} ms",
+                  f"import sklearn, numpy: {(theirs - nothing) * 1e3:.0f} ms",
+                  f"{(ours - nothing) / (theirs - nothing):.2f} x the time")  # fmt: skip
+
+
+def main():
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.machine())
+    table = Table(title=f"{cpu}, {simd_name()}, Python {platform.python_version()}, NumPy {np.__version__}")
+    for column in ("what", "ours", "reference", "ratio"):
+        table.add_column(column)
+    for part in track([against_the_recurrence, many_series, imports], description="measuring", transient=True):
+        part(table)
+    Console(width=150).print(table)
+
+
+if __name__ == "__main__":
+    main()
