@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
+# setuptools warns at length about every editable installation.
+INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
 
 .PHONY: demo test lint docs bench clean
 .DELETE_ON_ERROR:
@@ -12,7 +13,7 @@ $(VENV)/dependencies: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) --upgrade pip "setuptools>=77" "cython>=3.1"
 	$(INSTALL) --no-build-isolation --editable ".[dev]"
-	touch $@
+	touch $@ $(VENV)/built
 
 $(VENV)/built: $(VENV)/dependencies setup.py $(wildcard _ext/*.pyx _ext/*.h)
 	$(INSTALL) --no-build-isolation --no-deps --editable .

@@ -425,7 +425,7 @@ class Panel:
             raise ValueError(f"X is empty: its shape is {X.shape}.")
         n_series, max_length, _ = X.shape
         if lengths is None:
-            observed: Array = ~np.isnan(X).all(axis=2)
+            observed = np.asarray(~np.isnan(X).all(axis=2))
             lengths = np.where(observed.any(axis=1), max_length - np.argmax(observed[:, ::-1], axis=1), 0)
         else:
             lengths = np.asarray(lengths)
