@@ -431,10 +431,11 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
 def project(
     const floating[:, ::1] values,       # IN   (n_observations, n_channels)
     const double[::1] times,             # IN   (n_observations,), or None for 0, 1, 2, ... in every series
-    const Py_ssize_t[::1] offsets,       # IN   (n_series + 1,)
+    const Py_ssize_t[::1] begins,        # IN   (n_series,) first observation of each series ...
+    const Py_ssize_t[::1] ends,          # IN   (n_series,) ... and the one after its last; series may share observations
     tuple basis,                         # IN   chart, order, (low, high) of r, slope, shift, back
     const double[:, ::1] gauss,          # IN   (MAX_GAUSS, 1 + 2 MAX_GAUSS)
-    double timescale,                    # IN   0 for the measures that scale with the series
+    const double[::1] timescales,        # IN   (n_series,) 0 for the measures that scale with the series
     bint missing,                        # IN   whether values may be NaN
     bint hold,                           # IN   staircase or broken line
     double[:, ::1] scratch,              # WORK (n_threads, scratch_size(...))
@@ -453,10 +454,10 @@ def project(
     cdef const double* shift_0 = NULL if shift is None else &shift[0]
     cdef const double* times_0 = NULL if times is None else &times[0]
     cdef int n_threads = scratch.shape[0]
-    cdef Py_ssize_t i, n_series = offsets.shape[0] - 1
+    cdef Py_ssize_t i, n_series = begins.shape[0]
     for i in prange(n_series, nogil=True, schedule="dynamic", num_threads=n_threads):
-        _one(&values[0, 0], times_0, offsets[i], offsets[i + 1], values.shape[1], chart, order, low, high,
-             slope_0, shift_0, &back[0], &gauss[0, 0], timescale, missing, hold, &scratch[threadid(), 0],
+        _one(&values[0, 0], times_0, begins[i], ends[i], values.shape[1], chart, order, low, high,
+             slope_0, shift_0, &back[0], &gauss[0, 0], timescales[i], missing, hold, &scratch[threadid(), 0],
              moments.shape[2], moments.shape[4], &moments[i, 0, 0, 0, 0], &extras[i, 0, 0, 0], &last[i, 0])
 
 
@@ -481,6 +482,69 @@ cdef void _one(const floating* values, const double* times, Py_ssize_t begin, Py
     simd.reduce(2 * rows, work.jumps.sums, moments)
     for c in range(4 * n_channels):
         extras[c] = work.jumps.extras[c]
+
+
+def fill(
+    const floating[:, ::1] values,       # IN   (n_observations, n_channels)
+    const double[::1] times,             # IN   (n_observations,) or None
+    const Py_ssize_t[::1] offsets,       # IN   (n_series + 1,)
+    bint hold,                           # IN   staircase or broken line
+    double[:, ::1] filled,               # OUT  (n_observations, n_channels)
+):
+    """Fill ``filled`` with the values, the missing ones interpolated."""
+    cdef Py_ssize_t i, j, c, n_channels = values.shape[1], begin, length
+    cdef const double* t
+    cdef double[CHUNK] y
+    cdef Py_ssize_t k, n
+    with nogil:
+        for i in range(offsets.shape[0] - 1):
+            begin, length = offsets[i], offsets[i + 1] - offsets[i]
+            t = NULL if times is None else &times[begin]
+            for c in range(n_channels):
+                k = 0
+                while k < length:
+                    n = min(CHUNK, length - k)
+                    _fill(&values[begin, c], n_channels, length, t, k, k + n, hold, y)
+                    for j in range(n):
+                        filled[begin + k + j, c] = y[j]
+                    k += n
+
+
+def node_moments(
+    const double[:, ::1] r,              # IN   (n_series, n_nodes)
+    const double[:, :, ::1] weights,     # IN   (n_series, n_channels, n_nodes)
+    tuple basis,                         # IN   as in project
+    double[:, ::1] scratch,              # WORK (n_threads, scratch_size(...))
+    double[:, :, ::1] moments,           # OUT  (n_series, n_channels, n_moments)
+):
+    """Fill ``moments`` with sum_j weights_j phi_n(r_j), for a basis with one sequence."""
+    cdef Chart chart = basis[0]
+    cdef const double[::1] slope = basis[4]
+    cdef const double[::1] shift = basis[5]
+    cdef const double[::1] back = basis[6]
+    cdef Work work
+    cdef Py_ssize_t i, c, j, begin, n, n_moments = moments.shape[2], n_channels = weights.shape[1]
+    work.chart, work.order, work.n_channels = chart, n_moments, n_channels
+    work.recurrence.n_moments, work.recurrence.back = n_moments, &back[0]
+    work.recurrence.slope = NULL if slope is None else &slope[0]
+    work.recurrence.shift = NULL if shift is None else &shift[0]
+    with nogil:
+        _lay_out(&work, &scratch[0, 0], 1)
+        for i in range(r.shape[0]):
+            _clear(work.jumps.extras, 2 * n_channels)
+            _clear(work.jumps.sums, n_channels * n_moments * simd.lanes)
+            begin = 0
+            while begin < r.shape[1]:
+                n = min(CHUNK, r.shape[1] - begin)
+                for j in range(n):
+                    work.jumps.r[j] = r[i, begin + j]
+                for c in range(n_channels):
+                    for j in range(n):
+                        work.jumps.weights[c * STRIDE + j] = weights[i, c, begin + j]
+                work.jumps.count = n
+                _flush(&work, &work.jumps)
+                begin += n
+            simd.reduce(n_channels * n_moments, work.jumps.sums, &moments[i, 0, 0])
 
 
 use_simd()

@@ -2,9 +2,10 @@
 
 from importlib.metadata import version
 
+from ._memory import HiPPOMemory
 from ._panel import Panel
 from ._transformer import HiPPOTransformer
 
 __version__ = version("sklearn-hippo")
 
-__all__ = ["HiPPOTransformer", "Panel"]
+__all__ = ["HiPPOMemory", "HiPPOTransformer", "Panel"]

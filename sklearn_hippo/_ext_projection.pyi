@@ -16,14 +16,29 @@ def scratch_size(n_channels: int, n_moments: int, n_sequences: int) -> int: ...
 def project(
     values: NDArray[np.floating],
     times: NDArray[np.float64] | None,
-    offsets: NDArray[np.intp],
+    begins: NDArray[np.intp],
+    ends: NDArray[np.intp],
     basis: tuple[object, ...],
     gauss: NDArray[np.float64],
-    timescale: float,
+    timescales: NDArray[np.float64],
     missing: bool,
     hold: bool,
     scratch: NDArray[np.float64],
     moments: NDArray[np.float64],
     extras: NDArray[np.float64],
     last: NDArray[np.float64],
+) -> None: ...
+def node_moments(
+    r: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    basis: tuple[object, ...],
+    scratch: NDArray[np.float64],
+    moments: NDArray[np.float64],
+) -> None: ...
+def fill(
+    values: NDArray[np.floating],
+    times: NDArray[np.float64] | None,
+    offsets: NDArray[np.intp],
+    hold: bool,
+    filled: NDArray[np.float64],
 ) -> None: ...

@@ -15,7 +15,9 @@ functions follow from each other (``recurrence``), how to integrate a vector of 
 values are (``evaluate``).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import pi
 from typing import Any, Literal
 
@@ -105,6 +107,12 @@ class Legendre(Basis):
     def evaluate(self, r: Array, order: int) -> Array:
         return legendre.legvander(r, order - 1) * np.sqrt(2 * np.arange(order) + 1)
 
+    @staticmethod
+    def expand(moments: Array) -> Array:
+        """Coefficients of a function that is given by weighted nodes."""
+        n_moments = moments.shape[-1]
+        return moments * (_legendre_recurrence(n_moments)[1] * np.sqrt(2 * np.arange(n_moments) + 1))
+
 
 class _Decaying(Basis):
     """phi(r) = exp(-A r) B: its antiderivative from -inf is -inv(A) phi."""
@@ -129,8 +137,7 @@ class WarpedLegendre(_Decaying):
         return _legendre_recurrence(n_moments)[0]
 
     def _phi(self, moments: Array) -> Array:
-        n_moments = moments.shape[-1]
-        return moments[:, 0] * (_legendre_recurrence(n_moments)[1] * np.sqrt(2 * np.arange(n_moments) + 1))
+        return Legendre.expand(moments[:, 0])
 
     def _integrate(self, m: Array) -> Array:
         # y = -inv(A) m solves (n + 1) y_n + sqrt(2n + 1) sum_{k<n} sqrt(2k + 1) y_k = m_n. The partial sums S_n obey
@@ -225,15 +232,81 @@ class Chebyshev(Basis):
 
 
 @dataclass(frozen=True)
+class Dynamics:
+    """The online form of a measure: c' = A c + B f, n row and k column; the first ``order`` of c are the coefficients.
+
+    Its clock tells the step h of an observation: "linear" is (t_k - t_{k-1}) / timescale, "log" is
+    log((t_k - t_0) / (t_{k-1} - t_0)), in which the scaled LegS is time-invariant as well.
+    """
+
+    A: Array
+    B: Array
+    clock: Literal["linear", "log"] = "linear"
+    # d, p, q of the triangular measures, A = -(diag(d) + tril(p q^T, -1)).
+    factors: tuple[Array, Array, Array] | None = None
+
+
+def _triangular(d: Array, p: Array, q: Array, B: Array, clock: Literal["linear", "log"] = "linear") -> Dynamics:
+    return Dynamics(-(np.diag(d) + np.tril(np.outer(p, q), -1)), B, clock, (d, p, q))
+
+
+def _legs_dynamics(order: int, clock: Literal["linear", "log"] = "log") -> Dynamics:
+    n = np.arange(order)
+    root = np.sqrt(2 * n + 1.0)
+    return _triangular(n + 1.0, root, root, root, clock)
+
+
+def _lagt_dynamics(order: int) -> Dynamics:
+    one = np.ones(order)
+    return _triangular(one, one, one, one)
+
+
+def _legt_dynamics(order: int) -> Dynamics:
+    n, k = np.indices((order, order))
+    root = np.sqrt(2 * np.arange(order) + 1.0)
+    return Dynamics(-np.outer(root, root) * np.where(k <= n, 1.0, (-1.0) ** (n - k)), root)
+
+
+def _lmu_dynamics(order: int) -> Dynamics:
+    n, k = np.indices((order, order))
+    A = (2.0 * n + 1) * np.where(n < k, -1.0, (-1.0) ** (n - k + 1))
+    return Dynamics(A, (2 * np.arange(order) + 1.0) * (-1.0) ** np.arange(order))
+
+
+def _fout_dynamics(order: int) -> Dynamics:
+    # The end point counts twice, since the memory itself stands for the window's trailing edge. Sines are those of the
+    # position in the window, which runs against the lag. A cosine without its sine would never be forgotten: an even
+    # order is the beginning of the next odd one.
+    harmonics = np.arange(1, order // 2 + 1)
+    A = np.zeros((2 * len(harmonics) + 1,) * 2)
+    A[2 * harmonics - 1, 2 * harmonics] = 2 * pi * harmonics
+    A[2 * harmonics, 2 * harmonics - 1] = -2 * pi * harmonics
+    b = np.zeros(len(A))
+    b[0], b[1::2] = 1, np.sqrt(2)
+    A -= 2 * np.outer(b, b)
+    return Dynamics(A, 2 * b)
+
+
+def _rand_dynamics(order: int) -> Dynamics:
+    """Random A and B, always the same ones: the control against which the structure of the others is measured."""
+    rng = np.random.RandomState(0)
+    return Dynamics(rng.randn(order, order) / np.sqrt(order) - np.eye(order), rng.randn(order))
+
+
+@dataclass(frozen=True)
 class Measure:
     """A window on the past and the basis that is orthonormal in it.
 
     ``window`` is "all" for the whole history, whose coordinate scales with the series, "sliding" for the last
-    ``timescale`` of it, and "decaying" for an exponential weight with that time constant.
+    ``timescale`` of it, and "decaying" for an exponential weight with that time constant. ``dynamics`` makes the online
+    form for an order, if there is one; it is ``exact`` if its state is the projection, and otherwise approaches it as
+    the order grows.
     """
 
     window: Literal["all", "sliding", "decaying"]
     basis: Basis
+    dynamics: Callable[[int], Dynamics] | None = None
+    exact: bool = False
 
     @property
     def has_timescale(self) -> bool:
@@ -252,12 +325,18 @@ class Measure:
 
 
 MEASURES = {
-    "legs": Measure("all", Legendre()),
-    "legt": Measure("sliding", Legendre()),
-    "lagt": Measure("decaying", Laguerre()),
-    "legs_lti": Measure("decaying", WarpedLegendre()),
+    "legs": Measure("all", Legendre(), _legs_dynamics, exact=True),
+    "legt": Measure("sliding", Legendre(), _legt_dynamics),
+    "lagt": Measure("decaying", Laguerre(), _lagt_dynamics, exact=True),
+    "legs_lti": Measure("decaying", WarpedLegendre(), partial(_legs_dynamics, clock="linear"), exact=True),
     "fous": Measure("all", Fourier()),
-    "fout": Measure("sliding", Fourier()),
+    "fout": Measure("sliding", Fourier(), _fout_dynamics),
     "chebs": Measure("all", Chebyshev()),
     "chebt": Measure("sliding", Chebyshev()),
+}
+
+# The online forms by name: those of the measures, and two that only make sense as the memory of an RNN.
+DYNAMICS = {name: measure.dynamics for name, measure in MEASURES.items() if measure.dynamics is not None} | {
+    "lmu": _lmu_dynamics,
+    "rand": _rand_dynamics,
 }

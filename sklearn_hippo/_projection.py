@@ -1,14 +1,16 @@
 """Panel -> coefficients -> Panel: the only module that calls the projection kernel."""
 
+from functools import lru_cache
 from math import factorial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import roots_legendre
 
-from ._ext_projection import Chart, scratch_size
+from ._ext_projection import Chart, node_moments, scratch_size
 from ._ext_projection import project as _project
-from ._measures import Measure
+from ._measures import Basis, Laguerre, Legendre, Measure
 from ._panel import Panel
 
 Array = NDArray[Any]
@@ -43,8 +45,9 @@ def project(
     measure: Measure,
     order: int,
     *,
-    timescale: float | None = None,
+    timescale: float | NDArray[np.float64] | None = None,
     interpolation: str = "linear",
+    rows: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None,
     n_threads: int = 1,
 ) -> Array:
     """Coefficients of every series at its last time.
@@ -55,10 +58,12 @@ def project(
     measure : Measure
     order : int
         Number of basis functions.
-    timescale : float, optional
+    timescale : float or ndarray of shape (n_series,), optional
         In units of the timestamps; ignored by the measures that scale with the series.
     interpolation : {"linear", "hold"}
         What the series does between its observations.
+    rows : (begins, ends), optional
+        Take these rows of the panel's observations as the series, instead of the panel's own; they may overlap.
     n_threads : int
 
     Returns
@@ -67,27 +72,95 @@ def project(
         Of the dtype of the values; NaN for a channel without observations.
     """
     basis = measure.basis
-    n_channels, n_moments, n_sequences = panel.n_channels, basis.n_moments(order), basis.n_sequences
-    description = (Chart[basis.chart], order, basis.low, basis.high, *basis.recurrence(n_moments))
-    missing = panel.has_missing
-    scratch = np.empty((min(n_threads, len(panel)), scratch_size(n_channels, n_moments, n_sequences)))
-    coefficients = np.empty((len(panel), n_channels, order), panel.values.dtype)
+    begins, ends = (panel.offsets[:-1], panel.offsets[1:]) if rows is None else rows
+    n_series, n_channels = len(begins), panel.n_channels
+    n_moments, n_sequences = basis.n_moments(order), basis.n_sequences
+    timescales = np.zeros(n_series)
+    if measure.has_timescale:
+        timescales[:] = timescale
+    scratch = np.empty((max(1, min(n_threads, n_series)), scratch_size(n_channels, n_moments, n_sequences)))
+    coefficients = np.empty((n_series, n_channels, order), panel.values.dtype)
     batch = max(n_threads, _BATCH_BYTES // (16 * n_sequences * n_channels * n_moments))
-    shape = (min(batch, len(panel)), 2, n_sequences, n_channels, n_moments)
+    shape = (min(batch, n_series), 2, n_sequences, n_channels, n_moments)
     moments, extras = np.empty(shape), np.empty((shape[0], 2, n_channels, 2))
     last = np.empty((shape[0], n_channels))
-    for begin in range(0, len(panel), batch):
-        n = min(batch, len(panel) - begin)
-        offsets = panel.offsets[begin : begin + n + 1]
+    description = _describe(basis, order)
+    for begin in range(0, n_series, batch):
+        some = slice(begin, begin + batch)
+        n = len(begins[some])
         _project(
-            panel.values, panel.times, offsets, description, _GAUSS,
-            timescale if timescale and measure.has_timescale else 0.0, missing, interpolation == "hold",
-            scratch, moments[:n], extras[:n], last[:n],
+            panel.values, panel.times, begins[some], ends[some], description, _GAUSS, timescales[some],
+            panel.has_missing, interpolation == "hold", scratch, moments[:n], extras[:n], last[:n],
         )  # fmt: skip
         out = basis.coefficients(moments[:n, 0], moments[:n, 1], extras[:n, 0], extras[:n, 1], order)
         out[..., 0] += last[:n]
-        coefficients[begin : begin + n] = out
+        coefficients[some] = out
     return coefficients
+
+
+def _describe(basis: Basis, order: int) -> tuple[Any, ...]:
+    """What the kernel needs to know of a basis."""
+    return Chart[basis.chart], order, basis.low, basis.high, *basis.recurrence(basis.n_moments(order))
+
+
+@lru_cache(maxsize=16)
+def _gauss_nodes(order: int) -> tuple[Array, Array, Array]:
+    """Gauss-Legendre nodes on [0, 1] with their weights, and the values of the Legendre basis there."""
+    nodes, weights = roots_legendre(order)
+    return (nodes + 1) / 2, weights / 2, Legendre().evaluate(nodes, order)
+
+
+def embed(coefficients: Array, low: Array, high: Array) -> Array:
+    """Legendre coefficients of functions that fill only a part of a window, and are zero elsewhere.
+
+    Parameters
+    ----------
+    coefficients : ndarray of shape (n_series, n_channels, order)
+        Of the functions on their own windows.
+    low, high : ndarray of shape (n_series,)
+        Where these lie in the new windows, in [0, 1].
+
+    Returns
+    -------
+    ndarray of shape (n_series, n_channels, order)
+        Exact: the product of two polynomials of lower degree than the order is integrated by as many Gauss nodes.
+    """
+    n_series, n_channels, order = coefficients.shape
+    nodes, weights, basis = _gauss_nodes(order)
+    width = (high - low)[:, None]
+    r = 2 * (low[:, None] + width * nodes) - 1
+    weighted = np.einsum("scn,qn->scq", coefficients, basis, optimize=True) * (width * weights)[:, None, :]
+    legendre = Legendre()
+    n_moments = legendre.n_moments(order)
+    moments = np.empty((n_series, n_channels, n_moments))
+    scratch = np.empty((1, scratch_size(n_channels, n_moments, 1)))
+    node_moments(r, np.ascontiguousarray(weighted), _describe(legendre, order), scratch, moments)
+    return legendre.expand(moments[..., :order])
+
+
+def decay(coefficients: Array, measure: Measure, h: Array) -> Array:
+    """Coefficients exp(A h) c, after a dimensionless time h in which nothing came in, of the measures that are exact.
+
+    Parameters
+    ----------
+    coefficients : ndarray of shape (n_series, n_channels, order)
+    measure : Measure
+    h : ndarray of shape (n_series,)
+
+    Returns
+    -------
+    ndarray of shape (n_series, n_channels, order)
+    """
+    if not isinstance(measure.basis, Laguerre):  # LegS: the old window is the first exp(-h) of the new one
+        return embed(coefficients, np.zeros(len(h)), np.exp(-h))
+    # exp(A h) is a Toeplitz matrix, with the Laguerre functions' differences below the diagonal.
+    order = coefficients.shape[2]
+    h = np.minimum(h, 700.0)  # where all is lost, but nothing overflows
+    column = np.diff(measure.basis.evaluate(-h, order), axis=1, prepend=0) * np.exp(-h)[:, None]
+    later = np.zeros_like(coefficients)
+    for n in range(order):
+        later[..., n:] += coefficients[..., n : n + 1] * column[:, None, : order - n]
+    return later
 
 
 def reconstruct(
@@ -95,9 +168,10 @@ def reconstruct(
     measure: Measure,
     times: NDArray[np.float64],
     offsets: NDArray[np.intp],
+    start: Array,
+    stop: Array,
     *,
     timescale: float | None = None,
-    interpolation: str = "linear",
 ) -> Array:
     """Values of the signals that have these coefficients.
 
@@ -106,9 +180,11 @@ def reconstruct(
     coefficients : ndarray of shape (n_series, n_channels, order)
     measure : Measure
     times : ndarray of shape (n_observations,)
-        Where to evaluate; each series lasts until the last of its times.
+        Where to evaluate.
     offsets : ndarray of shape (n_series + 1,)
-    timescale, interpolation
+    start, stop : ndarray of shape (n_series,)
+        Where the series begin and end.
+    timescale : float, optional
         As in `project`.
 
     Returns
@@ -116,7 +192,6 @@ def reconstruct(
     ndarray of shape (n_observations, n_channels)
         NaN where a sliding window does not reach.
     """
-    start, stop = series_span(times, offsets, interpolation)
     order = coefficients.shape[2]
     series = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     values = np.empty((len(times), coefficients.shape[1]), coefficients.dtype)

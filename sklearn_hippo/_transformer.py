@@ -244,8 +244,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             self._measure,
             times,
             offsets,
+            *series_span(times, offsets, self.interpolation),
             timescale=self.timescale_,
-            interpolation=self.interpolation,
         )
         return Panel(values, times, offsets, channel_names=self.channel_names_)
 

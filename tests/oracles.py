@@ -93,13 +93,27 @@ def project(measure, order, times, values, timescale=None, interpolation="linear
 
 
 def dynamics(measure, order):
-    """A and B of c' = A c + B f, n row and k column."""
+    """A and B of c' = A c + B f, n row and k column; the state may be longer than the order."""
     n, k = np.indices((order, order))
     if measure in ("legs", "legs_lti"):
         A = -np.where(n > k, np.sqrt((2 * n + 1) * (2 * k + 1)), np.where(n == k, n + 1, 0))
         return A.astype(float), np.sqrt(2 * np.arange(order) + 1.0)
     if measure == "lagt":
         return -np.tril(np.ones((order, order))), np.ones(order)
+    if measure == "legt":
+        sign = np.where(k <= n, 1.0, (-1.0) ** (n - k))
+        return -np.sqrt((2 * n + 1) * (2 * k + 1)) * sign, np.sqrt(2 * np.arange(order) + 1)
+    if measure == "fout":  # the published form, sines of the lag, with its dead index 1; then the sines of the position
+        size = 2 * (order // 2 + 1)
+        A, b = np.zeros((size, size)), np.zeros(size)
+        for m in range(size // 2):
+            A[2 * m, 2 * m + 1], A[2 * m + 1, 2 * m] = -2 * np.pi * m, 2 * np.pi * m
+            b[2 * m] = np.sqrt(2) if m else 1
+        A -= 2 * np.outer(b, b)
+        kept = [0, *range(2, size)]
+        flip = np.array([1.0, *[(-1.0) ** i for i in range(size - 2)]])
+        A = A[np.ix_(kept, kept)] * np.outer(flip, flip)
+        return A, 2 * b[kept] * flip
     raise ValueError(measure)
 
 
@@ -110,6 +124,7 @@ def recur(measure, order, times, values, timescale=None, interpolation="linear")
     """
     times = np.asarray(times, float)
     A, B = dynamics(measure, order)
+    coefficients, order = order, len(B)
     segments = interpolant(times, values, interpolation)
     origin = segments[0][0]
     memory = np.zeros(order)
@@ -133,7 +148,7 @@ def recur(measure, order, times, values, timescale=None, interpolation="linear")
             system = np.zeros((order + 2, order + 2))
             system[:order, :order], system[:order, order], system[order, order + 1] = A, B, 1
             memory = (expm(system * h) @ np.r_[memory, x, (y - x) / h])[:order]
-    return memory
+    return memory[:coefficients]
 
 
 def relative_error(actual, expected):

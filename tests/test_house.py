@@ -16,12 +16,14 @@ PACKAGE = Path(sklearn_hippo.__file__).parent
 
 # Each module and the ones of ours that it may import. A leaf imports nothing of ours.
 MAY_IMPORT = {
-    "__init__": {"_panel", "_transformer"},
+    "__init__": {"_memory", "_panel", "_transformer"},
     "_compat": set(),
     "_measures": set(),
+    "_memory": {"_measures", "_panel", "_projection", "_recurrence"},
     "_panel": set(),
     "_projection": {"_ext_projection", "_measures", "_panel"},
-    "_transformer": {"_compat", "_measures", "_panel", "_projection"},
+    "_recurrence": {"_ext_projection", "_ext_recurrence", "_measures", "_panel", "_projection"},
+    "_transformer": {"_compat", "_measures", "_panel", "_projection", "_recurrence"},
     "datasets": {"_panel"},
 }
 FOREIGN = {"torch": set(), "skorch": set(), "sktime": {"datasets"}, "pandas": set(), "polars": set(), "pyarrow": set(),

@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_hippo import Panel
 from sklearn_hippo._ext_projection import simd_name, use_simd
 from sklearn_hippo._measures import MEASURES
-from sklearn_hippo._projection import INTERPOLATIONS, project, reconstruct
+from sklearn_hippo._projection import INTERPOLATIONS, project, series_span
+from sklearn_hippo._projection import reconstruct as reconstruct_between
 
 
 def wild_series(seed, length, n_channels=2, missing=0.2, dtype=np.float64):
@@ -31,6 +32,10 @@ def coefficients(times, values, measure, order, **kwargs):
 
 def expected(times, values, measure, order, timescale, interpolation):
     return np.array([oracles.project(measure, order, times, channel, timescale, interpolation) for channel in values.T])
+
+
+def reconstruct(c, measure, times, offsets, timescale=None):
+    return reconstruct_between(c, measure, times, offsets, *series_span(times, offsets, "linear"), timescale=timescale)
 
 
 @pytest.fixture(params=["avx512", "avx2", "baseline"])

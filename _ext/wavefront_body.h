@@ -1,0 +1,51 @@
+/* The body of wavefront.h, included once per instruction set with NAME, TARGET and LANES defined. */
+
+#if LANES > 1
+typedef double NAME(wave) __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+#else
+typedef double NAME(wave);
+#endif
+
+/* LANES steps of one channel. Lane j makes step k + j and is j coefficients behind lane 0, so that it finds in lane j - 1
+ * of the last turn what that step has just made of its coefficient. The factors are reversed and padded with zeros, which
+ * leave a coefficient as it is, and so do steps of zero length. */
+TARGET static void NAME(wavefront)(ptrdiff_t order, double implicit, const factors_t *factors, const double *step,
+                                   const double *f, double *c, double *states, ptrdiff_t stride, ptrdiff_t n_states)
+{
+    typedef NAME(wave) wave;
+    const wave h = *(const wave *)step, input = h * *(const wave *)f;
+    const wave ahead = implicit * h, behind = h - ahead;
+    wave before = input * 0, after = before, made = before, old;
+    for (ptrdiff_t i = 0; i < order + LANES - 1; i++) {
+        /* reversed arrays: element order + LANES - 2 - i of lane 0 is n = i, and lane j follows with n = i - j */
+        const ptrdiff_t at = order + LANES - 2 - i;
+        const wave d = *(const wave *)(factors->d + at), p = *(const wave *)(factors->p + at);
+        const wave q = *(const wave *)(factors->q + at), b = *(const wave *)(factors->b + at);
+        const double entering = i < order ? c[i] : 0;
+#if LANES > 1
+        double shifted[LANES];
+        *(wave *)(shifted) = made;
+        for (int j = LANES - 1; j > 0; j--)
+            shifted[j] = shifted[j - 1];
+        shifted[0] = entering;
+        old = *(const wave *)shifted;
+#else
+        old = entering;
+#endif
+        made = (old - behind * (d * old + p * before) - ahead * (p * after) + input * b) / (1 + ahead * d);
+        before += q * old;
+        after += q * made;
+#if LANES > 1
+        if (i >= LANES - 1)
+            c[i - (LANES - 1)] = made[LANES - 1];
+        if (states != NULL)
+            for (ptrdiff_t j = 0; j < n_states; j++)
+                if (i - j >= 0 && i - j < order)
+                    states[j * stride + i - j] = made[j];
+#else
+        c[i] = made;
+        if (states != NULL)
+            states[i] = made;
+#endif
+    }
+}

@@ -1,0 +1,41 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def use_simd(name: str | None = None) -> None: ...
+def n_lanes() -> int: ...
+def scan_triangular(
+    factors: NDArray[np.float64],
+    implicit: float,
+    step: NDArray[np.float64],
+    values: NDArray[np.float64],
+    begins: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    memory: NDArray[np.float64],
+    states: NDArray[np.float64] | None,
+    n_threads: int = 1,
+) -> None: ...
+def scan_schur(
+    T: NDArray[np.complex128],
+    b: NDArray[np.complex128],
+    implicit: float,
+    step: NDArray[np.float64],
+    values: NDArray[np.float64],
+    begins: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    memory: NDArray[np.complex128],
+    states: NDArray[np.complex128] | None,
+) -> None: ...
+def scan_exponential(
+    powers: NDArray[np.float64],
+    generator: NDArray[np.float64],
+    longest: float,
+    n_terms: int,
+    step: NDArray[np.float64],
+    values: NDArray[np.float64],
+    rises: NDArray[np.float64],
+    begins: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    memory: NDArray[np.float64],
+    states: NDArray[np.float64] | None,
+    scratch: NDArray[np.float64],
+) -> None: ...

@@ -1,0 +1,602 @@
+"""HiPPOMemory: the projection online, in constant memory; memories merge.
+
+What is kept of a channel is the function between its own first and last observation (its core), and these two
+observations. So the gap between two memories is interpolated like any other, and merged memories are what a single pass
+would have made. New observations wait in a buffer and enter a block at a time: the core fades, exp(A h) c, and the
+block's own projection is added to it.
+"""
+
+from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ._measures import MEASURES, Measure
+from ._panel import Panel
+from ._projection import INTERPOLATIONS, decay, embed, project, reconstruct
+from ._recurrence import exact_steps
+
+Array = NDArray[Any]
+
+_FORMAT = 1  # of to_dict
+
+
+@dataclass
+class _State:
+    """Everything that is remembered, of n_streams (s) and n_channels (c); NaN where nothing was observed yet."""
+
+    count: int  # observations of every stream, missing ones included
+    heads: Array  # (s, 2) the first two times
+    time: Array  # (s,) the last time
+    first_time: Array  # (s, c) first own observation of a channel
+    first_value: Array  # (s, c)
+    last_time: Array  # (s, c) last own observation
+    last_value: Array  # (s, c)
+    core: Array  # (s, c, order) coefficients of the function between these two
+
+    @classmethod
+    def empty(cls, n_streams: int, n_channels: int, order: int) -> "_State":
+        nothing = [np.full((n_streams, n_channels), np.nan) for _ in range(4)]
+        core = np.zeros((n_streams, n_channels, order))
+        return cls(0, np.full((n_streams, 2), np.nan), np.full(n_streams, np.nan), *nothing, core)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """How states evolve: a measure, its timescale (None for one that scales) and the interpolation."""
+
+    measure: Measure
+    timescale: float | None
+    interpolation: str
+
+    def size(self, order: int) -> int:
+        """Length of a core: the order, or as many numbers as the dynamics need for it."""
+        return order if self.measure.exact else len(self._dynamics(order).B)
+
+    def fade(self, core: Array, h: Array) -> Array:
+        """exp(A h) c for (n, channels, order) and h of shape (n,)."""
+        if self.measure.exact:
+            return decay(core, self.measure, h)
+        n, channels, order = core.shape
+        faded = core.copy()
+        begins = np.arange(n)
+        silence = np.zeros((n, channels))
+        exact_steps(self._dynamics(order), silence, silence, h, begins, begins + 1, faded)
+        return faded
+
+    def _dynamics(self, order: int) -> Any:
+        assert self.measure.dynamics is not None
+        return self.measure.dynamics(order)
+
+    def block(self, panel: Panel, core: Array, first: Array) -> Array:
+        """Cores after the observations of a panel, whose first rows are where the cores ended.
+
+        ``first`` is where the functions of the cores begin, shape (n_series,).
+        """
+        begins, ends = panel.offsets[:-1], panel.offsets[1:]
+        assert panel.times is not None
+        start, stop = panel.times[begins], panel.times[ends - 1]
+        order = core.shape[2]
+        if not self.measure.exact:
+            steps = np.diff(panel.times, prepend=0) / self.timescale
+            steps[begins] = 0
+            rises = np.zeros_like(panel.values)
+            if self.interpolation == "linear":
+                rises[1:] = np.diff(panel.values, axis=0)
+                rises[begins] = 0
+            later = core.copy()
+            exact_steps(self._dynamics(order), panel.values, rises, steps, begins, ends, later)
+            return later
+        if self.timescale is None:
+            # In the window from first to stop, the block is a function that is zero before its start.
+            length = stop - first
+            window, timescale = Measure("sliding", self.measure.basis), np.where(length > 0, length, 1.0)
+            kept = embed(core, np.zeros(len(first)), (start - first) / timescale)
+        else:
+            window, timescale = self.measure, np.full(len(first), self.timescale)
+            kept = self.fade(core, (stop - start) / self.timescale)
+        if self.interpolation == "hold":  # the first row ends an interval that is not the block's
+            values = panel.values.copy()
+            values[begins] = 0
+            panel = Panel(values, panel.times, panel.offsets)
+        added = project(panel, window, order, timescale=timescale, interpolation=self.interpolation)
+        moved = stop > start
+        added[~moved] = 0  # no time has passed: a jump, which has no weight yet
+        kept[~moved] = core[~moved]
+        return kept + added
+
+    def absorb(self, state: _State, times: Array, values: Array) -> _State:
+        """The state after observations at ``times`` (s, m) of ``values`` (s, m, c)."""
+        n_streams, m, n_channels = values.shape
+        if m == 0:
+            return state
+        new = replace(state, count=state.count + m, time=times[:, -1].copy())
+        new.heads = np.concatenate([state.heads[:, : state.count], times], axis=1)[:, :2]
+        if new.heads.shape[1] < 2:
+            new.heads = np.concatenate([new.heads, np.full((n_streams, 1), np.nan)], axis=1)
+        seen = ~np.isnan(values)
+        together = seen.all() and (state.count == 0 or (state.last_time == state.last_time[:, :1]).all())
+        # A lane is a series of the kernel: a stream if its channels go together, otherwise a channel of a stream.
+        width = n_channels if together else 1
+
+        def lanes(x: Array) -> Array:
+            return x.reshape(-1, width, *x.shape[2:])
+
+        first_time, last_time = lanes(state.first_time)[:, 0], lanes(state.last_time)[:, 0]
+        last_value, core = lanes(state.last_value), lanes(state.core)
+        by_lane = values if together else values.transpose(0, 2, 1).reshape(-1, m, 1)
+        own_times = np.repeat(times, n_channels // width, axis=0)
+        here = np.ones(own_times.shape, bool) if together else ~np.isnan(by_lane[..., 0])
+        known = ~np.isnan(last_time)
+        active = np.flatnonzero(here.any(axis=1))
+        if len(active) == 0:
+            return new
+        # Rows of each active lane: where its core ended, if it has one, and its new observations.
+        rows = np.concatenate([known[:, None], here], axis=1)[active]
+        row_times = np.concatenate([last_time[:, None], own_times], axis=1)[active][rows]
+        row_values = np.concatenate([last_value[:, None], by_lane], axis=1)[active][rows]
+        offsets = np.concatenate([[0], np.cumsum(rows.sum(axis=1))])
+        panel = Panel(row_values, row_times, offsets)
+        begin = np.where(known[active], first_time[active], row_times[offsets[:-1]])
+
+        def put(x: Array, rows_of_lanes: Array) -> Array:
+            changed = lanes(x).copy()
+            changed[active] = rows_of_lanes
+            return changed.reshape(x.shape)
+
+        new.core = put(state.core, self.block(panel, core[active], begin))
+        new.first_time = put(state.first_time, np.repeat(begin[:, None], width, axis=1))
+        heads = np.where(known[active, None], lanes(state.first_value)[active], row_values[offsets[:-1]])
+        new.first_value = put(state.first_value, heads)
+        new.last_time = put(state.last_time, np.repeat(row_times[offsets[1:] - 1][:, None], width, axis=1))
+        new.last_value = put(state.last_value, row_values[offsets[1:] - 1])
+        return new
+
+    def span(self, state: _State) -> tuple[Array, Array]:
+        """Where the functions begin and end, two arrays of shape (s,)."""
+        start, second = state.heads.T
+        if self.interpolation == "hold":
+            start = np.where((state.time > start) & ~np.isnan(second), 2 * start - second, start)
+        return start, state.time
+
+    def read(self, state: _State) -> Array:
+        """Coefficients (s, c, order) of the functions from the first to the last time, constant beyond the cores."""
+        n_streams, n_channels, order = state.core.shape
+        start, stop = (np.repeat(x, n_channels) for x in self.span(state))
+        begin, end = state.first_time.ravel(), state.last_time.ravel()
+        core = state.core.reshape(-1, 1, order)
+        one = np.zeros((len(begin), 1, order))
+        one[..., 0] = 1
+        head, tail = state.first_value.reshape(-1, 1, 1), state.last_value.reshape(-1, 1, 1)
+        constant = stop <= start
+        if ((begin == start) & (end == stop)).all():
+            total = core.copy()
+        elif self.timescale is None:
+            length = np.where(constant, 1.0, stop - start)
+            low, high = np.clip([(begin - start) / length, (end - start) / length], 0, 1)
+            total = embed(core, low, high)
+            total += embed(one * head, np.zeros(len(low)), low) + embed(one * tail, high, np.ones(len(low)))
+        else:
+            # A constant input x takes a state to x e_0, since A e_0 + B = 0.
+            ages = [(stop - when) / self.timescale for when in (start, begin, end)]
+            oldest, older, recent = (self.fade(one, np.nan_to_num(age)) for age in ages)
+            total = self.fade(core, np.nan_to_num(ages[2])) + head * (older - oldest) + tail * (one - recent)
+        total[constant] = (one * tail)[constant]
+        total[np.isnan(end)] = np.nan
+        return total.reshape(n_streams, n_channels, order)
+
+    def merge(self, left: _State, right: _State) -> _State:
+        """The state of all observations of ``left`` and then all of ``right``."""
+        if left.count == 0 or right.count == 0:
+            return right if left.count == 0 else left
+        n_streams, n_channels, order = left.core.shape
+        heads = left.heads if left.count > 1 else np.stack([left.heads[:, 0], right.heads[:, 0]], axis=1)
+        only_left, only_right = np.isnan(right.last_time), np.isnan(left.last_time)
+        new = replace(right, count=left.count + right.count, heads=heads)
+        for name in ("first_time", "first_value", "last_time", "last_value", "core"):
+            a, b = getattr(left, name), getattr(right, name)
+            chosen = only_left | (name.startswith("first") & ~only_right)
+            setattr(new, name, np.where(chosen[..., None] if a.ndim == 3 else chosen, a, b))
+        both = np.flatnonzero(~(only_left | only_right))
+        if len(both) == 0:
+            return new
+
+        def of(x: Array) -> Array:
+            return x.reshape(n_streams * n_channels, -1)[both]
+
+        # The gap: the left memory goes on to the first observation of the right one.
+        times = np.stack([of(left.last_time), of(right.first_time)], axis=1).reshape(-1)
+        values = np.stack([of(left.last_value), of(right.first_value)], axis=1).reshape(-1, 1)
+        first, meet, last = (of(x)[:, 0] for x in (left.first_time, right.first_time, right.last_time))
+        bridged = self.block(Panel(values, times, 2 * np.arange(len(both) + 1)), of(left.core)[:, None], first)
+        later = of(right.core)[:, None]
+        if self.timescale is None:
+            length = np.where(last > first, last - first, 1.0)
+            middle = np.clip((meet - first) / length, 0, 1)
+            middle[last <= first] = 1.0
+            core = embed(bridged, np.zeros(len(both)), middle) + embed(later, middle, np.ones(len(both)))
+        else:
+            core = self.fade(bridged, (last - meet) / self.timescale) + later
+        flat = new.core.reshape(n_streams * n_channels, order)
+        flat[both] = core[:, 0]
+        new.core = flat.reshape(new.core.shape)
+        return new
+
+
+class HiPPOMemory(BaseEstimator):
+    r"""Remember signals online, in constant memory, as the coefficients of their projection [1]_.
+
+    The state after any number of observations is the projection of the whole history, as `HiPPOTransformer` computes it
+    from all of it at once, to rounding, in whatever chunks the observations came. (Under the sliding measures, it is the
+    state of the dynamics :math:`c' = A c + B f`, equation (2) of the paper, solved exactly for the interpolated signal;
+    it approaches the projection as the order grows.)
+
+    Parameters
+    ----------
+    measure : {"legs", "legs_lti", "lagt", "legt", "fout"}, default="legs"
+        As in `HiPPOTransformer`.
+    order : int, default=64
+        Number of coefficients for each channel.
+    n_channels : int, default=1
+        Channels of a stream share their times; NaN is a value that was not observed.
+    n_streams : int, default=1
+        Independent streams, with times of their own, which are updated together.
+    timescale : float, optional
+        Length of the window or time constant, in units of the times. Needed by all measures but ``"legs"``.
+    interpolation : {"linear", "hold"}, default="linear"
+        As in `HiPPOTransformer`.
+
+    Attributes
+    ----------
+    coefficients_ : ndarray of shape (n_streams, n_channels, order)
+        NaN for a channel that was not observed yet.
+    time_ : ndarray of shape (n_streams,)
+        Time of the last observation.
+    n_observations_ : int
+        Observations of every stream so far, missing ones included.
+
+    See Also
+    --------
+    HiPPOTransformer : The same for series that are there from beginning to end.
+
+    Notes
+    -----
+    New observations wait in a buffer of about ``order`` of them, so that an update costs O(order) on average. Reading
+    the coefficients does not change the memory: it goes on to the same bits whether it was read, pickled or neither.
+
+    References
+    ----------
+    .. [1] Gu, Dao, Ermon, Rudra, Ré, "HiPPO: Recurrent Memory with Optimal Polynomial Projections", NeurIPS 2020,
+       arXiv:2008.07669.
+
+    Examples
+    --------
+    >>> from sklearn_hippo import HiPPOMemory
+    >>> memory = HiPPOMemory(order=3)
+    >>> memory.update(1.0, 0.0).update([3.0, 4.0], [1.0, 3.0]).coefficients_.round(3)
+    array([[[ 3.   ,  0.77 , -0.248]]])
+
+    Two halves make a whole, the gap between them included:
+
+    >>> later = HiPPOMemory(order=3).update([3.0, 4.0], [1.0, 3.0])
+    >>> (HiPPOMemory(order=3).update(1.0, 0.0) + later).coefficients_.round(3)
+    array([[[ 3.   ,  0.77 , -0.248]]])
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
+        "measure": [StrOptions({name for name, measure in MEASURES.items() if measure.dynamics is not None})],
+        "order": [Interval(Integral, 1, None, closed="left")],
+        "n_channels": [Interval(Integral, 1, None, closed="left")],
+        "n_streams": [Interval(Integral, 1, None, closed="left")],
+        "timescale": [Interval(Real, 0, None, closed="neither"), None],
+        "interpolation": [StrOptions(set(INTERPOLATIONS))],
+    }
+
+    def __init__(
+        self,
+        measure: str = "legs",
+        order: int = 64,
+        *,
+        n_channels: int = 1,
+        n_streams: int = 1,
+        timescale: float | None = None,
+        interpolation: str = "linear",
+    ):
+        self.measure = measure
+        self.order = order
+        self.n_channels = n_channels
+        self.n_streams = n_streams
+        self.timescale = timescale
+        self.interpolation = interpolation
+
+    # --- what goes in ---------------------------------------------------------------------------------
+
+    def update(self, values: ArrayLike, times: ArrayLike | None = None) -> Self:
+        """Remember one or many new observations of every stream.
+
+        Parameters
+        ----------
+        values : array-like of shape (n_streams, n_new, n_channels)
+            Axes of length one may be left out: of a single stream, a single channel, a single new observation. NaN is a
+            missing value.
+        times : array-like of shape (n_streams, n_new) or (n_new,), optional
+            In no decreasing order. Times of shape (n_new,) are those of all streams; for one new observation, times of
+            shape (n_streams,) or a scalar will do. Without times, observation k is at time k, from the first update on.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If shapes do not match, a value is infinite, or times are not finite or decrease, within the update or
+            against the memory's last time. The memory stays as it was.
+        """
+        self._initialize()
+        new_values, new_times = self._check_update(values, times)
+        m = new_values.shape[1]
+        if m == 0:
+            return self
+        waiting = self._n_waiting
+        if waiting + m < self._waiting_times.shape[1]:
+            self._waiting_times[:, waiting : waiting + m] = new_times
+            self._waiting_values[:, waiting : waiting + m] = new_values
+            self._n_waiting += m
+        else:
+            all_times = np.concatenate([self._waiting_times[:, :waiting], new_times], axis=1)
+            all_values = np.concatenate([self._waiting_values[:, :waiting], new_values], axis=1)
+            self._state = self._rule.absorb(self._state, all_times, all_values)
+            self._n_waiting = 0
+        self._regular = times is None
+        return self
+
+    def reset(self) -> Self:
+        """Forget everything.
+
+        Returns
+        -------
+        self
+        """
+        self.__dict__.pop("_state", None)
+        return self
+
+    def merge(self, other: "HiPPOMemory") -> "HiPPOMemory":
+        """Join this memory and one of later observations. ``a + b`` is ``a.merge(b)``.
+
+        Parameters
+        ----------
+        other : HiPPOMemory
+            With the same parameters; its first times must not be before the last times of this one.
+
+        Returns
+        -------
+        HiPPOMemory
+            A new memory, as if it had seen all observations: the gap is interpolated like any other.
+
+        Raises
+        ------
+        ValueError
+            If the parameters differ or the memories overlap in time. Both memories stay as they were.
+        """
+        if not isinstance(other, HiPPOMemory):
+            raise TypeError(f"A HiPPOMemory merges with another one, not with a {type(other).__name__}.")
+        mine, others = self.get_params(), other.get_params()
+        different = [name for name in mine if mine[name] != others[name]]
+        if different:
+            told = ", ".join(f"{name}={mine[name]!r} and {others[name]!r}" for name in different)
+            raise ValueError(f"Only memories with the same parameters merge; these have {told}.")
+        self._initialize()
+        other._initialize()
+        left, right = self._settled(), other._settled()
+        if left.count and right.count and (right.heads[:, 0] < left.time).any():
+            stream = int(np.flatnonzero(right.heads[:, 0] < left.time)[0])
+            raise ValueError(
+                f"Stream {stream}: the memories overlap: the first ends at {left.time[stream]}, the second begins at "
+                f"{right.heads[stream, 0]}. Merge them in the order of time."
+            )
+        merged = HiPPOMemory(**mine)
+        merged._initialize()
+        merged._state = self._rule.merge(left, right)
+        merged._regular = False if left.count and right.count else self._regular if left.count else other._regular
+        return merged
+
+    def __add__(self, other: "HiPPOMemory") -> "HiPPOMemory":
+        return self.merge(other) if isinstance(other, HiPPOMemory) else NotImplemented
+
+    # --- what comes out -------------------------------------------------------------------------------
+
+    @property
+    def coefficients_(self) -> Array:
+        """Coefficients of the history, shape (n_streams, n_channels, order)."""
+        return np.ascontiguousarray(self._rule.read(self._seen())[..., : self.order])
+
+    @property
+    def time_(self) -> Array:
+        """Times of the last observations, shape (n_streams,)."""
+        self._seen()
+        return self._last_time().copy()
+
+    @property
+    def n_observations_(self) -> int:
+        """Number of observations of every stream."""
+        return self._state.count + self._n_waiting if hasattr(self, "_state") else 0
+
+    def reconstruct(self, times: ArrayLike) -> Array:
+        """Evaluate what is remembered.
+
+        Parameters
+        ----------
+        times : array-like of shape (n_times,) or (n_streams, n_times)
+
+        Returns
+        -------
+        ndarray of shape (n_streams, n_times, n_channels)
+            NaN outside of the history, and where a sliding window does not reach.
+
+        Raises
+        ------
+        ValueError
+            If nothing was observed yet, or times do not match.
+        """
+        state = self._seen()
+        when = np.asarray(times, dtype=np.float64)
+        if when.ndim == 0 or when.ndim > 2 or (when.ndim == 2 and len(when) != self.n_streams):
+            raise ValueError(f"times must have shape (n_times,) or ({self.n_streams}, n_times), got {when.shape}.")
+        when = np.ascontiguousarray(np.broadcast_to(when, (self.n_streams, when.shape[-1])))
+        offsets = when.shape[1] * np.arange(self.n_streams + 1)
+        start, stop = self._rule.span(state)
+        values = reconstruct(
+            self._rule.read(state)[..., : self.order],
+            self._rule.measure,
+            when.ravel(),
+            offsets,
+            start,
+            stop,
+            timescale=self.timescale,
+        )
+        values = values.reshape(self.n_streams, -1, self.n_channels)
+        values[(when < start[:, None]) | (when > stop[:, None])] = np.nan
+        return values
+
+    def to_dict(self) -> dict[str, Array]:
+        """Everything that the memory is, as arrays of numbers and strings, for storage without pickle.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``np.savez(path, **memory.to_dict())`` stores it, and ``HiPPOMemory.from_dict(np.load(path))`` restores it
+            to the same bits.
+        """
+        self._initialize()
+        stored = {"format": _FORMAT, **{f"param_{k}": v for k, v in self.get_params().items() if v is not None}}
+        stored |= {f"state_{field.name}": getattr(self._state, field.name) for field in fields(_State)}
+        stored |= {
+            "waiting_times": self._waiting_times[:, : self._n_waiting],
+            "waiting_values": self._waiting_values[:, : self._n_waiting],
+            "regular": self._regular,
+        }
+        return {name: np.array(value) for name, value in stored.items()}
+
+    @classmethod
+    def from_dict(cls, stored: Any) -> Self:
+        """Restore a memory from what `to_dict` made.
+
+        Parameters
+        ----------
+        stored : mapping of str to array-like
+
+        Returns
+        -------
+        HiPPOMemory
+
+        Raises
+        ------
+        ValueError
+            If it is not from `to_dict`, or from a later version.
+        """
+        stored = {name: np.asarray(stored[name]) for name in stored}
+        if "format" not in stored or int(stored["format"]) != _FORMAT:
+            raise ValueError(f"This is not a memory in format {_FORMAT}, which HiPPOMemory.to_dict writes.")
+        memory = cls(**{k.removeprefix("param_"): v.item() for k, v in stored.items() if k.startswith("param_")})
+        memory._initialize()
+        state = {field.name: stored[f"state_{field.name}"] for field in fields(_State)}
+        if state["core"].shape != memory._state.core.shape:
+            raise ValueError(f"The state has shape {state['core'].shape}, not {memory._state.core.shape}.")
+        memory._state = _State(**(state | {"count": int(state["count"])}))
+        memory._n_waiting = stored["waiting_times"].shape[1]
+        memory._waiting_times[:, : memory._n_waiting] = stored["waiting_times"]
+        memory._waiting_values[:, : memory._n_waiting] = stored["waiting_values"]
+        memory._regular = bool(stored["regular"])
+        return memory
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    @property
+    def _rule(self) -> _Rule:
+        measure = MEASURES[self.measure]
+        return _Rule(measure, self.timescale if measure.has_timescale else None, self.interpolation)
+
+    def _initialize(self) -> None:
+        """Check the parameters and make an empty state, before the first use."""
+        if hasattr(self, "_state"):
+            if self._state.core.shape != (self.n_streams, self.n_channels, self._rule.size(self.order)):
+                raise ValueError("The parameters have changed since the first update; reset() forgets the old state.")
+            return
+        self._validate_params()
+        if MEASURES[self.measure].has_timescale and self.timescale is None:
+            raise ValueError(f"measure={self.measure!r} needs a timescale, in units of the times.")
+        capacity = max(32, self.order)
+        self._waiting_times = np.empty((self.n_streams, capacity))
+        self._waiting_values = np.empty((self.n_streams, capacity, self.n_channels))
+        self._n_waiting = 0
+        self._regular = True
+        self._state = _State.empty(self.n_streams, self.n_channels, self._rule.size(self.order))
+
+    def _last_time(self) -> Array:
+        return self._waiting_times[:, self._n_waiting - 1] if self._n_waiting else self._state.time
+
+    def _settled(self) -> _State:
+        """The state with the waiting observations in it; the memory itself does not change."""
+        n = self._n_waiting
+        return self._rule.absorb(self._state, self._waiting_times[:, :n], self._waiting_values[:, :n])
+
+    def _seen(self) -> _State:
+        if self.n_observations_ == 0:
+            raise ValueError("This memory has not seen any observations: call update first.")
+        return self._settled()
+
+    def _check_update(self, values: ArrayLike, times: ArrayLike | None) -> tuple[Array, Array]:
+        """Values of shape (n_streams, n_new, n_channels) and times of shape (n_streams, n_new), all of them valid."""
+        s, c = self.n_streams, self.n_channels
+        x = np.asarray(values)
+        if x.dtype.kind not in "fiub":
+            raise ValueError(f"values must be real numbers, got dtype {x.dtype}.")
+        x = x.astype(np.float64, copy=False)
+        given = x.shape
+        if s == 1 and (x.ndim < 3 or x.shape[0] != 1):
+            x = x[None]
+        if c == 1 and (x.ndim < 3 or x.shape[-1] != 1):
+            x = x[..., None]
+        if x.ndim == 2 and x.shape == (s, c):
+            x = x[:, None]
+        if x.ndim != 3 or x.shape[0] != s or x.shape[2] != c:
+            raise ValueError(f"values must have shape ({s} streams, n_new, {c} channels), got {given}.")
+        m = x.shape[1]
+        if np.isinf(x).any():
+            stream, position, channel = np.argwhere(np.isinf(x))[0]
+            raise ValueError(
+                f"Stream {stream}, channel {channel}: infinite value at position {position} of the update."
+            )
+        if times is None:
+            if not self._regular and self.n_observations_:
+                raise ValueError("This memory has times of its own: give the times of the new observations.")
+            t = np.broadcast_to(self.n_observations_ + np.arange(m, dtype=np.float64), (s, m))
+        else:
+            t = np.asarray(times)
+            if t.dtype.kind not in "fiub":
+                raise ValueError(f"times must be numbers, got dtype {t.dtype}.")
+            t = t.astype(np.float64, copy=False)
+            if t.shape == (s,) and m == 1:
+                t = t[:, None]
+            if t.shape not in ((), (m,), (s, m)) or (t.shape == () and m != 1):
+                raise ValueError(f"times must have shape ({m},) or ({s}, {m}) for these values, got {t.shape}.")
+            t = np.broadcast_to(t, (s, m))
+            if not np.isfinite(t).all():
+                stream, position = np.argwhere(~np.isfinite(t))[0]
+                raise ValueError(f"Stream {stream}: the time at position {position} is {t[stream, position]}.")
+        if m:
+            before = self._last_time() if self.n_observations_ else np.full(s, -np.inf)
+            wrong = np.argwhere(np.diff(t, axis=1, prepend=before[:, None]) < 0)
+            if len(wrong):
+                stream, position = wrong[0]
+                last = before[stream] if position == 0 else t[stream, position - 1]
+                raise ValueError(
+                    f"Stream {stream}: times decrease at position {position} of the update, from {last} to "
+                    f"{t[stream, position]}. A memory goes forward only; merge memories of other times."
+                )
+        return x, t

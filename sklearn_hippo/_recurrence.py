@@ -1,0 +1,183 @@
+"""Panel -> states of the online dynamics: the only module that calls the recurrence kernels.
+
+A step of length h takes c' = A c + B f to the next observation. The exact ones ("zoh" for held values, "linear" for
+straight lines) of LegS, its time-invariant twin and LagT end in the projection itself, so `project` computes them. The
+others step through time: the triangular measures in O(order), any other in the Schur form of A, or exactly, with
+exp(A h) as a product over the binary digits of h, from a table that does not grow with the length.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import expm, schur
+
+from ._ext_projection import fill
+from ._ext_recurrence import n_lanes, scan_exponential, scan_schur, scan_triangular
+from ._measures import Dynamics, Measure
+from ._panel import Panel
+from ._projection import project, series_span
+
+Array = NDArray[Any]
+
+# How much of a one-step method is implicit; the exact ones need a table.
+IMPLICIT = {"forward": 0.0, "bilinear": 0.5, "backward": 1.0}
+EXACT = ("zoh", "linear")
+DISCRETIZATIONS = (*IMPLICIT, *EXACT)
+
+
+def recur(
+    panel: Panel,
+    measure: Measure,
+    order: int,
+    *,
+    timescale: float | None = None,
+    discretization: str = "zoh",
+    visit: bool = False,
+    n_threads: int = 1,
+) -> Array:
+    """States of the dynamics, after the last or after every observation.
+
+    Parameters
+    ----------
+    panel : Panel
+    measure : Measure
+        One that has dynamics.
+    order : int
+    timescale : float, optional
+        In units of the timestamps; ignored by the measures that scale with the series.
+    discretization : {"forward", "bilinear", "backward", "zoh", "linear"}
+        "linear" draws straight lines between the observations, from the first one on. The others hold each value over
+        the interval before it, the first interval being as long as the second.
+    visit : bool, default=False
+        Whether to return the state after every observation.
+    n_threads : int
+
+    Returns
+    -------
+    ndarray of shape (n_series, n_channels, order), or (n_observations, n_channels, order) with ``visit``
+        Of the dtype of the values.
+
+    Raises
+    ------
+    ValueError
+        If forward Euler is not stable with the steps of the series.
+    """
+    dtype = panel.values.dtype
+    interpolation = "linear" if discretization == "linear" else "hold"
+    if measure.exact and discretization in EXACT:
+        rows = prefixes(panel) if visit else None
+        kwargs = {"timescale": timescale, "interpolation": interpolation, "rows": rows, "n_threads": n_threads}
+        return project(panel, measure, order, **kwargs)
+    assert measure.dynamics is not None
+    dynamics = measure.dynamics(order)
+    values = np.empty((len(panel.values), panel.n_channels))
+    fill(panel.values, panel.times, panel.offsets, interpolation == "hold", values)
+    step, started = steps(panel, dynamics.clock, interpolation, timescale)
+    if discretization == "forward":
+        _check_stability(dynamics, step, panel)
+    begins, ends = panel.offsets[:-1], panel.offsets[1:]
+    size = len(dynamics.B)
+    memory = np.zeros((len(panel), panel.n_channels, size))
+    if dynamics.clock == "log":
+        memory[..., 0] = values[started]
+    states = np.empty((len(values), panel.n_channels, size)) if visit else None
+    if discretization in EXACT:
+        rises = np.zeros_like(values)
+        if discretization == "linear":
+            rises[1:] = np.diff(values, axis=0)
+            rises[begins] = 0
+        exact_steps(dynamics, values, rises, step, begins, ends, memory, states)
+    elif dynamics.factors is not None:
+        factors = np.zeros((4, size + 2 * (n_lanes() - 1)))
+        factors[:, n_lanes() - 1 : n_lanes() - 1 + size] = np.stack([*dynamics.factors, dynamics.B])[:, ::-1]
+        scan_triangular(factors, IMPLICIT[discretization], step, values, begins, ends, memory, states, n_threads)
+    else:
+        memory, states = _schur_steps(dynamics, IMPLICIT[discretization], step, values, begins, ends, memory, states)
+    # A function of no duration is constant, also in the past that the dynamics have not seen.
+    reached = ends - 1 if states is None else np.arange(len(values))
+    out = (memory if states is None else states)[..., :order]
+    first = np.repeat(begins, panel.lengths)[reached]
+    constant = reached <= first if panel.times is None else panel.times[reached] <= panel.times[first]
+    out[constant] = 0
+    out[constant, :, 0] = values[reached[constant]]
+    return out.astype(dtype, copy=False)
+
+
+def prefixes(panel: Panel) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of all beginnings of all series, one for every observation."""
+    return np.repeat(panel.offsets[:-1], panel.lengths), np.arange(1, len(panel.values) + 1)
+
+
+def steps(panel: Panel, clock: str, interpolation: str, timescale: float | None) -> tuple[Array, NDArray[np.intp]]:
+    """Dimensionless step that leads to every observation, and the observation at which each series' clock starts.
+
+    The logarithmic clock starts at the first observation after t_0: until then, the function is a constant.
+    """
+    offsets, lengths = panel.offsets, panel.lengths
+    start, _ = series_span(panel.times, offsets, interpolation)
+    times = panel.times
+    if times is None:
+        times = np.arange(len(panel.values), dtype=np.float64) - np.repeat(offsets[:-1], lengths)
+    before = np.concatenate([[0.0], times[:-1]])
+    before[offsets[:-1]] = start
+    if clock == "linear":
+        return (times - before) / timescale, offsets[:-1]
+    elapsed, already = times - np.repeat(start, lengths), before - np.repeat(start, lengths)
+    step = np.zeros(len(times))
+    np.log(elapsed / np.where(already > 0, already, 1), where=already > 0, out=step)
+    later = np.where(elapsed > 0, np.arange(len(times)), len(times))
+    started = np.minimum(np.minimum.reduceat(later, offsets[:-1]), offsets[1:] - 1)
+    return step, started
+
+
+def _check_stability(dynamics: Dynamics, step: Array, panel: Panel) -> None:
+    """Forward Euler multiplies an error by 1 + h a for every eigenvalue a of A: it must stay within the unit circle."""
+    eigenvalues = np.diag(dynamics.A) if dynamics.factors is not None else np.linalg.eigvals(dynamics.A)
+    growth = np.abs(1 + np.multiply.outer([step.max(initial=0)], eigenvalues)).max()
+    if growth > 1 + 1e-12:
+        row = int(np.argmax(step))
+        series = int(np.searchsorted(panel.offsets, row, side="right")) - 1
+        limit = np.min(-2 * eigenvalues.real / np.abs(eigenvalues) ** 2)
+        raise ValueError(
+            f"discretization='forward' is unstable at order {len(dynamics.B)}: the step to position "
+            f"{row - panel.offsets[series]} of series {series} is {step[row]:.3g}, and above {limit:.3g} an error grows "
+            "from step to step. Use 'bilinear' or 'zoh', or a smaller order."
+        )
+
+
+@lru_cache(maxsize=16)
+def _digits(key: tuple[bytes, int], longest: float = 1.0) -> tuple[Array, Array]:
+    """Generator G of the augmented system and exp(G 2^-j), down to steps for which few Taylor terms suffice."""
+    flat, size = key
+    G = np.frombuffer(flat).reshape(size, size)
+    n_powers = 8 + max(0, int(np.ceil(np.log2(np.linalg.norm(G, 2)))))
+    return G, np.stack([expm(G * (longest / 2**j)) for j in range(n_powers)])
+
+
+def exact_steps(
+    dynamics: Dynamics, values: Array, rises: Array, step: Array, begins: Array, ends: Array, memory: Array,
+    states: Array | None = None,
+) -> None:  # fmt: skip
+    """Advance ``memory``, in place, over values that rise by ``rises`` on the way to an observation."""
+    order = len(dynamics.B)
+    G = np.zeros((order + 2, order + 2))
+    G[:order, :order], G[:order, order], G[order, order + 1] = dynamics.A, dynamics.B, 1
+    generator, powers = _digits((G.tobytes(), order + 2))
+    # The rest of a step is below 2^-8 / |G|: six terms leave 2^-56 / 7!.
+    scan_exponential(
+        powers, generator, 1.0, 6, step, values, rises, begins, ends, memory, states, np.empty((3, order + 2))
+    )
+
+
+def _schur_steps(
+    dynamics: Dynamics, implicit: float, step: Array, values: Array, begins: Array, ends: Array,
+    memory: Array, states: Array | None,
+) -> tuple[Array, Array | None]:  # fmt: skip
+    T, U = schur(dynamics.A, output="complex")
+    state = np.ascontiguousarray(memory @ U.conj())
+    visited = None if states is None else np.empty(states.shape, np.complex128)
+    b = np.ascontiguousarray(U.conj().T @ dynamics.B)
+    scan_schur(np.ascontiguousarray(T), b, implicit, step, values, begins, ends, state, visited)
+    return (state @ U.T).real, None if visited is None else (visited @ U.T).real

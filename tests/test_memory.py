@@ -1,0 +1,355 @@
+import gc
+import pickle
+import tracemalloc
+from functools import reduce
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+import oracles
+from sklearn_hippo import HiPPOMemory, HiPPOTransformer, Panel
+
+EXACT = ["legs", "legs_lti", "lagt"]
+MEASURES = [*EXACT, "legt", "fout"]
+TIMESCALE = 20.0
+
+
+def make(measure="legs", order=8, **kwargs):
+    return HiPPOMemory(measure, order, timescale=None if measure == "legs" else TIMESCALE, **kwargs)
+
+
+def wild(seed, n_streams=1, m=100, n_channels=2, missing=0.2):
+    rng = np.random.default_rng(seed)
+    gaps = rng.exponential(size=(n_streams, m)) * rng.choice([1, 1, 0.01, 1e-6, 5, 0], size=(n_streams, m))
+    values = rng.normal(size=(n_streams, m, n_channels)).cumsum(axis=1)
+    values[rng.uniform(size=values.shape) < missing] = np.nan
+    return 3 + np.cumsum(gaps, axis=1), values
+
+
+def close(actual, expected, tolerance=1e-9):
+    scale = np.nanmax(np.abs(expected), initial=1e-300)
+    assert_allclose(actual, expected, rtol=0, atol=tolerance * scale)
+
+
+# --- what the state is ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("measure", EXACT)
+@pytest.mark.parametrize("missing", [0, 0.3])
+def test_the_state_is_the_projection(measure, interpolation, missing):
+    times, values = wild(0, 3, 150, missing=missing)
+    memory = make(measure, 24, n_channels=2, n_streams=3, interpolation=interpolation)
+    for k in range(150):
+        memory.update(values[:, k], times[:, k])
+        if k in (0, 1, 5, 40, 149):
+            for s in range(3):
+                for c in range(2):
+                    seen = values[s, : k + 1, c]
+                    if np.isnan(seen).all():
+                        assert np.isnan(memory.coefficients_[s, c]).all()
+                        continue
+                    expected = oracles.project(measure, 24, times[s, : k + 1], seen, TIMESCALE, interpolation)
+                    close(memory.coefficients_[s, c], expected, 1e-10)
+    assert_array_equal(memory.time_, times[:, -1])
+    assert memory.n_observations_ == 150
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("measure", EXACT)
+def test_ten_thousand_irregular_steps(measure, interpolation):
+    rng = np.random.default_rng(1)
+    times = np.cumsum(rng.exponential(size=10_000))
+    values = np.sin(times / 700) + rng.normal(size=10_000) / 10
+    memory = HiPPOMemory(measure, 64, timescale=1000.0, interpolation=interpolation)
+    for k in range(0, 10_000, 7):
+        memory.update(values[k : k + 7], times[k : k + 7])
+    transformer = HiPPOTransformer(measure, 64, timescale=1000.0, interpolation=interpolation)
+    expected = transformer.fit_transform([(times, values)])
+    close(memory.coefficients_[0], expected, 1e-10)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("measure", ["legt", "fout"])
+def test_sliding_memories_follow_their_dynamics(measure, interpolation):
+    times, values = wild(2, 1, 80, 1, missing=0)
+    memory = make(measure, 11, interpolation=interpolation).update(values[0], times[0])
+    expected = oracles.recur(measure, 11, times[0], values[0, :, 0], TIMESCALE, interpolation)
+    close(memory.coefficients_[0, 0], expected, 1e-9)
+
+
+@pytest.mark.parametrize("measure", ["legt", "fout"])
+def test_sliding_memories_approach_the_projection(measure):
+    t = np.linspace(0, 10, 4001)
+    f = np.exp(np.sin(2 * np.pi * t / 2.0))
+    errors = []
+    for order in (7, 15, 31):
+        memory = HiPPOMemory(measure, order, timescale=2.0).update(f, t)
+        expected = oracles.project(measure, order, t, f, 2.0)
+        errors.append(oracles.relative_error(memory.coefficients_[0, 0], expected))
+    assert errors[-1] < (1e-8 if measure == "legt" else 2e-2)
+    assert errors[-1] < errors[0]
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_few_observations(measure, interpolation):
+    memory = make(measure, 4, interpolation=interpolation)
+    with pytest.raises(ValueError, match="call update first"):
+        _ = memory.coefficients_
+    memory.update(3.0, 5.0)
+    assert_array_equal(memory.coefficients_, [[[3, 0, 0, 0]]])
+    memory.update(4.0, 5.0)  # a tie: still no duration
+    assert_array_equal(memory.coefficients_, [[[4, 0, 0, 0]]])
+    constant = make(measure, 4, interpolation=interpolation).update([2.0, 2.0, 2.0], [0.0, 1.0, 5000.0])
+    assert_allclose(constant.coefficients_, [[[2, 0, 0, 0]]], atol=1e-8)
+
+
+# --- chunks, merges, streams ---------------------------------------------------------------------------
+
+cases = {
+    "measure": st.sampled_from(MEASURES),
+    "order": st.integers(1, 40),
+    "interpolation": st.sampled_from(["linear", "hold"]),
+    "seed": st.integers(0, 1000),
+    "missing": st.sampled_from([0, 0.4]),
+}
+
+
+def cut(data, m):
+    edges = sorted(set(data.draw(st.lists(st.integers(0, m), max_size=6))) | {0, m})
+    return list(zip(edges, edges[1:], strict=False))
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), **cases)
+def test_any_chunks_make_the_same_memory(data, measure, order, interpolation, seed, missing):
+    times, values = wild(seed, 2, 60, missing=missing)
+    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation}
+    whole = make(measure, order, **kwargs).update(values, times)
+    pieces = make(measure, order, **kwargs)
+    for a, b in cut(data, 60):
+        pieces.update(values[:, a:b], times[:, a:b])
+    close(pieces.coefficients_, whole.coefficients_)
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), **cases)
+def test_any_merge_tree_makes_the_same_memory(data, measure, order, interpolation, seed, missing):
+    times, values = wild(seed, 2, 60, missing=missing)
+    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation}
+    whole = make(measure, order, **kwargs).update(values, times)
+    shards = [make(measure, order, **kwargs).update(values[:, a:b], times[:, a:b]) for a, b in cut(data, 60)]
+    shards.insert(0, make(measure, order, **kwargs))  # an empty one changes nothing
+    while len(shards) > 1:
+        i = data.draw(st.integers(0, len(shards) - 2))
+        shards[i : i + 2] = [shards[i] + shards[i + 1]]
+    close(shards[0].coefficients_, whole.coefficients_)
+    assert shards[0].n_observations_ == 60
+    # and goes on like it
+    more = times[:, -1:] + [[0.5, 2.0]]
+    for memory in (shards[0], whole):
+        memory.update(np.ones((2, 2, 2)), more)
+    close(shards[0].coefficients_, whole.coefficients_)
+
+
+@settings(deadline=None, max_examples=40)
+@given(**cases)
+def test_streams_are_independent(measure, order, interpolation, seed, missing):
+    times, values = wild(seed, 4, 50, missing=missing)
+    kwargs = {"n_channels": 2, "interpolation": interpolation}
+    together = make(measure, order, n_streams=4, **kwargs).update(values, times).coefficients_
+    for s in range(4):
+        alone = make(measure, order, **kwargs).update(values[s], times[s]).coefficients_
+        close(together[s], alone[0])
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_high_orders_in_many_shards(measure):
+    times, values = wild(5, 1, 400, 1, missing=0)
+    order = 256 if measure in EXACT else 96
+    whole = make(measure, order).update(values[0], times[0])
+    shards = [make(measure, order).update(values[0, k : k + 25], times[0, k : k + 25]) for k in range(0, 400, 25)]
+    close(reduce(HiPPOMemory.merge, shards).coefficients_, whole.coefficients_)
+
+
+# --- stop, store, resume -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_resumed_memory_is_bit_equal(measure, tmp_path):
+    times, values = wild(6, 2, 200)
+    kwargs = {"n_channels": 2, "n_streams": 2}
+    unbroken, pickled, stored, read = (make(measure, 20, **kwargs) for _ in range(4))
+    for k in range(0, 200, 3):
+        for memory in (unbroken, pickled, stored, read):
+            memory.update(values[:, k : k + 3], times[:, k : k + 3])
+        pickled = pickle.loads(pickle.dumps(pickled))
+        np.savez(tmp_path / "memory.npz", **stored.to_dict())
+        with np.load(tmp_path / "memory.npz", allow_pickle=False) as file:
+            stored = HiPPOMemory.from_dict(file)
+        _ = read.coefficients_
+    for memory in (pickled, stored, read):
+        assert_array_equal(memory.coefficients_, unbroken.coefficients_)
+        assert memory.get_params() == unbroken.get_params()
+
+
+def test_from_dict_refuses_what_it_does_not_know():
+    stored = HiPPOMemory().to_dict()
+    with pytest.raises(ValueError, match="not a memory in format 1"):
+        HiPPOMemory.from_dict(stored | {"format": 2})
+    with pytest.raises(ValueError, match="not a memory"):
+        HiPPOMemory.from_dict({})
+    with pytest.raises(ValueError, match="The state has shape"):
+        HiPPOMemory.from_dict(stored | {"state_core": np.zeros((1, 1, 3))})
+
+
+def test_ten_million_updates_in_constant_memory():
+    memory = HiPPOMemory(order=8, interpolation="hold")
+    chunk = np.random.default_rng(0).normal(size=100_000)
+    memory.update(chunk)
+    gc.collect()
+    tracemalloc.start()
+    for _ in range(99):
+        memory.update(chunk)
+    for x in chunk[:2000]:
+        memory.update(x)
+    grown, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert memory.n_observations_ == 10_002_000
+    assert grown < 100_000
+    assert peak < 10_000_000
+
+
+def test_reset_and_clone():
+    memory = HiPPOMemory(order=3).update([1.0, 2.0])
+    assert clone(memory).n_observations_ == 0
+    assert memory.reset().n_observations_ == 0
+    assert_array_equal(memory.update([5.0]).coefficients_, [[[5, 0, 0]]])
+    assert repr(HiPPOMemory("lagt", 3, timescale=2.0)) == "HiPPOMemory(measure='lagt', order=3, timescale=2.0)"
+
+
+# --- reading -------------------------------------------------------------------------------------------
+
+
+def test_reconstruct():
+    t = np.linspace(0, 6, 601)
+    signals = np.stack([np.sin(t), np.cos(t)])
+    memory = HiPPOMemory(order=20, n_streams=2).update(signals, t)
+    when = np.linspace(0, 6, 31)
+    assert_allclose(memory.reconstruct(when)[..., 0], [np.sin(when), np.cos(when)], atol=1e-4)
+    assert_array_equal(memory.reconstruct(np.stack([when, when])), memory.reconstruct(when))
+    assert np.isnan(memory.reconstruct([-0.1, 6.1])).all()
+    with pytest.raises(ValueError, match="times must have shape"):
+        memory.reconstruct(np.zeros((3, 4)))
+    sliding = HiPPOMemory("legt", 20, timescale=2.0).update(signals[0], t)
+    assert np.isnan(sliding.reconstruct([3.9])).all()
+    assert_allclose(sliding.reconstruct([5.0])[0, 0, 0], np.sin(5.0), atol=1e-3)
+
+
+def test_no_times_are_0_1_2():
+    a = HiPPOMemory(order=5).update([1.0, 4.0]).update(2.0).update([3.0, 3.5])
+    b = HiPPOMemory(order=5).update([1.0, 4.0, 2.0, 3.0, 3.5], np.arange(5.0))
+    assert_array_equal(a.coefficients_, b.coefficients_)
+    with pytest.raises(ValueError, match="give the times of the new observations"):
+        b.update(1.0)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "shapes"),
+    [
+        ({}, [(), (3,), (3, 1), (1, 3, 1)]),
+        ({"n_channels": 2}, [(2,), (3, 2), (1, 3, 2)]),
+        ({"n_streams": 4}, [(4,), (4, 3), (4, 3, 1), (4, 1)]),
+        ({"n_streams": 4, "n_channels": 2}, [(4, 2), (4, 3, 2)]),
+    ],
+)
+def test_shapes_of_values(kwargs, shapes):
+    for shape in shapes:
+        memory = HiPPOMemory(order=2, **kwargs).update(np.ones(shape))
+        n_new = int(np.prod(shape)) // (kwargs.get("n_streams", 1) * kwargs.get("n_channels", 1))
+        assert memory.n_observations_ == n_new
+    for shape in [(5, 6), (3, 4, 5), (2, 2, 2, 2)]:
+        with pytest.raises(ValueError, match="values must have shape"):
+            HiPPOMemory(order=2, n_channels=3, **{k: v for k, v in kwargs.items() if k == "n_streams"}).update(
+                np.ones(shape)
+            )
+
+
+# --- errors leave the memory as it was -----------------------------------------------------------------
+
+BAD_UPDATES = {
+    "backwards": (([1.0], [4.0]), "Stream 0: times decrease at position 0 of the update, from 5.0 to 4.0"),
+    "backwards inside": (([1.0, 2.0], [7.0, 6.0]), "Stream 0: times decrease at position 1"),
+    "infinite": (([1.0, np.inf], [7.0, 8.0]), "Stream 0, channel 0: infinite value at position 1"),
+    "NaN time": (([1.0], [np.nan]), "Stream 0: the time at position 0 is nan"),
+    "time count": (([1.0, 2.0], [7.0]), "times must have shape"),
+    "strings": ((["a"], [7.0]), "real numbers"),
+    "string times": (([1.0], ["a"]), "times must be numbers"),
+    "channels": ((np.ones((2, 3)), [7.0, 8.0]), "values must have shape"),
+    "no times": (([1.0],), "give the times"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_UPDATES)
+def test_a_bad_update_changes_nothing(case):
+    arguments, message = BAD_UPDATES[case]
+    memory = HiPPOMemory(order=4).update([1.0, 2.0, 0.0], [0.0, 1.0, 5.0])
+    before = memory.to_dict()
+    with pytest.raises(ValueError, match=message):
+        memory.update(*arguments)
+    after = memory.to_dict()
+    for name in before:
+        assert_array_equal(after[name], before[name])
+
+
+def test_bad_merges():
+    memory = HiPPOMemory(order=4).update([1.0, 2.0], [0.0, 5.0])
+    for other, message in [
+        (HiPPOMemory(order=5), "order=4 and 5"),
+        (HiPPOMemory("lagt", 4, timescale=1.0), "measure='legs' and 'lagt'"),
+        (HiPPOMemory(order=4, n_streams=2), "n_streams=1 and 2"),
+        (HiPPOMemory(order=4).update([1.0], [4.0]), "overlap: the first ends at 5.0, the second begins at 4.0"),
+    ]:
+        before = memory.coefficients_
+        with pytest.raises(ValueError, match=message):
+            memory.merge(other)
+        assert_array_equal(memory.coefficients_, before)
+    with pytest.raises(TypeError, match="merges with another one"):
+        memory.merge(3)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        memory + 3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"measure": "chebt"}, "'measure' parameter"),
+        ({"order": 0}, "'order' parameter"),
+        ({"n_streams": 0}, "'n_streams' parameter"),
+        ({"measure": "legt"}, "needs a timescale"),
+        ({"measure": "legt", "timescale": -1}, "'timescale' parameter"),
+    ],
+)
+def test_parameters_are_checked(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        HiPPOMemory(**parameters).update(1.0)
+
+
+def test_changed_parameters_are_noticed():
+    memory = HiPPOMemory(order=4).update(1.0)
+    memory.order = 5
+    with pytest.raises(ValueError, match="reset"):
+        memory.update(2.0)
+
+
+def test_input_is_not_changed_and_not_kept():
+    values, times = np.ones(40), np.arange(40.0)
+    memory = HiPPOMemory(order=3).update(values[:5], times[:5])
+    values[:] = 7
+    assert_array_equal(memory.coefficients_[0, 0], [1, 0, 0])
+    Panel(values)
