@@ -16,7 +16,8 @@ Every series is read once, in chunks, into scratch memory that the caller alloca
 """
 from cython cimport floating
 from cython.parallel cimport prange, threadid
-from libc.math cimport acos, cos, exp, fmax, fmin, isnan, sin, sqrt, M_PI, NAN
+from libc.float cimport DBL_EPSILON
+from libc.math cimport acos, cos, exp, fabs, fmax, fmin, isnan, sin, sqrt, M_PI, NAN
 
 cdef extern from "moments.h" nogil:
     enum: MAX_LANES, NODE_BLOCK
@@ -47,7 +48,9 @@ cdef enum:
     STRIDE = CHUNK + 2 * NODE_BLOCK  # of one row of nodes in the scratch memory: room for a little more, and padding
     MAX_GAUSS = 8
 
-cdef double SHORT = 1e-5  # gaps below SHORT * sqrt(length), relative to the range of r, may be entered as jumps
+# Kinks lose about eps / (gap * range) to cancellation, gap and range of the series relative to that of r, summed over its
+# length. Gaps below SHORT * sqrt(length) / range may be entered as jumps, which lose eps / range at most.
+cdef double SHORT = 3e-5
 
 cdef struct Nodes:     # a row of nodes that wait for the kernel, and where their moments go
     Py_ssize_t count
@@ -56,9 +59,14 @@ cdef struct Nodes:     # a row of nodes that wait for the kernel, and where thei
     double* sums       # (n_sequences, n_channels, n_moments, lanes)
     double* extras     # (n_channels, 2)
 
+cdef struct Observed:  # the neighbours of a point among a channel's own observations; -1 and length: none
+    Py_ssize_t last, next
+
 cdef struct Work:      # all that one thread needs
     Chart chart
-    Py_ssize_t n_channels, order, length
+    Py_ssize_t n_channels, order
+    double short_gap
+    Observed* near     # (n_channels,)
     double low, high   # the range of r; 0 and 1, so that r counts timescales, where it has no end
     recurrence_t recurrence
     const double* gauss       # (MAX_GAUSS, 1 + 2 MAX_GAUSS): limit of the half phase, nodes, weights
@@ -69,9 +77,6 @@ cdef struct Work:      # all that one thread needs
     double* y          # (n_channels, STRIDE)
     double* before     # (n_channels,) slope of the last segment of the previous chunk
     double* node       # (3, STRIDE) x, p_0 and p_{-1} of the nodes
-
-cdef struct Observed:  # the neighbours of a point among a channel's own observations; -1 and length: none
-    Py_ssize_t last, next
 
 
 def simd_name():
@@ -89,7 +94,7 @@ def use_simd(name=None):
 
 def scratch_size(Py_ssize_t n_channels, Py_ssize_t n_moments, Py_ssize_t n_sequences):
     """Doubles of scratch memory that one thread needs."""
-    return (STRIDE * (3 * n_channels + 8) + n_channels * (5 + 2 * n_sequences * n_moments * MAX_LANES)
+    return (STRIDE * (3 * n_channels + 8) + n_channels * (7 + 2 * n_sequences * n_moments * MAX_LANES)
             + MAX_LANES)
 
 
@@ -107,6 +112,7 @@ cdef void _lay_out(Work* work, double* free, Py_ssize_t n_sequences) noexcept no
     work.node = _take(&free, 3 * STRIDE)
     work.y = _take(&free, c * STRIDE)
     work.before = _take(&free, c)
+    work.near = <Observed*> _take(&free, 2 * c)
     work.jumps.r = _take(&free, STRIDE)
     work.kinks.r = work.r
     work.jumps.weights = _take(&free, c * STRIDE)
@@ -247,7 +253,7 @@ cdef int _enter_short_segment(Work* work, Py_ssize_t i) noexcept nogil:
 cdef void _enter_line(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
     """Enter n points of a broken line; the point after them is there too, unless the line ends."""
     cdef Py_ssize_t i, c, n_segments = n - 1 if ends else n
-    cdef double gap, short_gap = SHORT * sqrt(<double> work.length) * (work.high - work.low)
+    cdef double gap, short_gap = work.short_gap
     cdef double nearest = short_gap
     for i in range(n_segments):
         gap = work.r[i + 1] - work.r[i]
@@ -315,18 +321,19 @@ cdef inline double _between(const floating* v, Py_ssize_t stride, Py_ssize_t len
 
 
 cdef void _fill(const floating* v, Py_ssize_t stride, Py_ssize_t length, const double* times,
-                Py_ssize_t begin, Py_ssize_t end, bint hold, double* y) noexcept nogil:
-    """One channel's observations begin..end - 1, the missing ones interpolated."""
+                Py_ssize_t begin, Py_ssize_t end, bint hold, Observed* near, double* y) noexcept nogil:
+    """One channel's observations begin..end - 1, the missing ones interpolated.
+
+    ``near`` goes along from call to call, so that a long gap is searched once; it begins with next = -1, not known.
+    """
     cdef Py_ssize_t j
-    cdef Observed near
-    near.next = begin - 1  # not yet known
     for j in range(begin, end):
         if not isnan(v[j * stride]):
             y[j - begin] = v[j * stride]
         else:
             if near.next < j:
-                _find(&near, v, stride, length, j)
-            y[j - begin] = _between(v, stride, length, times, near, _time(times, j), hold)
+                _find(near, v, stride, length, j)
+            y[j - begin] = _between(v, stride, length, times, near[0], _time(times, j), hold)
 
 
 cdef Py_ssize_t _first_after(const double* times, Py_ssize_t length, double t) noexcept nogil:
@@ -349,6 +356,7 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
     cdef bint exponential = work.chart == WARPED or work.chart == LAGUERRE, partial, ends
     cdef Observed near
     for c in range(n_channels):
+        work.near[c].next = -1
         near.last = length - 1
         while missing and near.last >= 0 and isnan(values[near.last * n_channels + c]):
             near.last -= 1
@@ -359,6 +367,8 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
     if hold:
         start = 2 * start - _time(times, 1)
     opens = start if timescale == 0 else stop - timescale
+    if fabs(opens - start) <= 4 * DBL_EPSILON * fmax(fabs(start), fabs(stop)):
+        opens = start  # a window of just the series' length, but for rounding
     origin = stop if exponential else opens
     unit = timescale if exponential else stop - origin  # so that the last time lies at the end of r to the last bit
     partial = exponential or opens < start  # the window reaches back beyond the series, where f = 0
@@ -367,11 +377,15 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         lead = 1 if skip > 0 and not hold else 0  # the line is cut where the window opens
         start = opens
 
+    work.short_gap = SHORT * sqrt(<double> length) * (work.high - work.low)
     if partial:
+        work.short_gap /= fmin(1, (stop - start) / timescale)
+        if exponential:  # the antiderivatives of whose functions do not decay with n
+            work.short_gap *= 10
         work.jumps.r[0] = work.low + (work.high - work.low) * ((start - origin) / unit)
         for c in range(n_channels):
             if missing:
-                _fill(values + c, n_channels, length, times, 0, 1, hold, work.y)
+                _fill(values + c, n_channels, length, times, 0, 1, hold, work.near + c, work.y)
             else:
                 work.y[0] = values[c]
             work.jumps.weights[c * STRIDE] = work.y[0]
@@ -421,7 +435,7 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
     for c in range(n_channels):
         y = work.y + c * STRIDE + k
         if missing:
-            _fill(values + c, n_channels, length, times, j, j + n, hold, y)
+            _fill(values + c, n_channels, length, times, j, j + n, hold, work.near + c, y)
         else:
             v = values + j * n_channels + c
             for i in range(n):
@@ -473,7 +487,6 @@ cdef void _one(const floating* values, const double* times, Py_ssize_t begin, Py
     work.recurrence.n_moments, work.recurrence.back = n_moments, back
     work.recurrence.slope, work.recurrence.shift = slope, shift
     _lay_out(&work, scratch, n_sequences)
-    work.length = end - begin
     work.jumps.count = work.kinks.count = 0
     _clear(work.jumps.extras, 4 * n_channels)
     _clear(work.jumps.sums, 2 * rows * simd.lanes)
@@ -496,15 +509,17 @@ def fill(
     cdef const double* t
     cdef double[CHUNK] y
     cdef Py_ssize_t k, n
+    cdef Observed near
     with nogil:
         for i in range(offsets.shape[0] - 1):
             begin, length = offsets[i], offsets[i + 1] - offsets[i]
             t = NULL if times is None else &times[begin]
             for c in range(n_channels):
                 k = 0
+                near.next = -1
                 while k < length:
                     n = min(CHUNK, length - k)
-                    _fill(&values[begin, c], n_channels, length, t, k, k + n, hold, y)
+                    _fill(&values[begin, c], n_channels, length, t, k, k + n, hold, &near, y)
                     for j in range(n):
                         filled[begin + k + j, c] = y[j]
                     k += n

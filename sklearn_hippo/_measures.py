@@ -319,8 +319,8 @@ class Measure:
         if self.window == "decaying":
             return (times - stop) / length
         opens = stop - length if self.has_timescale else start
-        # A series of zero duration is a constant: any place in the window will do.
-        position = (times - opens) / np.where(length > 0, length, 1)
+        # All that there is of a series of zero duration is its end.
+        position = np.where(length > 0, (times - opens) / np.where(length > 0, length, 1), 1.0)
         return self.basis.low + (self.basis.high - self.basis.low) * position
 
 

@@ -40,9 +40,10 @@ class _State:
 
     @classmethod
     def empty(cls, n_streams: int, n_channels: int, order: int) -> "_State":
-        nothing = [np.full((n_streams, n_channels), np.nan) for _ in range(4)]
+        unknown = np.full((n_streams, n_channels), np.nan)
         core = np.zeros((n_streams, n_channels, order))
-        return cls(0, np.full((n_streams, 2), np.nan), np.full(n_streams, np.nan), *nothing, core)
+        heads = np.full((n_streams, 2), np.nan)
+        return cls(0, heads, np.full(n_streams, np.nan), unknown, unknown, unknown, unknown, core)
 
 
 @dataclass(frozen=True)
@@ -230,10 +231,10 @@ class _Rule:
 class HiPPOMemory(BaseEstimator):
     r"""Remember signals online, in constant memory, as the coefficients of their projection [1]_.
 
-    The state after any number of observations is the projection of the whole history, as `HiPPOTransformer` computes it
-    from all of it at once, to rounding, in whatever chunks the observations came. (Under the sliding measures, it is the
-    state of the dynamics :math:`c' = A c + B f`, equation (2) of the paper, solved exactly for the interpolated signal;
-    it approaches the projection as the order grows.)
+    The state after any number of observations is the projection of the whole history, as `HiPPOTransformer` computes
+    it from all of it at once, to rounding, in whatever chunks the observations came. (Under the sliding measures, it
+    is the state of the dynamics :math:`c' = A c + B f`, equation (2) of the paper, solved exactly for the interpolated
+    signal; it approaches the projection as the order grows.)
 
     Parameters
     ----------
@@ -295,6 +296,12 @@ class HiPPOMemory(BaseEstimator):
         "timescale": [Interval(Real, 0, None, closed="neither"), None],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
     }
+
+    _state: _State
+    _waiting_times: Array
+    _waiting_values: Array
+    _n_waiting: int
+    _regular: bool
 
     def __init__(
         self,

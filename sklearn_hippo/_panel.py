@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, timedelta
 from typing import Any, Self
 
 import numpy as np
@@ -10,8 +11,6 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 Array = NDArray[Any]
-
-_NS_PER_SECOND = 1e9
 
 
 class Panel:
@@ -24,7 +23,7 @@ class Panel:
     ----------
     values : array-like of shape (n_observations, n_channels) or (n_observations,)
         float32 and float64 are kept, other numbers become float64. NaN means that a channel was not observed at that
-        time. Contiguous arrays are not copied.
+        time. Contiguous arrays of values and times are not copied: do not change them afterwards.
     times : array-like of shape (n_observations,), optional
         Numbers in any unit (kept as float64), or datetimes or timedeltas (which become seconds, datetimes since 1970 in
         UTC). They must not decrease within a series; equal times are a jump. Without ``times``, observation ``k`` of
@@ -44,7 +43,7 @@ class Panel:
     ValueError
         For infinite values, times that are not finite or that decrease, a series without observations and shapes that
         do not match; the message names the series, the channel and the position.
-    TypeError
+    TypeError, ValueError
         For values or times that are not real numbers.
 
     Examples
@@ -92,7 +91,7 @@ class Panel:
         offsets = np.array([0, len(values)]) if offsets is None else np.asarray(offsets)
         if offsets.ndim != 1 or len(offsets) < 1 or offsets.dtype.kind not in "iu":
             raise ValueError("offsets must be a one-dimensional array of n_series + 1 integers.")
-        offsets = np.ascontiguousarray(offsets, dtype=np.intp)
+        offsets = np.array(offsets, dtype=np.intp)  # a copy: the kernels rely on it
         if offsets[0] != 0 or offsets[-1] != len(values):
             raise ValueError(
                 f"offsets must begin with 0 and end with the number of observations, {len(values)}; they begin with "
@@ -100,22 +99,20 @@ class Panel:
             )
         empty = np.flatnonzero(np.diff(offsets) <= 0)
         if len(empty):
-            raise ValueError(
-                f"Series {empty[0]} has no observations. Leave it out, or give it a row of NaN values if it is to be "
-                "carried along."
-            )
+            raise ValueError(f"Series {empty[0]} has no observations. Leave it out.")
         if times is not None:
-            times = _as_times(times, "times")[0]
+            times = as_times(times, "times")[0]
             if times.shape != (len(values),):
                 raise ValueError(
                     f"times must have shape ({len(values)},), one for each observation, got {times.shape}."
                 )
+            times = np.ascontiguousarray(times)
             _check_times(times, offsets)
         self._set(np.ascontiguousarray(values), times, offsets, None)
         if channel_names is not None:
             names = tuple(channel_names)
-            if len(names) != self.n_channels or not all(isinstance(name, str) for name in names):
-                raise ValueError(f"channel_names must be {self.n_channels} strings, got {names!r}.")
+            if len(set(names)) != self.n_channels or not all(isinstance(name, str) for name in names):
+                raise ValueError(f"channel_names must be {self.n_channels} different strings, got {names!r}.")
             object.__setattr__(self, "channel_names", names)
         self._check_values()
 
@@ -290,7 +287,11 @@ class Panel:
             raise TypeError(f"A sequence of series is needed, got {type(series).__name__}.")
         if len(series) == 0:
             raise ValueError("The list of series is empty: at least one series is needed.")
-        parts = [_read_series(one, i) for i, one in enumerate(series)]
+        return cls._assemble([_read_series(one, i) for i, one in enumerate(series)], channel_names)
+
+    @classmethod
+    def _assemble(cls, parts: "list[_Series]", channel_names: Iterable[str] | None) -> Self:
+        """Put series end to end."""
         n_channels = parts[0].values.shape[1]
         for i, part in enumerate(parts):
             if part.values.shape[1] != n_channels:
@@ -342,7 +343,7 @@ class Panel:
         Returns
         -------
         Panel
-            Without copies where the table is sorted and its columns are one contiguous block.
+            One channel of a sorted table is not copied.
 
         Examples
         --------
@@ -352,18 +353,23 @@ class Panel:
         array([2, 1])
         """
         names = [values] if isinstance(values, str) else list(values)
+        if not names:
+            raise ValueError("values names no columns: at least one channel is needed.")
         columns = {name: _column(frame, name) for name in [id, time, *names]}
-        ids = columns[id]
+        ids = _to_numpy(columns[id])
         if len(ids) == 0:
             raise ValueError("The table has no rows: at least one series is needed.")
         if _is_missing(ids).any():
             raise ValueError(f"Column {id!r} has no id at position {np.flatnonzero(_is_missing(ids))[0]}.")
-        clock = _as_times(columns[time], f"column {time!r}")[0]
+        clock = as_times(columns[time], f"column {time!r}")[0]
         if not np.isfinite(clock).all():
             raise ValueError(f"Column {time!r} is not finite at position {np.flatnonzero(~np.isfinite(clock))[0]}.")
         channels = [_as_values(columns[name], f"column {name!r}") for name in names]
         block = channels[0][:, None] if len(channels) == 1 else np.stack(channels, axis=1)
-        _, first, codes = np.unique(ids, return_index=True, return_inverse=True)
+        try:
+            _, first, codes = np.unique(ids, return_index=True, return_inverse=True)
+        except TypeError:
+            raise TypeError(f"Column {id!r} mixes ids of different types.") from None
         rank = np.empty(len(first), dtype=np.intp)
         rank[np.argsort(first)] = np.arange(len(first))
         codes = rank[codes]
@@ -486,8 +492,13 @@ class Panel:
         dict of str to ndarray of shape (n_observations,)
             Which ``pandas.DataFrame``, ``polars.DataFrame`` and ``pyarrow.table`` all take.
         """
-        times = np.concatenate([t for t, _ in self]) if self.times is None else self.times
+        times = np.arange(len(self.values)) - np.repeat(self.offsets[:-1], self.lengths)
+        times = times.astype(np.float64) if self.times is None else self.times
         names = self.channel_names or [f"x{c}" for c in range(self.n_channels)]
+        if {id, time} & set(names) or id == time:
+            raise ValueError(
+                f"The columns {id!r}, {time!r} and {list(names)} have the same name: choose others for id and time."
+            )
         columns = dict(zip(names, self.values.T, strict=True))
         return {id: np.repeat(np.arange(len(self)), self.lengths), time: times, **columns}
 
@@ -504,6 +515,8 @@ class _Series:
 def _read_series(one: Any, i: int) -> _Series:
     where = f"series {i}"
     index = names = None
+    if _is_none(one):
+        raise ValueError(f"Series {i} is missing ({one}). Leave it out.")
     if isinstance(one, tuple):
         if len(one) != 2:
             raise ValueError(f"Series {i} is a tuple of {len(one)}; (times, values) is needed.")
@@ -512,7 +525,7 @@ def _read_series(one: Any, i: int) -> _Series:
         index = None if _is_default_index(one.index) else one.index
     if hasattr(one, "columns"):
         names = tuple(str(name) for name in one.columns)
-    values = _as_values(one.to_numpy() if hasattr(one, "to_numpy") else one, where)
+    values = _as_values(one, where)
     if values.ndim == 0:
         raise ValueError(
             f"Series {i} is a single number. X is a collection of series; put a single series into a list: [series]."
@@ -521,7 +534,7 @@ def _read_series(one: Any, i: int) -> _Series:
         raise ValueError(f"Series {i} has shape {values.shape}; (length,) or (length, n_channels) is needed.")
     if len(values) == 0:
         raise ValueError(f"Series {i} has no observations. Leave it out.")
-    times, kind = (None, None) if index is None else _as_times(index, f"times of series {i}")
+    times, kind = (None, None) if index is None else as_times(index, f"times of series {i}")
     if times is not None and times.shape != (len(values),):
         raise ValueError(f"Series {i} has {len(values)} observations and times of shape {times.shape}.")
     return _Series(values[:, None] if values.ndim == 1 else values, times, kind, names)
@@ -539,7 +552,7 @@ def _as_values(values: Any, where: str) -> Array:
             f"{_capital(where)}: sparse data is not supported, its zeros would be observations. Use a dense array."
         )
     try:
-        array = np.asarray(values)
+        array = _to_numpy(values)
     except ValueError:
         raise ValueError(
             f"{_capital(where)} is not a rectangular array of numbers. Series of different lengths come as a list of "
@@ -552,33 +565,88 @@ def _as_values(values: Any, where: str) -> Array:
     if array.dtype.kind in "fiub":
         return array.astype(np.float64)
     if array.dtype.kind == "O":
-        try:
-            return array.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{_capital(where)} must hold real numbers: {error}") from None
+        return _from_objects(array, where)
     raise ValueError(f"{_capital(where)} must hold real numbers, got dtype {array.dtype}.")
 
 
-def _as_times(times: Any, where: str) -> tuple[NDArray[np.float64], str]:
+def _to_numpy(values: Any) -> Array:
+    """An array of whatever knows how to become one."""
+    if not hasattr(values, "to_numpy"):
+        return np.asarray(values)
+    try:
+        return values.to_numpy(zero_copy_only=False)  # a pyarrow Array
+    except TypeError:
+        return values.to_numpy()
+
+
+def _from_objects(array: Array, where: str) -> Array:
+    """Numbers among Python objects; None and pandas' NA are missing, strings are not numbers."""
+    numbers = np.empty(array.shape)
+    for position, one in np.ndenumerate(array):
+        if _is_none(one):
+            numbers[position] = np.nan
+            continue
+        try:
+            if isinstance(one, (str, bytes)):
+                raise TypeError(f"{one!r} is a string")
+            numbers[position] = one
+        except (TypeError, ValueError) as error:
+            place = position[0] if len(position) == 1 else position
+            raise type(error)(f"{_capital(where)} must hold real numbers; at position {place}: {error}.") from None
+    return numbers
+
+
+def _is_none(one: Any) -> bool:
+    """Whether a cell is empty: None, or NA of pandas."""
+    return one is None or type(one).__name__ in ("NAType", "NaTType")
+
+
+# How many of a unit of numpy's datetimes are a second, or how many seconds it is.
+_PER_SECOND = {"ms": 1e3, "us": 1e6, "ns": 1e9, "ps": 1e12, "fs": 1e15, "as": 1e18}
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "D": 86400.0, "W": 604800.0}
+
+
+def as_times(times: Any, where: str) -> tuple[Array, str]:
     """Times as float64, and of which kind they were."""
-    if hasattr(times, "to_timestamp"):  # pandas periods
-        times = times.to_timestamp()
-    if getattr(times, "tz", None) is not None:
+    if str(getattr(times, "dtype", "")).startswith("period"):  # pandas
+        times = times.dt.to_timestamp() if hasattr(times, "dt") else times.to_timestamp()
+    if getattr(getattr(times, "dt", None), "tz", None) is not None:  # a pandas Series with a time zone
+        times = times.dt.tz_convert("UTC").dt.tz_localize(None)
+    elif getattr(times, "tz", None) is not None:  # a pandas Index with one
         times = times.tz_convert("UTC").tz_localize(None)
-    array = times.to_numpy() if hasattr(times, "to_numpy") else np.asarray(times)
+    array = _to_numpy(times)
+    if array.dtype.kind == "O":
+        array = _from_time_objects(array, where)
     if array.dtype.kind in "mM":
         missing = np.isnat(array)
         if missing.any():
             raise ValueError(f"{_capital(where)}: no time (NaT) at position {np.flatnonzero(missing)[0]}.")
         kind = "datetime" if array.dtype.kind == "M" else "timedelta"
-        nanoseconds = array.astype(f"{array.dtype.kind}8[ns]").astype(np.int64)
-        return nanoseconds / _NS_PER_SECOND, kind
+        if np.datetime_data(array.dtype)[0] in "YM":
+            array = array.astype(f"{array.dtype.kind}8[D]")
+        unit, count = np.datetime_data(array.dtype)
+        ticks = array.astype(np.int64) * count
+        return (ticks / _PER_SECOND[unit] if unit in _PER_SECOND else ticks * _SECONDS[unit]), kind
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {where}.")
-    if array.dtype.kind not in "fiubO":
+    if array.dtype.kind not in "fiub":
         raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas, got dtype {array.dtype}.")
+    return array.astype(np.float64, copy=False), "numbers"
+
+
+def _from_time_objects(array: Array, where: str) -> Array:
+    """Times among Python objects: numbers, datetimes and dates, or timedeltas."""
+    first = next((one for one in array.ravel() if not _is_none(one)), None)
+    if isinstance(first, date):  # of which datetime is a subclass
+        # One with a time zone is an instant; without one, it is taken for UTC.
+        moments = [
+            one.astimezone(UTC).replace(tzinfo=None) if getattr(one, "tzinfo", None) else one for one in array.ravel()
+        ]
+        return np.array(moments, dtype="datetime64[us]")
+    if isinstance(first, timedelta):
+        return np.array(array.tolist(), dtype="timedelta64[us]")
     try:
-        return array.astype(np.float64, copy=False), "numbers"
+        return _from_objects(array, where)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas: {error}") from None
 
@@ -629,13 +697,13 @@ def _column(frame: Any, name: str) -> Any:
         raise ValueError(f"The table has no column {name!r}.") from None
     except Exception as error:  # polars has its own
         raise ValueError(f"The table has no column {name!r}: {error}") from None
-    if getattr(getattr(column, "dt", None), "tz", None) is not None:  # pandas
-        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-    return column.to_numpy() if hasattr(column, "to_numpy") else np.asarray(column)
+    return column if hasattr(column, "dtype") else _to_numpy(column)
 
 
 def _is_missing(ids: Array) -> Array:
-    return np.array([one is None or one != one for one in ids]) if ids.dtype.kind == "O" else ids != ids
+    if ids.dtype.kind == "O":
+        return np.array([_is_none(one) or one != one for one in ids])
+    return ids != ids
 
 
 def _warn_transposed(n_channels: int, length: int) -> None:
@@ -708,8 +776,9 @@ def _from_array(X: Array) -> Panel:
         )
     if X.ndim == 2:
         n_series, length = X.shape
-        if 0 in X.shape:
-            raise ValueError(f"X is empty: its shape is {X.shape}.")
+        for size, what in zip(X.shape, ("sample", "feature"), strict=True):
+            if size == 0:
+                raise ValueError(f"Found array with 0 {what}(s) (shape={X.shape}) while a minimum of 1 is required.")
         return Panel(X.reshape(-1, 1), None, length * np.arange(n_series + 1))
     if X.ndim != 3:
         raise ValueError(f"X has {X.ndim} dimensions; (n_series, length) or (n_series, length, n_channels) is needed.")
@@ -761,9 +830,12 @@ def _check_frame(X: Any) -> bool:
 
 
 def _holds_series(column: Any) -> bool:
-    first = column[0] if not hasattr(column, "iloc") else column.iloc[0]
-    first = first.as_py() if hasattr(first, "as_py") else first  # pyarrow
-    return hasattr(first, "__len__") and not isinstance(first, (str, bytes))
+    """Whether the cells of a column are series, judged by the first that is not empty."""
+    for cell in column:
+        one = cell.as_py() if hasattr(cell, "as_py") else cell  # pyarrow
+        if not _is_none(one) and not (isinstance(one, float) and np.isnan(one)):
+            return hasattr(one, "__len__") and not isinstance(one, (str, bytes))
+    return False
 
 
 def _from_cells(columns: list[Any], names: list[str] | None) -> Panel:
@@ -775,13 +847,15 @@ def _from_cells(columns: list[Any], names: list[str] | None) -> Panel:
     rows = [[_cell(cell) for cell in column] for column in columns]
     series = []
     for i, cells in enumerate(zip(*rows, strict=True)):
+        empty = [c for c, cell in enumerate(cells) if not hasattr(cell, "__len__")]
+        if empty:
+            name = names[empty[0]] if names else empty[0]
+            raise ValueError(f"Series {i}, channel {name!r}: the cell holds no series, but {cells[empty[0]]}.")
         parts = [_read_series(cell, i) for cell in cells]
         for c, part in enumerate(parts):
             name = names[c] if names else c
             if part.values.shape[1] != 1:
-                raise ValueError(
-                    f"Series {i}, channel {name!r}: a cell of shape {part.values.shape} is not one channel."
-                )
+                raise ValueError(f"Series {i}, channel {name!r}: a cell has shape {part.values.shape}, not (length,).")
             if len(part.values) != len(parts[0].values):
                 raise ValueError(
                     f"Series {i}: channel {name!r} has {len(part.values)} observations, the first channel has "
@@ -793,12 +867,12 @@ def _from_cells(columns: list[Any], names: list[str] | None) -> Panel:
             if not same:
                 raise ValueError(f"Series {i}: the times of channel {name!r} differ from those of the first channel.")
         values = np.concatenate([part.values for part in parts], axis=1)
-        series.append(values if parts[0].times is None else (cells[0].index, values))
-    return Panel.from_list(series, channel_names=names)
+        series.append(_Series(values, parts[0].times, parts[0].kind, tuple(names) if names else None))
+    return Panel._assemble(series, names)
 
 
 def _cell(cell: Any) -> Any:
-    return cell.values if type(cell).__name__ == "ListScalar" else cell
+    return cell.as_py() if hasattr(cell, "as_py") else cell  # pyarrow
 
 
 def _from_lists(column: Any, names: list[str] | None) -> Panel | None:
@@ -809,7 +883,7 @@ def _from_lists(column: Any, names: list[str] | None) -> Panel | None:
         column = column.combine_chunks()
     if hasattr(column, "chunks"):
         column = column.chunk(0)
-    if not (hasattr(column, "offsets") and hasattr(column, "values") and hasattr(column, "null_count")):
+    if type(column).__name__ not in ("ListArray", "LargeListArray"):
         return None
     if column.null_count:
         missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]
@@ -827,9 +901,7 @@ def _is_table(X: Any) -> bool:
         return False
     if hasattr(X, "columns") or hasattr(X, "column_names"):
         return _check_frame(X)
-    if isinstance(X, np.ndarray):
-        return X.ndim < 3 and not (X.ndim == 1 and X.dtype == object)
-    return not hasattr(X, "to_numpy")
+    return isinstance(X, np.ndarray) and X.ndim == 2
 
 
 def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
@@ -840,12 +912,17 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
     channels otherwise. A table at `transform` must be as wide as the one at `fit`; series of other lengths come as a
     list or a `Panel`.
     """
+    if not isinstance(X, (Panel, list, tuple, str, bytes, dict, np.ndarray)) and not hasattr(X, "to_numpy"):
+        X = X if hasattr(X, "columns") or issparse(X) else np.asarray(X)
     table = _is_table(X)
-    if table and (reset or getattr(estimator, "_fitted_on_table", False)):
-        X = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
-    elif reset or (hasattr(X, "columns") and not table):
-        validate_data(estimator, X if hasattr(X, "columns") else None, reset=reset, skip_check_array=True)
+    # scikit-learn's own checks of the names and the number of columns, wherever X has columns that mean what they did
+    # in fit; of the names first, and of arrays when they are known to be valid.
+    compared = reset or (hasattr(X, "columns") and not table) or (table and estimator._fitted_on_table)
+    if compared and hasattr(X, "columns"):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
     panel = check_panel(X)
+    if compared and not hasattr(X, "columns"):
+        validate_data(estimator, X if table else None, reset=reset, skip_check_array=True)
     if reset:
         estimator._fitted_on_table = table
         estimator.n_channels_ = panel.n_channels

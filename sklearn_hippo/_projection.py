@@ -48,6 +48,7 @@ def project(
     timescale: float | NDArray[np.float64] | None = None,
     interpolation: str = "linear",
     rows: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None,
+    out: Array | None = None,
     n_threads: int = 1,
 ) -> Array:
     """Coefficients of every series at its last time.
@@ -64,6 +65,8 @@ def project(
         What the series does between its observations.
     rows : (begins, ends), optional
         Take these rows of the panel's observations as the series, instead of the panel's own; they may overlap.
+    out : ndarray of shape (n_series, n_channels, order), optional
+        Where to put them.
     n_threads : int
 
     Returns
@@ -79,7 +82,7 @@ def project(
     if measure.has_timescale:
         timescales[:] = timescale
     scratch = np.empty((max(1, min(n_threads, n_series)), scratch_size(n_channels, n_moments, n_sequences)))
-    coefficients = np.empty((n_series, n_channels, order), panel.values.dtype)
+    coefficients = np.empty((n_series, n_channels, order), panel.values.dtype) if out is None else out
     batch = max(n_threads, _BATCH_BYTES // (16 * n_sequences * n_channels * n_moments))
     shape = (min(batch, n_series), 2, n_sequences, n_channels, n_moments)
     moments, extras = np.empty(shape), np.empty((shape[0], 2, n_channels, 2))
@@ -92,9 +95,9 @@ def project(
             panel.values, panel.times, begins[some], ends[some], description, _GAUSS, timescales[some],
             panel.has_missing, interpolation == "hold", scratch, moments[:n], extras[:n], last[:n],
         )  # fmt: skip
-        out = basis.coefficients(moments[:n, 0], moments[:n, 1], extras[:n, 0], extras[:n, 1], order)
-        out[..., 0] += last[:n]
-        coefficients[some] = out
+        finished = basis.coefficients(moments[:n, 0], moments[:n, 1], extras[:n, 0], extras[:n, 1], order)
+        finished[..., 0] += last[:n]
+        coefficients[some] = finished
     return coefficients
 
 
@@ -190,7 +193,7 @@ def reconstruct(
     Returns
     -------
     ndarray of shape (n_observations, n_channels)
-        NaN where a sliding window does not reach.
+        NaN where a sliding window does not reach, and where the past is so far that a polynomial overflows.
     """
     order = coefficients.shape[2]
     series = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
@@ -199,10 +202,12 @@ def reconstruct(
     for k in range(0, len(times), step):
         rows, which = slice(k, k + step), series[k : k + step]
         r = measure.coordinate(times[rows], start[which], stop[which], timescale)
-        basis = measure.basis.evaluate(r, order)
+        with np.errstate(over="ignore", invalid="ignore"):  # of Laguerre polynomials in the far past
+            basis = measure.basis.evaluate(r, order)
         if measure.window == "sliding":
             # Times that were computed in different ways may fall short of the window by rounding.
             basis[r < measure.basis.low - 1e-9 * (measure.basis.high - measure.basis.low)] = np.nan
+        basis[~np.isfinite(basis).all(axis=1)] = np.nan
         values[rows] = np.einsum("mn,mcn->mc", basis, coefficients[which])
     return values
 

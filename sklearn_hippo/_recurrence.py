@@ -67,9 +67,15 @@ def recur(
     dtype = panel.values.dtype
     interpolation = "linear" if discretization == "linear" else "hold"
     if measure.exact and discretization in EXACT:
-        rows = prefixes(panel) if visit else None
-        kwargs = {"timescale": timescale, "interpolation": interpolation, "rows": rows, "n_threads": n_threads}
-        return project(panel, measure, order, **kwargs)
+        return project(
+            panel,
+            measure,
+            order,
+            timescale=timescale,
+            interpolation=interpolation,
+            rows=prefixes(panel) if visit else None,
+            n_threads=n_threads,
+        )
     assert measure.dynamics is not None
     dynamics = measure.dynamics(order)
     values = np.empty((len(panel.values), panel.n_channels))
@@ -142,8 +148,8 @@ def _check_stability(dynamics: Dynamics, step: Array, panel: Panel) -> None:
         limit = np.min(-2 * eigenvalues.real / np.abs(eigenvalues) ** 2)
         raise ValueError(
             f"discretization='forward' is unstable at order {len(dynamics.B)}: the step to position "
-            f"{row - panel.offsets[series]} of series {series} is {step[row]:.3g}, and above {limit:.3g} an error grows "
-            "from step to step. Use 'bilinear' or 'zoh', or a smaller order."
+            f"{row - panel.offsets[series]} of series {series} is {step[row]:.3g}, and above {limit:.3g} an error "
+            "grows from step to step. Use 'bilinear' or 'zoh', or a smaller order."
         )
 
 

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from joblib import effective_n_jobs
+from joblib import cpu_count, effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags
@@ -14,8 +14,9 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 
 from ._compat import CallbackSupportMixin, fit_task
 from ._measures import MEASURES, Measure
-from ._panel import Panel, check_panel, validate_panel
+from ._panel import Panel, as_times, check_panel, validate_panel
 from ._projection import INTERPOLATIONS, project, reconstruct, series_span
+from ._recurrence import DISCRETIZATIONS, prefixes, recur
 
 Array = NDArray[Any]
 
@@ -50,6 +51,14 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         What a series does between its observations: straight lines between a channel's own observations, constant
         beyond the first and the last; or the value at a time fills the interval before it, the first interval being as
         long as the second.
+    method : {"projection", "recurrence"}, default="projection"
+        The projection of the whole series at once, or the online dynamics c' = A c + B f of ``"legs"``, ``"legs_lti"``,
+        ``"lagt"``, ``"legt"`` and ``"fout"``, one observation after the other.
+    discretization : {"zoh", "linear", "bilinear", "backward", "forward"}, default="zoh"
+        Of one step of the recurrence. ``"zoh"`` and ``"linear"`` are exact, for values that are held over the interval
+        before them and for straight lines (whatever ``interpolation`` says, which is for the projection); under the
+        first three measures they end in the projection itself. The others are the classical one-step methods, with the
+        step of log-time under ``"legs"``.
     add_duration : bool, default=False
         Append the duration :math:`T - t_0` as a last feature; the scaled measures do not know it.
     n_jobs : int, optional
@@ -104,6 +113,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         "order": [Interval(Integral, 1, None, closed="left")],
         "timescale": [Interval(Real, 0, None, closed="neither"), None],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
+        "method": [StrOptions({"projection", "recurrence"})],
+        "discretization": [StrOptions(set(DISCRETIZATIONS))],
         "add_duration": ["boolean"],
         "n_jobs": [Integral, None],
     }
@@ -121,6 +132,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         *,
         timescale: float | None = None,
         interpolation: str = "linear",
+        method: str = "projection",
+        discretization: str = "zoh",
         add_duration: bool = False,
         n_jobs: int | None = None,
     ):
@@ -128,6 +141,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         self.order = order
         self.timescale = timescale
         self.interpolation = interpolation
+        self.method = method
+        self.discretization = discretization
         self.add_duration = add_duration
         self.n_jobs = n_jobs
 
@@ -148,7 +163,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
               tuples ``(times, values)``, or pandas objects, whose index is their times unless it is 0, 1, 2, ...;
             - a DataFrame whose cells are series, each column a channel.
 
-            NaN is a missing value.
+            NaN is a missing value. A long table, with a row for every observation, is not one of them (if it holds
+            nothing but numbers, its rows are taken for series): read it with `Panel.from_long`.
         y : None
             Ignored.
 
@@ -164,6 +180,9 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         with fit_task(self, X, y):
             panel = validate_panel(self, X, reset=True)
             self._check_size(panel)
+            effective_n_jobs(self.n_jobs)  # raises for 0
+            if self.method == "recurrence" and self._measure.dynamics is None:
+                raise ValueError(f"measure={self.measure!r} has no usable recurrence; use method='projection'.")
             durations = self._durations(panel)
             self.duration_ = float(np.median(durations))
             self.length_ = int(np.median(panel.lengths))
@@ -175,6 +194,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                         f"The timescale of measure={self.measure!r} cannot be learned: the median duration of the "
                         "training series is zero. Set timescale, in units of the timestamps."
                     )
+            self._fitted = self._shape_parameters()
         return self
 
     def transform(self, X: Any) -> Array:
@@ -195,21 +215,69 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ValueError, TypeError
             As `fit` does, and if the channels are not those of `fit`.
         """
-        check_is_fitted(self)
-        panel = validate_panel(self, X, reset=False)
-        self._check_size(panel)
-        coefficients = project(
-            panel,
-            self._measure,
-            self.order,
-            timescale=self.timescale_,
-            interpolation=self.interpolation,
-            n_threads=effective_n_jobs(self.n_jobs),
-        ).reshape(len(panel), -1)
+        panel = self._check_fitted(X)
+        width = self.n_channels_ * int(self.order)
+        features = np.empty((len(panel), width + self.add_duration), panel.values.dtype)
+        coefficients = features[:, :width].reshape(len(panel), self.n_channels_, -1)  # a view
+        if self.method == "recurrence":
+            coefficients[:] = self._recur(panel, visit=False)
+        else:
+            self._project(panel, out=coefficients)
         if self.add_duration:
-            durations = self._durations(panel).astype(coefficients.dtype)
-            return np.column_stack([coefficients, durations])
-        return coefficients
+            features[:, -1] = self._durations(panel)
+        return features
+
+    def transform_online(self, X: Any, *, every: int = 1) -> Panel:
+        """Coefficients along the series: what `transform` would return after each of its observations.
+
+        For predictions from the beginning of a series, and for pictures of memory.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+        every : int, default=1
+            Return every so manieth state only, the one after the last observation among them.
+
+        Returns
+        -------
+        Panel
+            Of the lengths of the series (if ``every`` is 1) and with the features of `transform` as channels, at the
+            times of the observations. No state depends on later observations, except that ``method="recurrence"`` with
+            other discretizations than the exact ones fills missing values beforehand. With ``method="recurrence"`` the
+            cost is linear in the length; exact states are projections of all beginnings, which cost its square.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `transform` does.
+
+        Examples
+        --------
+        >>> from sklearn_hippo import HiPPOTransformer
+        >>> transformer = HiPPOTransformer(order=2).fit([[1.0, 2.0, 3.0]])
+        >>> transformer.transform_online([[1.0, 2.0, 3.0]]).values.round(3)
+        array([[1.   , 0.   ],
+               [1.5  , 0.289],
+               [2.   , 0.577]])
+        """
+        panel = self._check_fitted(X)
+        begins, ends = prefixes(panel)
+        kept = (np.repeat(panel.offsets[1:], panel.lengths) - ends) % every == 0
+        begins, ends = begins[kept], ends[kept]
+        if self.method == "recurrence":
+            states = self._recur(panel, visit=True)[kept]
+        else:
+            states = self._project(panel, rows=(begins, ends))
+        states = states.reshape(len(ends), -1)
+        times = (ends - 1 - begins).astype(np.float64) if panel.times is None else panel.times[ends - 1]
+        if self.add_duration:
+            first = begins if self.interpolation == "linear" else np.minimum(begins + 1, ends - 1)
+            start = np.zeros(len(ends)) if panel.times is None else panel.times[begins]
+            second = (first - begins).astype(np.float64) if panel.times is None else panel.times[first]
+            states = np.column_stack([states, (times - start) + (second - start)]).astype(states.dtype)
+        offsets = np.concatenate([[0], np.cumsum(np.add.reduceat(kept, panel.offsets[:-1]))])
+        return Panel(states, times, offsets, channel_names=self.get_feature_names_out())
 
     def inverse_transform(self, X: ArrayLike, times: Any = None) -> Panel:
         """Turn coefficients back into series.
@@ -233,14 +301,14 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ValueError
             If X does not have the features that `transform` returns, or times do not match.
         """
-        check_is_fitted(self)
+        self._check_parameters()
         C: Array = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X")
-        n_features = self.n_channels_ * self.order + self.add_duration
+        n_features = self.n_channels_ * int(self.order) + self.add_duration
         if C.shape[1] != n_features:
             raise ValueError(f"X has {C.shape[1]} features, but {type(self).__name__} makes {n_features}.")
         times, offsets = self._evaluation_times(C, times)
         values = reconstruct(
-            C[:, : self.n_channels_ * self.order].reshape(len(C), self.n_channels_, self.order),
+            C[:, : self.n_channels_ * int(self.order)].reshape(len(C), self.n_channels_, int(self.order)),
             self._measure,
             times,
             offsets,
@@ -261,7 +329,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         -------
         ndarray of str
         """
-        check_is_fitted(self)
+        self._check_parameters()
         given = _check_feature_names_in(self, input_features)
         channels = self.channel_names_
         if channels is None:
@@ -269,6 +337,49 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             channels = given if known else [f"x{c}" for c in range(self.n_channels_)]
         names = [f"{channel}__{self.measure}_c{n}" for channel in channels for n in range(self.order)]
         return np.array(names + ["duration"] * self.add_duration, dtype=object)
+
+    def _shape_parameters(self) -> dict[str, Any]:
+        """Parameters on which the meaning of the features depends."""
+        names = "measure", "order", "interpolation", "method", "add_duration"
+        return {name: getattr(self, name) for name in names}
+
+    def _check_parameters(self) -> None:
+        check_is_fitted(self)
+        changed = [name for name, value in self._shape_parameters().items() if value != self._fitted[name]]
+        if changed:
+            raise ValueError(f"The parameter {changed[0]!r} has changed since fit: fit again.")
+
+    def _check_fitted(self, X: Any) -> Panel:
+        self._check_parameters()
+        panel = validate_panel(self, X, reset=False)
+        self._check_size(panel)
+        return panel
+
+    def _project(self, panel: Panel, **kwargs: Any) -> Array:
+        return project(
+            panel,
+            self._measure,
+            int(self.order),
+            timescale=self.timescale_,
+            interpolation=self.interpolation,
+            n_threads=self._n_threads,
+            **kwargs,
+        )
+
+    def _recur(self, panel: Panel, visit: bool) -> Array:
+        return recur(
+            panel,
+            self._measure,
+            int(self.order),
+            timescale=self.timescale_,
+            discretization=self.discretization,
+            visit=visit,
+            n_threads=self._n_threads,
+        )
+
+    @property
+    def _n_threads(self) -> int:
+        return min(effective_n_jobs(self.n_jobs), cpu_count())
 
     @property
     def _measure(self) -> Measure:
@@ -280,9 +391,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     def _check_size(self, panel: Panel) -> None:
         """Refuse what cannot fit into memory, before the machine starts to swap."""
-        n_bytes = len(panel) * panel.n_channels * self.order * panel.values.itemsize
-        # Sums of one thread, one of which works on one series.
-        n_bytes += 200 * panel.n_channels * self.order
+        # The features, and the sums of one thread.
+        n_bytes = panel.n_channels * int(self.order) * (len(panel) * panel.values.itemsize + 200)
         if hasattr(os, "sysconf") and n_bytes > (memory := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
             raise ValueError(
                 f"order={self.order} would need {n_bytes / 2**30:.3g} GiB for {len(panel)} series of "
@@ -299,9 +409,12 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             clock = np.outer(durations.astype(np.float64), grid).ravel()
             return clock, len(grid) * np.arange(len(C) + 1)
         if not isinstance(times, Panel):
-            one = np.asarray(times, dtype=np.float64) if not _is_ragged(times) else None
-            series = [one] * len(C) if one is not None and one.ndim == 1 else list(times)
-            times = check_panel([(t, np.zeros(len(t))) for t in series])
+            each = isinstance(times, (list, tuple)) and any(np.ndim(one) for one in times)
+            series = list(times) if each else [times] * len(C)
+            clocks = [as_times(one, f"times of series {i}")[0] for i, one in enumerate(series)]
+            if any(clock.ndim != 1 for clock in clocks):
+                raise ValueError("times must be one-dimensional: the times of all series, or a list of those of each.")
+            times = check_panel([(clock, np.zeros(len(clock))) for clock in clocks])
         if len(times) != len(C):
             raise ValueError(f"times are given for {len(times)} series, X has {len(C)}.")
         clock = times.times if times.times is not None else np.concatenate([t for t, _ in times])
@@ -313,7 +426,3 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _is_ragged(times: Any) -> bool:
-    return isinstance(times, (list, tuple)) and any(np.ndim(t) for t in times)

@@ -183,7 +183,7 @@ def _fetch(remote: RemoteFileMetadata, data_home: str | os.PathLike[str] | None,
     except OSError as error:  # URLError is one
         raise OSError(
             f"{remote.filename} could not be downloaded from {remote.url} ({error}). Without a connection, put a copy "
-            f"into {home}, or name its folder in the environment variable SKLEARN_HIPPO_DATA."
+            f"into {home}, or, if data_home is not given, name its folder in the variable SKLEARN_HIPPO_DATA."
         ) from error
 
 

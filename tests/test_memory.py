@@ -2,15 +2,16 @@ import gc
 import pickle
 import tracemalloc
 from functools import reduce
+from itertools import pairwise
 
 import numpy as np
+import oracles
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-import oracles
 from sklearn_hippo import HiPPOMemory, HiPPOTransformer, Panel
 
 EXACT = ["legs", "legs_lti", "lagt"]
@@ -122,7 +123,7 @@ cases = {
 
 def cut(data, m):
     edges = sorted(set(data.draw(st.lists(st.integers(0, m), max_size=6))) | {0, m})
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 @settings(deadline=None, max_examples=60)

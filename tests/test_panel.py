@@ -359,7 +359,7 @@ ERRORS = {
     "empty series": (lambda: [[1.0], []], "Series 1 has no observations"),
     "series of NaN": (lambda: [[1.0], [np.nan, np.nan]], "Series 1 has no observations: all its values are NaN"),
     "empty list": (lambda: [], "list of series is empty"),
-    "empty table": (lambda: np.zeros((0, 3)), "empty"),
+    "empty table": (lambda: np.zeros((0, 3)), "0 sample"),
     "ragged channels": (lambda: [np.zeros((4, 2)), np.zeros((5, 3))], "Series 1 has 3 channels, series 0 has 2"),
     "strings": (lambda: [["a", "b"]], "Series 0 must hold real numbers"),
     "a string": (lambda: "abc", "X is a str"),
@@ -405,7 +405,7 @@ def test_errors_name_what_and_where(case):
         ({"values": [1.0, 2.0], "offsets": [0, 1, 1, 2]}, "Series 1 has no observations"),
         ({"values": [1.0, 2.0], "offsets": [0.0, 2.0]}, "integers"),
         ({"values": [1.0, 2.0], "times": [0.0]}, re.escape("times must have shape (2,)")),
-        ({"values": [1.0, 2.0], "channel_names": ["a", "b"]}, "channel_names must be 1 strings"),
+        ({"values": [1.0, 2.0], "channel_names": ["a", "b"]}, "channel_names must be 1 different strings"),
         ({"values": [1.0, 2.0], "times": ["a", "b"]}, "Times must be numbers"),
     ],
 )
@@ -428,3 +428,111 @@ def test_from_padded_checks():
     with pytest.raises(ValueError, match="Series 1 has no observations"):
         Panel.from_padded(np.array([[[1.0]], [[np.nan]]]))
     assert_allclose(Panel.from_padded(np.ones((2, 3, 1)), [1, 2]).lengths, [1, 2])
+
+
+# --- times of every kind -------------------------------------------------------------------------------
+
+DAYS = pd.date_range("2024-03-30", periods=3, tz="Europe/Rome")  # over a change of the clocks
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        DAYS,
+        pd.Series(DAYS),
+        DAYS.tz_convert("UTC").tz_localize(None).to_numpy(),
+        [day.to_pydatetime() for day in DAYS],
+        list(DAYS),
+        pl.Series(DAYS.tz_convert("UTC").to_pydatetime()),
+    ],
+    ids=lambda t: type(t).__name__,
+)
+def test_instants_are_seconds_since_1970(times):
+    expected = np.array([day.timestamp() for day in DAYS])
+    assert_array_equal(Panel([1.0, 2.0, 3.0], times).times, expected)
+    assert_array_equal(check_panel([(times, [1.0, 2.0, 3.0])]).times, expected)
+
+
+@pytest.mark.parametrize("unit", ["ns", "us", "ms", "s", "m", "h", "D", "W"])
+def test_every_unit_of_time(unit):
+    steps = np.array([0, 3, 7])
+    seconds = steps * np.timedelta64(1, unit) / np.timedelta64(1, "s")
+    assert_allclose(Panel([1.0, 2.0, 3.0], steps.astype(f"timedelta64[{unit}]")).times, seconds, rtol=1e-15)
+    assert_allclose(Panel([1.0, 2.0, 3.0], steps.astype(f"datetime64[{unit}]")).times, seconds, rtol=1e-15)
+
+
+def test_far_dates_and_dates_and_periods():
+    far = np.array(["1600-01-01", "2300-01-01"], "datetime64[D]")
+    assert_array_equal(Panel([1.0, 2.0], far).times, far.astype(np.int64) * 86400.0)
+    assert_array_equal(Panel([1.0, 2.0], [d.date() for d in DAYS[:2]]).times, [1711756800, 1711843200])
+    assert_array_equal(Panel([1.0, 2.0], np.array(["1970-01", "1970-02"], "datetime64[M]")).times, [0, 31 * 86400])
+    assert_array_equal(Panel([1.0, 2.0], pd.period_range("1970-01", periods=2, freq="M")).times, [0, 31 * 86400])
+    hour = [DAYS[0] - DAYS[0], DAYS[1] - DAYS[0]]
+    assert_array_equal(Panel([1.0, 2.0], hour).times, [0, 86400])
+    with pytest.raises(TypeError, match="Times must be numbers, datetimes or timedeltas"):
+        Panel([1.0, 2.0], pd.Index(["1", "2"]))
+
+
+# --- what a first review broke -------------------------------------------------------------------------
+
+
+def test_offsets_are_a_copy_and_times_are_contiguous():
+    offsets = np.array([0, 2, 4])
+    grid = np.arange(8.0).reshape(4, 2)
+    panel = Panel(grid[:, 1:], grid[:, 0], offsets)
+    offsets[1] = 500_000_000
+    assert_array_equal(panel.lengths, [2, 2])
+    assert panel.times.flags.c_contiguous
+    assert panel.values.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ([[1.0, 2.0], None], "Series 1 is missing"),
+        (pd.DataFrame({"a": [np.ones(2), None]}), "Series 1, channel 'a': the cell holds no series, but None"),
+        (pd.DataFrame({"a": [None, np.ones(2)]}), "Series 0, channel 'a': the cell holds no series"),
+        (pl.DataFrame({"a": [[1.0], [2.0]], "b": [[1.0], None]}), "Series 1, channel 'b': the cell holds no series"),
+        (np.array([["a", "b"]]), "must hold real numbers"),
+        (pd.DataFrame({"a": ["1", "2"]}), "'1' is a string"),
+        (pd.DataFrame({"a": [1.0, np.inf]}), "Series 1, channel 0: infinite value at position 0"),
+        (None, "X has 0 dimensions"),
+        (3.0, "Expected 2D array|0 dimensions"),
+        ({1, 2}, "real numbers"),
+        (np.ones((2, 2)) * 1j, "Complex data not supported"),
+    ],
+)
+def test_more_errors_are_one_line_and_name_the_place(X, message):
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        check_panel(X)
+    assert "\n" not in str(caught.value)
+
+
+def test_none_and_na_are_missing_values():
+    nullable = pd.DataFrame({"a": pd.array([1, None, 3], "Int64"), "b": pd.array([1.0, 2.0, None], "Float64")})
+    expected = [[1, 1], [np.nan, 2], [3, np.nan]]
+    assert_array_equal(check_panel([nullable]).values, expected)
+    assert_array_equal(check_panel([[1.0, None]]).values[:, 0], [1, np.nan])
+    assert_array_equal(check_panel([pa.array([1.0, None])]).values[:, 0], [1, np.nan])
+    ids = pd.DataFrame({"id": pd.array(["a", None], "string"), "t": [0.0, 1.0], "x": [1.0, 2.0]})
+    with pytest.raises(ValueError, match="no id at position 1"):
+        Panel.from_long(ids, id="id", time="t", values="x")
+    with pytest.raises(TypeError, match="mixes ids"):
+        Panel.from_long({"id": ["a", 1], "t": [0.0, 1.0], "x": [1.0, 2.0]} | {"id": np.array(["a", 1], object)},
+                        id="id", time="t", values="x")  # fmt: skip
+    with pytest.raises(ValueError, match="no columns"):
+        Panel.from_long(ids, id="id", time="t", values=[])
+
+
+def test_cells_may_be_timed_and_lists_may_be_views():
+    frame = pd.DataFrame({"a": [([0.0, 2.0], [1.0, 2.0])], "b": [([0.0, 2.0], [3.0, 4.0])]})
+    assert_same(check_panel(frame), Panel([[1.0, 3.0], [2.0, 4.0]], [0.0, 2.0]))
+    views = pa.array([[1.0, 2.0], [3.0], [7.0, 8.0, 9.0]], pa.list_view(pa.float64()))
+    assert_array_equal(check_panel(views).lengths, [2, 1, 3])
+
+
+def test_to_long_of_nothing_and_of_unlucky_names():
+    assert len(Panel([1.0])[:0].to_long()["time"]) == 0
+    with pytest.raises(ValueError, match="choose other"):
+        Panel([1.0], channel_names=["time"]).to_long()
+    assert set(Panel([1.0], channel_names=["time"]).to_long(time="t")) == {"series", "t", "time"}

@@ -183,6 +183,29 @@ def test_inverse_transform_times():
     assert_array_equal(transformer.inverse_transform(frame).values, default.values)
 
 
+def test_inverse_transform_takes_datetimes():
+    hours = pd.date_range("2024-01-01", periods=20, freq="h")
+    X = [(hours, np.sin(np.arange(20) / 3))]
+    transformer = HiPPOTransformer("lagt", 6).fit(X)
+    C = transformer.transform(X)
+    expected = transformer.inverse_transform(C, Panel.from_list(X))
+    for times in (hours, [hours], hours.to_numpy(), list(hours)):
+        assert_array_equal(transformer.inverse_transform(C, times).values, expected.values)
+    with pytest.raises(ValueError, match="one-dimensional"):
+        transformer.inverse_transform(C, 5.0)
+    legs = HiPPOTransformer(order=4).fit(X)
+    end = legs.inverse_transform(legs.transform(X), X[0][0][-1:])  # a single time is the end of the series
+    assert_array_equal(end.values, legs.inverse_transform(legs.transform(X), hours).values[-1:])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_past_too_far_is_nan():
+    transformer = HiPPOTransformer("lagt", 256, timescale=1.0).fit([np.ones(5)])
+    back = transformer.inverse_transform(np.ones((1, 256)), np.linspace(-1e5, 0, 5))
+    assert np.isnan(back.values[0, 0])
+    assert np.isfinite(back.values[-1, 0])
+
+
 def test_default_times_of_the_other_measures():
     panel = irregular()
     for measure in MEASURES:
@@ -196,10 +219,18 @@ def test_default_times_of_the_other_measures():
 def test_order_is_bounded_by_memory():
     with pytest.raises(ValueError, match=r"order=10{12} would need .* GiB for 2 series .* Choose a smaller order"):
         HiPPOTransformer(order=10**12).fit([[1.0, 2.0], [3.0, 4.0]])
-    transformer = HiPPOTransformer(order=10).fit([[1.0, 2.0]])
-    assert transformer.set_params(order=10**12).order == 10**12
+    for order in (np.uint8(200), np.int16(300)):
+        assert HiPPOTransformer(order=order).fit_transform([[1.0, 2.0]]).shape == (1, order)
     with pytest.raises(ValueError, match="Choose a smaller order"):
-        transformer.transform([[1.0, 2.0]])
+        HiPPOTransformer(order=np.int64(2**60)).fit([[1.0, 2.0]])
+
+
+def test_changed_parameters_are_noticed():
+    transformer = HiPPOTransformer(order=3).fit([[1.0, 2.0]])
+    transformer.set_params(measure="legt")
+    for method in (transformer.transform, transformer.inverse_transform, transformer.get_feature_names_out):
+        with pytest.raises(ValueError, match="'measure' has changed since fit"):
+            method([[1.0, 2.0]])
 
 
 @pytest.mark.parametrize(
@@ -212,6 +243,10 @@ def test_order_is_bounded_by_memory():
         ({"measure": "legt", "timescale": -1.0}, "'timescale' parameter"),
         ({"interpolation": "cubic"}, "'interpolation' parameter"),
         ({"n_jobs": "two"}, "'n_jobs' parameter"),
+        ({"n_jobs": 0}, "n_jobs"),
+        ({"method": "scan"}, "'method' parameter"),
+        ({"discretization": "euler"}, "'discretization' parameter"),
+        ({"method": "recurrence", "measure": "chebt", "timescale": 1.0}, "no usable recurrence"),
     ],
 )
 def test_parameters_are_checked(parameters, message):
@@ -432,3 +467,61 @@ def test_tools_that_need_an_array_say_so_and_work_behind_the_transformer():
     with pytest.raises(TypeError, match=r"belong after HiPPOTransformer\(\)"):
         make_pipeline(PCA(2)).fit(panel)
     assert make_pipeline(HiPPOTransformer(order=3), PCA(2)).fit_transform(panel).shape == (60, 2)
+
+
+# --- online --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("add_duration", [False, True])
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("measure", ["legs", "fous", "legt", "lagt"])
+def test_transform_online_is_the_transform_of_every_beginning(measure, interpolation, add_duration):
+    panel = irregular(4)
+    transformer = HiPPOTransformer(measure, 5, interpolation=interpolation, add_duration=add_duration).fit(panel)
+    online = transformer.transform_online(panel)
+    assert_array_equal(online.lengths, panel.lengths)
+    assert_array_equal(online.times, panel.times)
+    assert online.channel_names == tuple(transformer.get_feature_names_out())
+    for (_, states), (times, values) in zip(online, panel, strict=True):
+        for k in (1, 4, len(times)):
+            seen = [(times[:k], values[:k])]
+            if not np.isnan(values[:k]).all():
+                assert_allclose(states[k - 1], transformer.transform(seen)[0], rtol=1e-12, atol=1e-12)
+    thinned = transformer.transform_online(panel, every=3)
+    assert_array_equal(thinned[0][1], online[0][1][::-1][::3][::-1])
+    regular = Panel(panel.values, None, panel.offsets)
+    assert_array_equal(transformer.transform_online(regular)[1][0], np.arange(panel.lengths[1]))
+
+
+@pytest.mark.parametrize("measure", ["legs", "legs_lti", "lagt"])
+@pytest.mark.parametrize(("discretization", "interpolation"), [("zoh", "hold"), ("linear", "linear")])
+def test_exact_recurrences_end_in_the_projection(measure, discretization, interpolation):
+    panel = irregular()
+    arguments = {"measure": measure, "order": 6, "interpolation": interpolation}
+    expected = HiPPOTransformer(**arguments).fit_transform(panel)
+    transformer = HiPPOTransformer(**arguments, method="recurrence", discretization=discretization).fit(panel)
+    assert_allclose(transformer.transform(panel), expected, rtol=1e-12, atol=1e-12)
+    assert_allclose(transformer.transform_online(panel)[2][1][-1], expected[2], rtol=1e-12, atol=1e-12)
+
+
+def test_recurrences_converge_to_the_projection():
+    t = np.cumsum(np.random.default_rng(0).exponential(size=4000))
+    X = [(t, np.sin(t / 300))]
+    exact = HiPPOTransformer(order=8, interpolation="hold").fit_transform(X)
+    for discretization, tolerance in [("bilinear", 2e-2), ("backward", 2e-1)]:
+        transformer = HiPPOTransformer(order=8, method="recurrence", discretization=discretization)
+        assert_allclose(transformer.fit_transform(X), exact, atol=tolerance)
+    with pytest.raises(ValueError, match=r"unstable at order 8: the step to position \d+ of series 0 is"):
+        HiPPOTransformer(order=8, method="recurrence", discretization="forward").fit_transform(X)
+
+
+def test_features_need_no_second_copy():
+    import tracemalloc
+
+    panel = Panel(np.zeros((40_000, 1)), None, 2 * np.arange(20_001))
+    transformer = HiPPOTransformer(order=300, add_duration=True).fit(panel)
+    tracemalloc.start()
+    features = transformer.transform(panel)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak - features.nbytes < 20 * 2**20
