@@ -202,13 +202,17 @@ cdef void _flush(Work* work, Nodes* nodes) noexcept nogil:
 
 cdef double _half_phase(const Work* work, double a, double b) noexcept nogil:
     """How far, at most, the fastest basis function turns between a and b, halved."""
-    cdef double n = work.order + 2
+    cdef double n = work.order + 2, room
     if work.chart == FOURIER:
         return M_PI / 2 * n * (b - a)
     if work.chart == LAGUERRE:
         return sqrt(n) * (sqrt(-a) - sqrt(-b)) + (b - a) / 2
     if work.chart == WARPED:
         return n / 2 * (acos(2 * exp(a) - 1) - acos(2 * exp(b) - 1)) + (b - a) / 2
+    room = fmax(fabs(a), fabs(b))
+    room = (1 - room) * (1 + room)
+    if room > 4 * (b - a):  # dtheta = dr / sin(theta), bounded where the sine is least
+        return n / 2 * (b - a) / sqrt(room)
     return n / 2 * (acos(fmax(a, -1)) - acos(fmin(b, 1)))
 
 
