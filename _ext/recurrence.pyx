@@ -19,7 +19,7 @@ cdef extern from "wavefront.h" nogil:
     simd_t simd
     int select_simd(const char*)
     ctypedef void (*wavefront_fn)(Py_ssize_t, double, const factors_t*, const double*, const double*, double*,
-                                  double*, Py_ssize_t, Py_ssize_t) noexcept nogil
+                                  double*, Py_ssize_t, Py_ssize_t, double*) noexcept nogil
     wavefront_fn select_wavefront()
 
 
@@ -44,22 +44,23 @@ def scan_triangular(
     const Py_ssize_t[::1] ends,          # IN    (n_series,)
     double[:, :, ::1] memory,            # INOUT (n_series, n_channels, order)
     double[:, :, ::1] states,            # OUT   (n_observations, n_channels, order) or None
-    int n_threads=1,
+    double[:, ::1] scratch,              # WORK  (n_threads, lanes (order + lanes))
 ):
     """A = -(diag(d) + tril(p q^T, -1)), in O(order) a step."""
     cdef factors_t f
     cdef Py_ssize_t i, n_series = begins.shape[0]
     cdef double* states_0 = NULL if states is None else &states[0, 0, 0]
     cdef wavefront_fn wavefront = select_wavefront()
+    cdef int n_threads = scratch.shape[0]
     f.d, f.p, f.q, f.b = &factors[0, 0], &factors[1, 0], &factors[2, 0], &factors[3, 0]
     for i in prange(n_series, nogil=True, schedule="dynamic", num_threads=n_threads):
         _triangular(wavefront, &f, implicit, &step[0], &values[0, 0], begins[i], ends[i], memory.shape[1],
-                    memory.shape[2], &memory[i, 0, 0], states_0)
+                    memory.shape[2], &memory[i, 0, 0], states_0, &scratch[threadid(), 0])
 
 
 cdef void _triangular(wavefront_fn wavefront, const factors_t* f, double implicit, const double* step,
                       const double* values, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t n_channels, Py_ssize_t order,
-                      double* memory, double* states) noexcept nogil:
+                      double* memory, double* states, double* scratch) noexcept nogil:
     cdef double[MAX_LANES] h
     cdef double[MAX_LANES] x
     cdef Py_ssize_t k, c, j, n
@@ -71,7 +72,8 @@ cdef void _triangular(wavefront_fn wavefront, const factors_t* f, double implici
                 h[j] = step[k + j] if j < n else 0
                 x[j] = values[(k + j) * n_channels + c] if j < n else 0
             wavefront(order, implicit, f, h, x, memory + c * order,
-                      NULL if states == NULL else states + (k * n_channels + c) * order, n_channels * order, n)
+                      NULL if states == NULL else states + (k * n_channels + c) * order, n_channels * order, n,
+                      scratch)
             k += n
 
 

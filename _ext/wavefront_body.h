@@ -10,7 +10,8 @@ typedef double NAME(wave);
  * of the last turn what that step has just made of its coefficient. The factors are reversed and padded with zeros, which
  * leave a coefficient as it is, and so do steps of zero length. */
 TARGET static void NAME(wavefront)(ptrdiff_t order, double implicit, const factors_t *factors, const double *step,
-                                   const double *f, double *c, double *states, ptrdiff_t stride, ptrdiff_t n_states)
+                                   const double *f, double *c, double *states, ptrdiff_t stride, ptrdiff_t n_states,
+                                   double *diagonals)
 {
     typedef NAME(wave) wave;
     const wave h = *(const wave *)step, input = h * *(const wave *)f;
@@ -21,31 +22,29 @@ TARGET static void NAME(wavefront)(ptrdiff_t order, double implicit, const facto
         const ptrdiff_t at = order + LANES - 2 - i;
         const wave d = *(const wave *)(factors->d + at), p = *(const wave *)(factors->p + at);
         const wave q = *(const wave *)(factors->q + at), b = *(const wave *)(factors->b + at);
-        const double entering = i < order ? c[i] : 0;
+        wave entering = input * 0;
 #if LANES > 1
-        double shifted[LANES];
-        *(wave *)(shifted) = made;
-        for (int j = LANES - 1; j > 0; j--)
-            shifted[j] = shifted[j - 1];
-        shifted[0] = entering;
-        old = *(const wave *)shifted;
+        entering[0] = i < order ? c[i] : 0;
+        old = SHIFT(made, entering);
 #else
-        old = entering;
+        old = i < order ? c[i] : 0;
 #endif
-        made = (old - behind * (d * old + p * before) - ahead * (p * after) + input * b) / (1 + ahead * d);
+        /* in an order that keeps all but three operations out of the chain from one coefficient to the next */
+        const wave inverse = 1 / (1 + ahead * d), weight = ahead * p;
+        made = (old - behind * (d * old + p * before) + input * b - weight * after) * inverse;
         before += q * old;
         after += q * made;
 #if LANES > 1
         if (i >= LANES - 1)
             c[i - (LANES - 1)] = made[LANES - 1];
-        if (states != NULL)
-            for (ptrdiff_t j = 0; j < n_states; j++)
-                if (i - j >= 0 && i - j < order)
-                    states[j * stride + i - j] = made[j];
 #else
         c[i] = made;
-        if (states != NULL)
-            states[i] = made;
 #endif
+        if (states != NULL)
+            *(wave *)(diagonals + i * LANES) = made;
     }
+    if (states != NULL)
+        for (ptrdiff_t j = 0; j < n_states; j++)
+            for (ptrdiff_t n = 0; n < order; n++)
+                states[j * stride + n] = diagonals[(n + j) * LANES + j];
 }

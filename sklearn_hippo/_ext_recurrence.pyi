@@ -12,7 +12,7 @@ def scan_triangular(
     ends: NDArray[np.intp],
     memory: NDArray[np.float64],
     states: NDArray[np.float64] | None,
-    n_threads: int = 1,
+    scratch: NDArray[np.float64],
 ) -> None: ...
 def scan_schur(
     T: NDArray[np.complex128],

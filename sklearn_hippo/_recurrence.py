@@ -98,7 +98,8 @@ def recur(
     elif dynamics.factors is not None:
         factors = np.zeros((4, size + 2 * (n_lanes() - 1)))
         factors[:, n_lanes() - 1 : n_lanes() - 1 + size] = np.stack([*dynamics.factors, dynamics.B])[:, ::-1]
-        scan_triangular(factors, IMPLICIT[discretization], step, values, begins, ends, memory, states, n_threads)
+        scratch = np.empty((max(1, min(n_threads, len(panel))), n_lanes() * (size + n_lanes())))
+        scan_triangular(factors, IMPLICIT[discretization], step, values, begins, ends, memory, states, scratch)
     else:
         memory, states = _schur_steps(dynamics, IMPLICIT[discretization], step, values, begins, ends, memory, states)
     # A function of no duration is constant, also in the past that the dynamics have not seen.
