@@ -313,6 +313,16 @@ class Measure:
         """Whether the measure needs a timescale, in units of the timestamps."""
         return self.window != "all"
 
+    def density(self, age: Array) -> Array:
+        """Weight of the past at an age, in timescales or, where the window is all of the history, in durations."""
+        if self.window == "decaying":
+            return np.where(age >= 0, np.exp(-age), 0.0)
+        inside = (age >= 0) & (age <= 1)
+        if not isinstance(self.basis, Chebyshev):
+            return inside.astype(float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(inside, 1 / (pi * np.sqrt(age * (1 - age))), 0.0)
+
     def coordinate(self, times: Array, start: float | Array, stop: float | Array, timescale: float | None) -> Array:
         """Place times of a series that lasts from ``start`` to ``stop`` on the coordinate of the basis."""
         length = stop - start if timescale is None or not self.has_timescale else timescale

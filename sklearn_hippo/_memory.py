@@ -6,6 +6,7 @@ would have made. New observations wait in a buffer and enter a block at a time: 
 block's own projection is added to it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Self
@@ -361,6 +362,39 @@ class HiPPOMemory(BaseEstimator):
             self._n_waiting = 0
         self._regular = times is None
         return self
+
+    @classmethod
+    def from_chunks(cls, chunks: Iterable[Any], measure: str = "legs", order: int = 64, **parameters: Any) -> Self:
+        """Remember a series that comes in pieces: slices of a memory map, row groups of a file, a generator.
+
+        Pieces of one series can also be remembered apart, by other processes or machines, and merged.
+
+        Parameters
+        ----------
+        chunks : iterable
+            Of values or of ``(times, values)``, each in a form that `update` takes, in the order of time.
+        measure, order, **parameters
+            As in `HiPPOMemory`.
+
+        Returns
+        -------
+        HiPPOMemory
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_hippo import HiPPOMemory
+        >>> signal = np.arange(10.0)
+        >>> HiPPOMemory.from_chunks((signal[k : k + 4] for k in range(0, 10, 4)), order=2).coefficients_.round(3)
+        array([[[4.5  , 2.598]]])
+        """
+        memory = cls(measure, order, **parameters)
+        for chunk in chunks:
+            if isinstance(chunk, tuple):
+                memory.update(chunk[1], chunk[0])
+            else:
+                memory.update(chunk)
+        return memory
 
     def reset(self) -> Self:
         """Forget everything.

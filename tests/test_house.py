@@ -25,9 +25,10 @@ MAY_IMPORT = {
     "_recurrence": {"_ext_projection", "_ext_recurrence", "_measures", "_panel", "_projection"},
     "_transformer": {"_compat", "_measures", "_panel", "_projection", "_recurrence"},
     "datasets": {"_panel"},
+    "inspection": {"_measures", "_panel", "_transformer"},
 }
 FOREIGN = {"torch": set(), "skorch": set(), "sktime": {"datasets"}, "pandas": set(), "polars": set(), "pyarrow": set(),
-           "matplotlib": set()}  # fmt: skip
+           "matplotlib": {"inspection"}}  # fmt: skip
 
 
 def imports(path):
@@ -70,7 +71,7 @@ SKIPPED = {"ES01", "GL01", "GL02", "GL03", "SA01", "SA04", "SS03", "SS05", "SS06
 
 
 def public_objects():
-    for module in ("sklearn_hippo", "sklearn_hippo.datasets"):
+    for module in ("sklearn_hippo", "sklearn_hippo.datasets", "sklearn_hippo.inspection"):
         loaded = importlib.import_module(module)
         for name in loaded.__all__:
             one = getattr(loaded, name)

@@ -4,54 +4,16 @@ The reference is a scalar C recurrence (recurrence.c), compiled here for this ve
 installed. All figures are medians, double precision, one thread unless said.
 """
 
-import ctypes
-import platform
 import subprocess
 import sys
-import tempfile
 import time
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from common import REPEATS, load_recurrence, medians, report
 
 from sklearn_hippo import HiPPOTransformer, Panel, _projection
-from sklearn_hippo._ext_projection import simd_name
 from sklearn_hippo._measures import MEASURES
-
-REPEATS = 9
-
-
-def medians(*functions, repeats=REPEATS):
-    """Median seconds of each function, measured in turns so that all meet the same noise."""
-    seconds = [[] for _ in functions]
-    for _ in range(repeats):
-        for one, function in zip(seconds, functions, strict=True):
-            begin = time.perf_counter()
-            function()
-            one.append(time.perf_counter() - begin)
-    return [float(np.median(one)) for one in seconds]
-
-
-def load_recurrence():
-    """Compile the reference."""
-    library = Path(tempfile.mkdtemp()) / "recurrence.so"
-    source = Path(__file__).with_name("recurrence.c")
-    flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    subprocess.run(["cc", *flags, str(source), "-o", str(library), "-lm"], check=True)
-    run = ctypes.CDLL(str(library)).legs_recurrence
-    array = np.ctypeslib.ndpointer(np.float64, flags="C")
-    run.argtypes = [array, array, ctypes.c_ssize_t, array, ctypes.c_ssize_t, array]
-
-    def recurrence(values, times, order):
-        memory = np.empty(order)
-        run(values, times, len(values), np.sqrt(2 * np.arange(order) + 1.0), order, memory)
-        return memory
-
-    return recurrence
 
 
 def against_the_recurrence(table):
@@ -130,17 +92,5 @@ def imports(table):
                   f"{(ours - nothing) / (theirs - nothing):.2f} x the time")  # fmt: skip
 
 
-def main():
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.machine())
-    table = Table(title=f"{cpu}, {simd_name()}, Python {platform.python_version()}, NumPy {np.__version__}")
-    for column in ("what", "ours", "reference", "ratio"):
-        table.add_column(column)
-    for part in track([against_the_recurrence, many_series, imports], description="measuring", transient=True):
-        part(table)
-    Console(width=150).print(table)
-
-
 if __name__ == "__main__":
-    main()
+    report(against_the_recurrence, many_series, imports)

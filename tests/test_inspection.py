@@ -1,0 +1,65 @@
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from sklearn_hippo import HiPPOTransformer, Panel
+from sklearn_hippo._measures import MEASURES
+from sklearn_hippo.inspection import MeasureDisplay, MemoryDisplay, ReconstructionDisplay
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def series():
+    t = np.sort(np.random.default_rng(0).uniform(0, 10, 80))
+    values = np.column_stack([np.sin(t), np.cos(t)])
+    values[10:15, 1] = np.nan
+    return Panel.from_list([(t, values), (t + 3, -values)], channel_names=["sine", "cosine"])
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("show_error", [False, True])
+def test_reconstruction(series, interpolation, show_error):
+    transformer = HiPPOTransformer(order=12, interpolation=interpolation).fit(series)
+    display = ReconstructionDisplay.from_estimator(transformer, series, 1, channel=1, show_error=show_error)
+    top = display.ax_[0] if show_error else display.ax_
+    assert top.get_ylabel() == "cosine"
+    assert_allclose(display.line_.get_ydata(), -np.cos(display.grid - 3), atol=0.5)  # held over a gap, at worst
+    assert_allclose(display.signal, -np.cos(display.grid - 3), atol=0.8)
+    figure, axes = plt.subplots(2)
+    assert display.plot(axes if show_error else axes[0], show_error=show_error).figure_ is figure
+
+
+def test_memory(series):
+    transformer = HiPPOTransformer(order=6).fit(series)
+    display = MemoryDisplay.from_estimator(transformer, series, channel=1)
+    assert display.coefficients.shape == (80, 6)
+    assert_allclose(display.coefficients[-1], transformer.transform(series)[0, 6:])
+    assert display.image_.get_array().size == 480
+    assert display.plot(plt.subplots()[1]) is display
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_measures(measure):
+    display = MeasureDisplay.from_estimator(HiPPOTransformer(measure), plt.subplots()[1])
+    assert display.line_.get_label() == measure
+    density = MEASURES[measure].density
+    middles = (np.arange(1_000_000) + 0.5) / 1_000_000 * (40 if measure in ("lagt", "legs_lti") else 1)
+    assert_allclose(density(middles).mean() * (40 if measure in ("lagt", "legs_lti") else 1), 1, atol=1e-3)
+    assert density(np.array([-0.1]))[0] == 0
+
+
+def test_without_matplotlib_the_error_says_so(series, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"ReconstructionDisplay\.plot requires matplotlib"):
+        ReconstructionDisplay.from_estimator(HiPPOTransformer(order=3).fit(series), series)

@@ -1,0 +1,171 @@
+import itertools
+
+import numpy as np
+import oracles
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.integrate import solve_ivp
+from scipy.linalg import expm
+
+from sklearn_hippo import Panel, _ext_recurrence
+from sklearn_hippo._measures import DYNAMICS, MEASURES
+from sklearn_hippo._projection import decay, embed
+from sklearn_hippo._recurrence import DISCRETIZATIONS, IMPLICIT, recur, steps
+
+ONLINE = [name for name, measure in MEASURES.items() if measure.dynamics is not None]
+TIMESCALE = 60.0
+
+
+def walk(seed=0, length=150, n_channels=2):
+    rng = np.random.default_rng(seed)
+    gaps = rng.exponential(size=length) * rng.choice([1, 1, 0.01, 0], size=length)
+    return 2 + np.cumsum(gaps), rng.normal(size=(length, n_channels)).cumsum(axis=0)
+
+
+def dense_steps(A, B, steps, values, discretization, memory):
+    """States of dense one-step methods, and of matrix exponentials of the augmented system."""
+    size = len(B)
+    states, before = [], values[0]
+    for h, x in zip(steps, values, strict=True):
+        if h > 0 and discretization in IMPLICIT:
+            a = IMPLICIT[discretization]
+            memory = np.linalg.solve(np.eye(size) - a * h * A, memory + (1 - a) * h * A @ memory + h * B * x)
+        elif h > 0:
+            system = np.zeros((size + 2, size + 2))
+            system[:size, :size], system[:size, size], system[size, size + 1] = A, B, 1
+            start = before if discretization == "linear" else x
+            memory = (expm(system * h) @ np.r_[memory, start, (x - start) / h])[:size]
+        before = x
+        states.append(memory)
+    return np.array(states)
+
+
+@pytest.mark.parametrize("discretization", DISCRETIZATIONS)
+@pytest.mark.parametrize("measure", ONLINE)
+@pytest.mark.parametrize("order", [1, 6, 33])
+def test_every_recurrence_matches_dense_algebra(measure, discretization, order):
+    times, values = walk()
+    panel = Panel(values, times)
+    A, B = oracles.dynamics(measure, order)
+    clock = "log" if measure == "legs" else "linear"
+    h, started = steps(panel, clock, "linear" if discretization == "linear" else "hold", TIMESCALE)
+    if discretization == "forward" and np.abs(1 + h.max() * np.linalg.eigvals(A)).max() > 1:
+        with pytest.raises(ValueError, match="unstable at order"):
+            recur(panel, MEASURES[measure], order, timescale=TIMESCALE, discretization="forward")
+        return
+    states = recur(panel, MEASURES[measure], order, timescale=TIMESCALE, discretization=discretization, visit=True)
+    last = recur(panel, MEASURES[measure], order, timescale=TIMESCALE, discretization=discretization)
+    assert_allclose(last[0], states[-1], rtol=1e-12, atol=1e-12)
+    for c in range(2):
+        if measure == "legs" and discretization == "linear":  # a line is no line in log-time
+            moving = np.flatnonzero(times > times[0])
+            reference = [oracles.recur("legs", order, times[: k + 1], values[: k + 1, c]) for k in moving]
+            assert oracles.relative_error(states[moving, c], np.array(reference)) < 1e-9
+            continue
+        memory = np.zeros(len(B))
+        if clock == "log":
+            memory[0] = values[started[0], c]
+        reference = dense_steps(A, B, h, values[:, c], discretization, memory)[:, :order]
+        moved = times > times[0]  # before that, a constant that also fills the past
+        assert oracles.relative_error(states[moved, c], reference[moved]) < 1e-9
+
+
+@pytest.mark.parametrize("measure", ["legt", "fout"])
+def test_exact_steps_solve_the_differential_equation(measure):
+    times, values = walk(1, 30, 1)
+    A, B = oracles.dynamics(measure, 9)
+    state = recur(Panel(values, times), MEASURES[measure], 9, timescale=TIMESCALE, discretization="linear")[0, 0]
+
+    def slope(t, c):
+        return (A @ c + B * np.interp(t, times, values[:, 0])) / TIMESCALE
+
+    memory = np.zeros(len(B))
+    for start, stop in itertools.pairwise(times):
+        if stop > start:
+            memory = solve_ivp(slope, (start, stop), memory, method="DOP853", rtol=1e-12, atol=1e-13).y[:, -1]
+    assert oracles.relative_error(state, memory[:9]) < 1e-9
+
+
+@pytest.mark.parametrize("lanes", ["avx512", "avx2", "baseline"])
+def test_every_width_of_the_wavefront_is_the_same(lanes):
+    times, values = walk(2, 40, 3)
+    panel = Panel(values, times)
+    expected = recur(panel, MEASURES["legs"], 20, discretization="bilinear", visit=True)
+    try:
+        _ext_recurrence.use_simd(lanes)
+    except ValueError:
+        pytest.skip(f"this machine has no {lanes}")
+    try:
+        for order in (1, 2, 7, 20):
+            states = recur(panel, MEASURES["legs"], order, discretization="bilinear", visit=True)
+            assert_allclose(states, expected[..., :order], rtol=1e-11, atol=1e-11)
+    finally:
+        _ext_recurrence.use_simd()
+
+
+def test_batches_and_threads():
+    many = [walk(seed, 5 + 7 * seed) for seed in range(9)]
+    panel = Panel.from_list(many)
+    for measure in ONLINE:
+        for discretization in ("bilinear", "zoh"):
+            kwargs = {"timescale": TIMESCALE, "discretization": discretization}
+            together = recur(panel, MEASURES[measure], 7, **kwargs)
+            assert_array_equal(recur(panel, MEASURES[measure], 7, n_threads=2, **kwargs), together)
+            alone = [recur(Panel.from_list([one]), MEASURES[measure], 7, **kwargs)[0] for one in many]
+            assert_allclose(together, alone, rtol=1e-12, atol=1e-12)
+            visited = recur(panel, MEASURES[measure], 7, visit=True, **kwargs)
+            assert_allclose(visited[panel.offsets[1:] - 1], together, rtol=1e-12, atol=1e-12)
+
+
+def test_missing_values_are_interpolated_by_channel():
+    times, values = walk(3, 30, 2)
+    times = times + np.arange(30)  # no ties
+    holes = values.copy()
+    holes[5:8, 0] = holes[0, 1] = holes[-1, 0] = np.nan
+    for discretization in ("linear", "bilinear"):
+        filled = holes.copy()
+        for c in range(2):
+            seen = np.flatnonzero(~np.isnan(holes[:, c]))
+            if discretization == "linear":
+                filled[:, c] = np.interp(times, times[seen], holes[seen, c])
+            else:  # the value at a time fills the interval before it
+                filled[:, c] = holes[seen[np.minimum(np.searchsorted(seen, np.arange(30)), len(seen) - 1)], c]
+        expected = recur(Panel(filled, times), MEASURES["legt"], 5, timescale=9.0, discretization=discretization)
+        actual = recur(Panel(holes, times), MEASURES["legt"], 5, timescale=9.0, discretization=discretization)
+        assert_allclose(actual, expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("measure", ["legs", "legs_lti", "lagt"])
+@pytest.mark.parametrize("order", [1, 5, 40])
+def test_decay_is_the_matrix_exponential(measure, order):
+    c = np.random.default_rng(0).normal(size=(4, 2, order))
+    h = np.array([0.0, 1e-3, 0.7, 5.0])
+    A, _ = oracles.dynamics(measure, order)
+    expected = np.stack([one @ expm(A * step).T for one, step in zip(c, h, strict=True)])
+    assert_allclose(decay(c, MEASURES[measure], h), expected, atol=1e-11)
+    assert_allclose(decay(c, MEASURES[measure], np.full(4, 2000.0)), 0, atol=1e-100)
+
+
+def test_embed_is_exact():
+    order = 30
+    c = np.random.default_rng(1).normal(size=(3, 1, order))
+    low, high = np.array([0.0, 0.25, 0.6]), np.array([0.3, 1.0, 0.61])
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    for one, a, b, actual in zip(c, low, high, embed(c, low, high), strict=True):
+        u = (nodes + 1) / 2
+        f = oracles.basis("legs", order, u) @ one[0]
+        expected = ((b - a) * weights / 2 * f) @ oracles.basis("legs", order, a + (b - a) * u)
+        assert_allclose(actual[0], expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("order", [1, 2, 9, 16])
+def test_dynamics_are_the_documented_ones(order):
+    for name in ONLINE:
+        A, B = oracles.dynamics(name, order)
+        assert_allclose(DYNAMICS[name](order).A, A)
+        assert_allclose(DYNAMICS[name](order).B, B)
+    lmu, legt = DYNAMICS["lmu"](order), DYNAMICS["legt"](order)
+    scale = np.sqrt(2 * np.arange(order) + 1) * (-1.0) ** np.arange(order)
+    assert_allclose(lmu.A, scale[:, None] * legt.A / scale, atol=1e-10)
+    assert_allclose(lmu.B, scale * legt.B)
+    assert_array_equal(DYNAMICS["rand"](order).A, DYNAMICS["rand"](order).A)
