@@ -236,6 +236,7 @@ class MemoryDisplay:
         )
         ax.figure.colorbar(self.image_, ax=ax, label="coefficient")
         ax.set(xlabel="time", ylabel="n", title=self.name)
+        ax.yaxis.get_major_locator().set_params(integer=True)
         ax.invert_yaxis()
         self.ax_, self.figure_ = ax, ax.figure
         return self
