@@ -121,7 +121,8 @@ class _Rule:
         if new.heads.shape[1] < 2:
             new.heads = np.concatenate([new.heads, np.full((n_streams, 1), np.nan)], axis=1)
         seen = ~np.isnan(values)
-        together = seen.all() and (state.count == 0 or (state.last_time == state.last_time[:, :1]).all())
+        ends = state.first_time, state.last_time
+        together = seen.all() and (state.count == 0 or all((x == x[:, :1]).all() for x in ends))
         # A lane is a series of the kernel: a stream if its channels go together, otherwise a channel of a stream.
         width = n_channels if together else 1
 

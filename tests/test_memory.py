@@ -62,6 +62,24 @@ def test_the_state_is_the_projection(measure, interpolation, missing):
 
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", EXACT)
+def test_channels_that_come_late_or_fall_silent(measure, interpolation):
+    times, values = wild(7, 2, 300, 3, missing=0)
+    values[:, :40, 1] = np.nan  # first seen late, then always
+    values[:, 200:260, 2] = np.nan  # silent for a while
+    values[1, 100:, 0] = np.nan  # and forever
+    memory = make(measure, 12, n_channels=3, n_streams=2, interpolation=interpolation)
+    for k in range(0, 300, 20):
+        memory.update(values[:, k : k + 20], times[:, k : k + 20])
+        for s in range(2):
+            for c in range(3):
+                seen = values[s, : k + 20, c]
+                if not np.isnan(seen).all():
+                    expected = oracles.project(measure, 12, times[s, : k + 20], seen, TIMESCALE, interpolation)
+                    close(memory.coefficients_[s, c], expected, 1e-10)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("measure", EXACT)
 def test_ten_thousand_irregular_steps(measure, interpolation):
     rng = np.random.default_rng(1)
     times = np.cumsum(rng.exponential(size=10_000))
