@@ -48,8 +48,8 @@ cdef enum:
     STRIDE = CHUNK + 2 * NODE_BLOCK  # of one row of nodes in the scratch memory: room for a little more, and padding
     MAX_GAUSS = 8
 
-# Kinks lose about eps / (gap * range) to cancellation, gap and range of the series relative to that of r, summed over its
-# length. Gaps below SHORT * sqrt(length) / range may be entered as jumps, which lose eps / range at most.
+# Kinks lose about eps / (gap * range) to cancellation, gap and range of the series relative to that of r, summed over
+# its length. Gaps below SHORT * sqrt(length) / range may be entered as jumps, which lose eps / range at most.
 cdef double SHORT = 3e-5
 
 cdef struct Nodes:     # a row of nodes that wait for the kernel, and where their moments go
@@ -450,7 +450,7 @@ def project(
     const floating[:, ::1] values,       # IN   (n_observations, n_channels)
     const double[::1] times,             # IN   (n_observations,), or None for 0, 1, 2, ... in every series
     const Py_ssize_t[::1] begins,        # IN   (n_series,) first observation of each series ...
-    const Py_ssize_t[::1] ends,          # IN   (n_series,) ... and the one after its last; series may share observations
+    const Py_ssize_t[::1] ends,          # IN   (n_series,) ... and the one after its last; series may overlap
     tuple basis,                         # IN   chart, order, (low, high) of r, slope, shift, back
     const double[:, ::1] gauss,          # IN   (MAX_GAUSS, 1 + 2 MAX_GAUSS)
     const double[::1] timescales,        # IN   (n_series,) 0 for the measures that scale with the series
