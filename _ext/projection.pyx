@@ -10,7 +10,9 @@ changes). So the projection on any basis phi_n needs only
 
 which the basis then integrates once and twice (``_measures.py``). A slope over a very short gap is huge
 and its two kinks nearly cancel: such a segment is entered as a smeared jump instead, by a few Gauss
-nodes of its own, so that close observations cost no accuracy.
+nodes of its own, so that close observations cost no accuracy. Where observations are so dense that no
+basis function turns much over a chunk of them, the whole chunk is replaced by a few Chebyshev nodes that
+carry equivalent jumps.
 
 Every series is read once, in chunks, into scratch memory that the caller allocates, one row a thread.
 """
@@ -47,6 +49,7 @@ cdef enum:
     CHUNK = 256        # nodes at a time
     STRIDE = CHUNK + 2 * NODE_BLOCK  # of one row of nodes in the scratch memory: room for a little more, and padding
     MAX_GAUSS = 8
+    MAX_LOCAL = 96     # Chebyshev nodes that may stand for a dense chunk
 
 # Kinks lose about eps / (gap * range) to cancellation, gap and range of the series relative to that of r, summed over
 # its length. Gaps below SHORT * sqrt(length) / range may be entered as jumps, which lose eps / range at most.
@@ -70,7 +73,12 @@ cdef struct Work:      # all that one thread needs
     double low, high   # the range of r; 0 and 1, so that r counts timescales, where it has no end
     recurrence_t recurrence
     const double* gauss       # (MAX_GAUSS, 1 + 2 MAX_GAUSS): limit of the half phase, nodes, weights
+    const double* local       # (n_local, 2 + MAX_LOCAL (1 + MAX_LOCAL)): their number, limit, places, weights by moments
+    Py_ssize_t n_local
+    const double* ones        # (MAX_LOCAL,)
     Nodes jumps, kinks
+    Nodes local_jumps         # inside of a dense chunk, in its own coordinate
+    double* moments           # (n_channels, MAX_LOCAL) of these
     double* r          # (STRIDE,) positions of the points of a chunk and of the one after it
     double* inverse    # (STRIDE,)
     double* slope      # (STRIDE,)
@@ -94,8 +102,8 @@ def use_simd(name=None):
 
 def scratch_size(Py_ssize_t n_channels, Py_ssize_t n_moments, Py_ssize_t n_sequences):
     """Doubles of scratch memory that one thread needs."""
-    return (STRIDE * (3 * n_channels + 8) + n_channels * (7 + 2 * n_sequences * n_moments * MAX_LANES)
-            + MAX_LANES)
+    return (STRIDE * (4 * n_channels + 9) + n_channels * (9 + 2 * n_sequences * n_moments * MAX_LANES)
+            + n_channels * MAX_LOCAL * (1 + MAX_LANES) + MAX_LANES)
 
 
 cdef double* _take(double** free, Py_ssize_t size) noexcept nogil:
@@ -117,6 +125,10 @@ cdef void _lay_out(Work* work, double* free, Py_ssize_t n_sequences) noexcept no
     work.kinks.r = work.r
     work.jumps.weights = _take(&free, c * STRIDE)
     work.kinks.weights = _take(&free, c * STRIDE)
+    work.local_jumps.r = _take(&free, STRIDE)
+    work.local_jumps.weights = _take(&free, c * STRIDE)
+    work.local_jumps.sums = _take(&free, c * MAX_LOCAL * MAX_LANES)
+    work.moments = _take(&free, c * MAX_LOCAL)
     work.jumps.extras = _take(&free, 2 * c)
     work.kinks.extras = _take(&free, 2 * c)
     work.jumps.sums = _take(&free, sums)
@@ -202,18 +214,32 @@ cdef void _flush(Work* work, Nodes* nodes) noexcept nogil:
 
 cdef double _half_phase(const Work* work, double a, double b) noexcept nogil:
     """How far, at most, the fastest basis function turns between a and b, halved."""
-    cdef double n = work.order + 2, room
+    cdef double n = work.order + 2
     if work.chart == FOURIER:
         return M_PI / 2 * n * (b - a)
     if work.chart == LAGUERRE:
         return sqrt(n) * (sqrt(-a) - sqrt(-b)) + (b - a) / 2
     if work.chart == WARPED:
         return n / 2 * (acos(2 * exp(a) - 1) - acos(2 * exp(b) - 1)) + (b - a) / 2
-    room = fmax(fabs(a), fabs(b))
+    return _turn(n, a, b)
+
+
+cdef double _turn(double n, double a, double b) noexcept nogil:
+    """How far a polynomial of degree n on [-1, 1] turns between a and b, at most, halved."""
+    cdef double room = fmax(fabs(a), fabs(b))
     room = (1 - room) * (1 + room)
     if room > 4 * (b - a):  # dtheta = dr / sin(theta), bounded where the sine is least
         return n / 2 * (b - a) / sqrt(room)
     return n / 2 * (acos(fmax(a, -1)) - acos(fmin(b, 1)))
+
+
+cdef int _gauss_rule(const double* gauss, double phase) noexcept nogil:
+    """Index of the smallest Gauss rule that integrates over a half phase to rounding, one less than its nodes, or -1."""
+    cdef int q
+    for q in range(MAX_GAUSS):
+        if phase <= gauss[q * (1 + 2 * MAX_GAUSS)]:
+            return q
+    return -1
 
 
 cdef int _enter_short_segment(Work* work, Py_ssize_t i) noexcept nogil:
@@ -223,13 +249,10 @@ cdef int _enter_short_segment(Work* work, Py_ssize_t i) noexcept nogil:
     cdef double[MAX_GAUSS] share
     cdef const double* rule = work.gauss
     cdef Py_ssize_t c, j
-    cdef double phase = 0 if b <= a else _half_phase(work, a, b)
-    cdef int q = 1, k
-    while phase > rule[0]:
-        rule += 1 + 2 * MAX_GAUSS
-        q += 1
-        if q > MAX_GAUSS:
-            return 0
+    cdef int q = 1 + _gauss_rule(work.gauss, 0 if b <= a else _half_phase(work, a, b)), k
+    if q == 0:
+        return 0
+    rule += (q - 1) * (1 + 2 * MAX_GAUSS)
     if work.jumps.count + q > CHUNK:
         _flush(work, &work.jumps)
     for k in range(q):
@@ -249,6 +272,114 @@ cdef int _enter_short_segment(Work* work, Py_ssize_t i) noexcept nogil:
                 (work.y[c * STRIDE + i + 1] - work.y[c * STRIDE + i]) * (share[k] / total))
         work.jumps.count += 1
     return 1
+
+
+# --- dense chunks as a few nodes ---------------------------------------------------------------------
+
+
+cdef void _add_local_moments(Work* work, Py_ssize_t p, double middle, double half) noexcept nogil:
+    """Add sum_j weights_j T_m((r_j - middle) / half), m < p, of the waiting nodes of a dense chunk."""
+    cdef Nodes* nodes = &work.local_jumps
+    cdef Py_ssize_t n = nodes.count, block = simd.lanes * (NODE_BLOCK // MAX_LANES), j, c
+    cdef Py_ssize_t padded = (n + block - 1) // block * block
+    cdef recurrence_t chebyshev
+    cdef double* x = work.node
+    cdef double* first = work.node + STRIDE
+    cdef double* before = work.node + 2 * STRIDE
+    chebyshev.n_moments, chebyshev.slope, chebyshev.shift, chebyshev.back = p, NULL, NULL, work.ones
+    for j in range(n, padded):
+        nodes.r[j] = middle
+        for c in range(work.n_channels):
+            nodes.weights[c * STRIDE + j] = 0
+    for j in range(padded):
+        before[j] = (nodes.r[j] - middle) / half
+        x[j] = 2 * before[j]
+        first[j] = 1
+    simd.moments(&chebyshev, padded, work.n_channels, x, first, before, nodes.weights, STRIDE, nodes.sums)
+    nodes.count = 0
+
+
+cdef int _enter_dense(Work* work, Py_ssize_t n, bint ends, bint hold) noexcept nogil:
+    """Enter a chunk of a line or a staircase as jumps at a few Chebyshev nodes; 0 if it is not dense enough.
+
+    A polynomial g of degree below p is sum_i g(x_i) l_i, so the nodes x_i with weights sum_j w_j l_i(r_j) stand for nodes
+    r_j with weights w_j; l_i = 2/p sum_m T_m(x_i) T_m asks for the moments of the T_m only. The rise of a line over a
+    segment is smeared over Gauss nodes, as many as the T_m need.
+    """
+    cdef Py_ssize_t last = n - 1 if ends else n, i, j, c, p, k, q = 1
+    cdef double a = work.r[0], b = work.r[last], half = (b - a) / 2, middle = (a + b) / 2, total, phase, place, share
+    cdef const double* table = work.local
+    cdef const double* rule
+    cdef double* y
+    cdef double* weights
+    if last < 48 or half <= 0:
+        return 0
+    phase = _half_phase(work, a, b)
+    i = 0
+    while i < work.n_local and phase > table[1]:
+        table += 2 + MAX_LOCAL * (1 + MAX_LOCAL)
+        i += 1
+    if i == work.n_local or 3 * table[0] > last:
+        return 0
+    if work.chart == CHEBYSHEV and 1 - fmax(fabs(a), fabs(b)) < 8 * half:
+        return 0  # sin(theta) is not smooth in r at the ends
+    p = <Py_ssize_t> table[0]
+    _clear(work.local_jumps.sums, work.n_channels * p * simd.lanes)
+    work.local_jumps.count = 0
+    for j in range(last):
+        work.inverse[j] = work.r[j + 1] - work.r[j]
+    if not hold:
+        phase = 0
+        for j in range(last):
+            phase = fmax(phase, _turn(p, (work.r[j] - middle) / half, (work.r[j + 1] - middle) / half))
+        q = 1 + _gauss_rule(work.gauss, phase)
+    # Worth it if the moments of the chunk and then of its nodes cost less than those of its points.
+    if q == 0 or q * p + p * work.order / last + 16 > work.order:
+        return 0
+    if not hold and _follows_a_line(work):  # which bends to the horizontal here, as far as the kinks are concerned
+        for c in range(work.n_channels):
+            work.kinks.weights[c * STRIDE] = -work.before[c]
+        work.kinks.r, work.kinks.count = work.local_jumps.r, 1  # a place of its own: flushing pads it
+        work.kinks.r[0] = a
+        _flush(work, &work.kinks)
+        work.kinks.r = work.r
+        _clear(work.before, work.n_channels)
+    rule = work.gauss + (q - 1) * (1 + 2 * MAX_GAUSS)
+    for k in range(q):
+        place = 0 if hold else rule[1 + k]
+        share = 1 if hold else rule[1 + MAX_GAUSS + k]
+        for j in range(last):
+            work.local_jumps.r[j] = work.r[j] + work.inverse[j] * place
+        for c in range(work.n_channels):
+            y = work.y + c * STRIDE
+            weights = work.local_jumps.weights + c * STRIDE
+            for j in range(last):
+                weights[j] = share * (y[j + 1] - y[j])
+        work.local_jumps.count = last
+        _add_local_moments(work, p, middle, half)
+    simd.reduce(work.n_channels * p, work.local_jumps.sums, work.moments)
+
+    if work.jumps.count + p > CHUNK:
+        _flush(work, &work.jumps)
+    for i in range(p):
+        work.jumps.r[work.jumps.count + i] = middle + half * table[2 + i]
+    for c in range(work.n_channels):
+        for i in range(p):
+            total = 0
+            for k in range(p):
+                total = total + table[2 + MAX_LOCAL + i * MAX_LOCAL + k] * work.moments[c * p + k]
+            work.jumps.weights[c * STRIDE + work.jumps.count + i] = total
+    work.jumps.count += p
+    return 1
+
+
+cdef bint _follows_a_line(Work* work) noexcept nogil:
+    """Whether a line that was entered by its kinks ends where this chunk begins."""
+    cdef Py_ssize_t c
+    for c in range(work.n_channels):
+        if work.before[c] != 0:
+            return True
+    return False
 
 
 # --- from chunks of points to nodes ----------------------------------------------------------------
@@ -282,7 +413,10 @@ cdef void _enter_line(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
 cdef void _enter_steps(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
     """Enter n points of a staircase, y_i up to r_i and y_{i + 1} after it; the last point has no step."""
     cdef Py_ssize_t i, c, n_steps = n - 1 if ends else n
-    cdef Py_ssize_t waiting = work.jumps.count  # at most the one where the window opens
+    cdef Py_ssize_t waiting
+    if work.jumps.count + n_steps > CHUNK + 1:  # the one where the window opens may wait along
+        _flush(work, &work.jumps)
+    waiting = work.jumps.count
     for i in range(n_steps):
         work.jumps.r[waiting + i] = work.r[i]
     for c in range(work.n_channels):
@@ -413,12 +547,13 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         # Points begin + k .. begin + n (the one after the chunk too, unless the series ends).
         j = begin + k + skip - lead
         _read(work, values, times, length, origin, unit, missing, hold, j, n - k + (not ends), k)
-        if hold:
-            _enter_steps(work, n, ends)
-        else:
-            if begin == 0:
-                _clear(work.before, n_channels)
-            _enter_line(work, n, ends)
+        if begin == 0:
+            _clear(work.before, n_channels)
+        if not _enter_dense(work, n, ends, hold):
+            if hold:
+                _enter_steps(work, n, ends)
+            else:
+                _enter_line(work, n, ends)
         begin += n
     _flush(work, &work.jumps)
 
@@ -452,7 +587,7 @@ def project(
     const Py_ssize_t[::1] begins,        # IN   (n_series,) first observation of each series ...
     const Py_ssize_t[::1] ends,          # IN   (n_series,) ... and the one after its last; series may overlap
     tuple basis,                         # IN   chart, order, (low, high) of r, slope, shift, back
-    const double[:, ::1] gauss,          # IN   (MAX_GAUSS, 1 + 2 MAX_GAUSS)
+    tuple rules,                         # IN   gauss, local, ones: see Work
     const double[::1] timescales,        # IN   (n_series,) 0 for the measures that scale with the series
     bint missing,                        # IN   whether values may be NaN
     bint hold,                           # IN   staircase or broken line
@@ -468,6 +603,10 @@ def project(
     cdef const double[::1] slope = basis[4]
     cdef const double[::1] shift = basis[5]
     cdef const double[::1] back = basis[6]
+    cdef const double[:, ::1] gauss = rules[0]
+    cdef const double[:, ::1] local = rules[1]
+    cdef const double[::1] ones = rules[2]
+    cdef const double* local_0 = NULL if local.shape[0] == 0 else &local[0, 0]
     cdef const double* slope_0 = NULL if slope is None else &slope[0]
     cdef const double* shift_0 = NULL if shift is None else &shift[0]
     cdef const double* times_0 = NULL if times is None else &times[0]
@@ -475,23 +614,25 @@ def project(
     cdef Py_ssize_t i, n_series = begins.shape[0]
     for i in prange(n_series, nogil=True, schedule="dynamic", num_threads=n_threads):
         _one(&values[0, 0], times_0, begins[i], ends[i], values.shape[1], chart, order, low, high,
-             slope_0, shift_0, &back[0], &gauss[0, 0], timescales[i], missing, hold, &scratch[threadid(), 0],
+             slope_0, shift_0, &back[0], &gauss[0, 0], local_0, local.shape[0], &ones[0], timescales[i], missing, hold, &scratch[threadid(), 0],
              moments.shape[2], moments.shape[4], &moments[i, 0, 0, 0, 0], &extras[i, 0, 0, 0], &last[i, 0])
 
 
 cdef void _one(const floating* values, const double* times, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t n_channels,
                Chart chart, Py_ssize_t order, double low, double high, const double* slope, const double* shift,
-               const double* back, const double* gauss, double timescale, bint missing, bint hold, double* scratch,
+               const double* back, const double* gauss, const double* local, Py_ssize_t n_local, const double* ones,
+               double timescale, bint missing, bint hold, double* scratch,
                Py_ssize_t n_sequences, Py_ssize_t n_moments, double* moments, double* extras,
                double* last) noexcept nogil:
     cdef Work work
     cdef Py_ssize_t c, rows = n_sequences * n_channels * n_moments
     work.chart, work.order, work.n_channels = chart, order, n_channels
     work.low, work.high, work.gauss = low, high, gauss
+    work.local, work.n_local, work.ones = local, n_local, ones
     work.recurrence.n_moments, work.recurrence.back = n_moments, back
     work.recurrence.slope, work.recurrence.shift = slope, shift
     _lay_out(&work, scratch, n_sequences)
-    work.jumps.count = work.kinks.count = 0
+    work.jumps.count = work.kinks.count = work.local_jumps.count = 0
     _clear(work.jumps.extras, 4 * n_channels)
     _clear(work.jumps.sums, 2 * rows * simd.lanes)
     _project(&work, values + begin * n_channels, NULL if times == NULL else times + begin, end - begin,

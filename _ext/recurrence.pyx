@@ -117,7 +117,7 @@ def scan_schur(
 def scan_exponential(
     const double[:, :, ::1] powers,      # IN    (n_powers, order + 2, order + 2) exp(G 2^-j), j = first, first + 1, ...
     const double[:, ::1] generator,      # IN    (order + 2, order + 2) G = [[A, B, 0], [0, 0, 1], [0, 0, 0]]
-    double longest,                      # IN    the step of powers[0]
+    double longest,                      # IN    the step of powers[0]; of longer steps than 2 longest only the end counts
     int n_terms,                         # IN    of the Taylor series of what is left of a step
     const double[::1] step,              # IN    (n_observations,)
     const double[:, ::1] values,         # IN    (n_observations, n_channels)
@@ -133,7 +133,7 @@ def scan_exponential(
     The state is augmented by the value and its slope, exp(G h) is a product over the binary digits of h.
     """
     cdef Py_ssize_t i, k, c, n, j, order = memory.shape[2], size = memory.shape[2] + 2
-    cdef double h, digit
+    cdef double h, digit, rise
     cdef double* x = &scratch[0, 0]
     cdef double* y = &scratch[1, 0]
     cdef double* z = &scratch[2, 0]
@@ -146,11 +146,15 @@ def scan_exponential(
                     if h > 0:
                         for n in range(order):
                             x[n] = memory[i, c, n]
-                        x[order] = values[k, c] - rises[k, c]
-                        x[order + 1] = rises[k, c] / h
+                        rise = rises[k, c]
+                        if h >= 2 * longest:  # all before is forgotten, and bounded work is left
+                            rise *= longest / h
+                            h = longest
+                        x[order] = values[k, c] - rise
+                        x[order + 1] = rise / h
                         digit = longest
                         for j in range(powers.shape[0]):
-                            while h >= digit:
+                            if h >= digit:
                                 _multiply(&powers[j, 0, 0], size, x, y)
                                 for n in range(size):
                                     x[n] = y[n]

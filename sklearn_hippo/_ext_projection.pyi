@@ -19,7 +19,7 @@ def project(
     begins: NDArray[np.intp],
     ends: NDArray[np.intp],
     basis: tuple[object, ...],
-    gauss: NDArray[np.float64],
+    rules: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     timescales: NDArray[np.float64],
     missing: bool,
     hold: bool,

@@ -17,7 +17,7 @@ values are (``evaluate``).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from math import pi
 from typing import Any, Literal
 
@@ -231,7 +231,7 @@ class Chebyshev(Basis):
         return chebyshev.chebvander(r, order - 1) * np.where(np.arange(order) == 0, 1, np.sqrt(2))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dynamics:
     """The online form of a measure: c' = A c + B f, n row and k column; the first ``order`` of c are the coefficients.
 
@@ -250,29 +250,34 @@ def _triangular(d: Array, p: Array, q: Array, B: Array, clock: Literal["linear",
     return Dynamics(-(np.diag(d) + np.tril(np.outer(p, q), -1)), B, clock, (d, p, q))
 
 
+@lru_cache(maxsize=64)
 def _legs_dynamics(order: int, clock: Literal["linear", "log"] = "log") -> Dynamics:
     n = np.arange(order)
     root = np.sqrt(2 * n + 1.0)
     return _triangular(n + 1.0, root, root, root, clock)
 
 
+@lru_cache(maxsize=64)
 def _lagt_dynamics(order: int) -> Dynamics:
     one = np.ones(order)
     return _triangular(one, one, one, one)
 
 
+@lru_cache(maxsize=64)
 def _legt_dynamics(order: int) -> Dynamics:
     n, k = np.indices((order, order))
     root = np.sqrt(2 * np.arange(order) + 1.0)
     return Dynamics(-np.outer(root, root) * np.where(k <= n, 1.0, (-1.0) ** (n - k)), root)
 
 
+@lru_cache(maxsize=64)
 def _lmu_dynamics(order: int) -> Dynamics:
     n, k = np.indices((order, order))
     A = (2.0 * n + 1) * np.where(n < k, -1.0, (-1.0) ** (n - k + 1))
     return Dynamics(A, (2 * np.arange(order) + 1.0) * (-1.0) ** np.arange(order))
 
 
+@lru_cache(maxsize=64)
 def _fout_dynamics(order: int) -> Dynamics:
     # The end point counts twice, since the memory itself stands for the window's trailing edge. Sines are those of the
     # position in the window, which runs against the lag. A cosine without its sine would never be forgotten: an even
@@ -287,6 +292,7 @@ def _fout_dynamics(order: int) -> Dynamics:
     return Dynamics(A, 2 * b)
 
 
+@lru_cache(maxsize=64)
 def _rand_dynamics(order: int) -> Dynamics:
     """Random A and B, always the same ones: the control against which the structure of the others is measured."""
     rng = np.random.RandomState(0)

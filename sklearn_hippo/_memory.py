@@ -14,10 +14,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._measures import MEASURES, Measure
-from ._panel import Panel
+from ._panel import Panel, as_times
 from ._projection import INTERPOLATIONS, decay, embed, project, reconstruct
 from ._recurrence import exact_steps
 
@@ -84,7 +85,8 @@ class _Rule:
         start, stop = panel.times[begins], panel.times[ends - 1]
         order = core.shape[2]
         if not self.measure.exact:
-            steps = np.diff(panel.times, prepend=0) / self.timescale
+            with np.errstate(over="ignore"):  # endless to a memory of next to no length
+                steps = np.diff(panel.times, prepend=0) / self.timescale
             steps[begins] = 0
             rises = np.zeros_like(panel.values)
             if self.interpolation == "linear":
@@ -185,7 +187,8 @@ class _Rule:
             total += embed(one * head, np.zeros(len(low)), low) + embed(one * tail, high, np.ones(len(low)))
         else:
             # A constant input x takes a state to x e_0, since A e_0 + B = 0.
-            ages = [(stop - when) / self.timescale for when in (start, begin, end)]
+            with np.errstate(over="ignore"):
+                ages = [(stop - when) / self.timescale for when in (start, begin, end)]
             oldest, older, recent = (self.fade(one, np.nan_to_num(age)) for age in ages)
             total = self.fade(core, np.nan_to_num(ages[2])) + head * (older - oldest) + tail * (one - recent)
         total[constant] = (one * tail)[constant]
@@ -228,6 +231,14 @@ class _Rule:
         flat[both] = core[:, 0]
         new.core = flat.reshape(new.core.shape)
         return new
+
+
+def _join(updates: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Times (s, m) and values (s, m, c) of successive updates."""
+    times, values = zip(*updates, strict=True)
+    if len(updates) == 1:
+        return times[0].T, values[0]
+    return np.ascontiguousarray(np.concatenate(times).T), np.concatenate(values, axis=1)
 
 
 class HiPPOMemory(BaseEstimator):
@@ -300,10 +311,9 @@ class HiPPOMemory(BaseEstimator):
     }
 
     _state: _State
-    _waiting_times: Array
-    _waiting_values: Array
-    _n_waiting: int
+    _waiting: list[tuple[Array, Array]]  # times (m, n_streams) and values (n_streams, m, n_channels) of updates
     _regular: bool
+    _parameters: dict[str, Any]  # with which the state was made
 
     def __init__(
         self,
@@ -351,16 +361,11 @@ class HiPPOMemory(BaseEstimator):
         m = new_values.shape[1]
         if m == 0:
             return self
-        waiting = self._n_waiting
-        if waiting + m < self._waiting_times.shape[1]:
-            self._waiting_times[:, waiting : waiting + m] = new_times
-            self._waiting_values[:, waiting : waiting + m] = new_values
-            self._n_waiting += m
+        if m + sum(len(one) for one, _ in self._waiting) < max(32, self.order):
+            self._waiting = [*self._waiting, (new_times.T.copy(), new_values.copy())]
         else:
-            all_times = np.concatenate([self._waiting_times[:, :waiting], new_times], axis=1)
-            all_values = np.concatenate([self._waiting_values[:, :waiting], new_values], axis=1)
-            self._state = self._rule.absorb(self._state, all_times, all_values)
-            self._n_waiting = 0
+            queue = _join([*self._waiting, (new_times.T, new_values)])
+            self._state, self._waiting = self._rule.absorb(self._state, *queue), []
         self._regular = times is None
         return self
 
@@ -427,13 +432,13 @@ class HiPPOMemory(BaseEstimator):
         """
         if not isinstance(other, HiPPOMemory):
             raise TypeError(f"A HiPPOMemory merges with another one, not with a {type(other).__name__}.")
-        mine, others = self.get_params(), other.get_params()
-        different = [name for name in mine if mine[name] != others[name]]
-        if different:
-            told = ", ".join(f"{name}={mine[name]!r} and {others[name]!r}" for name in different)
-            raise ValueError(f"Only memories with the same parameters merge; these have {told}.")
         self._initialize()
         other._initialize()
+        mine, others = self._parameters, other._parameters
+        different = [name for name in mine if name not in others or mine[name] != others[name]]
+        if different:
+            told = ", ".join(f"{name}={mine[name]!r} and {others.get(name)!r}" for name in different)
+            raise ValueError(f"Only memories with the same parameters merge; these have {told}.")
         left, right = self._settled(), other._settled()
         if left.count and right.count and (right.heads[:, 0] < left.time).any():
             stream = int(np.flatnonzero(right.heads[:, 0] < left.time)[0])
@@ -441,7 +446,7 @@ class HiPPOMemory(BaseEstimator):
                 f"Stream {stream}: the memories overlap: the first ends at {left.time[stream]}, the second begins at "
                 f"{right.heads[stream, 0]}. Merge them in the order of time."
             )
-        merged = HiPPOMemory(**mine)
+        merged = HiPPOMemory(**self.get_params())
         merged._initialize()
         merged._state = self._rule.merge(left, right)
         merged._regular = False if left.count and right.count else self._regular if left.count else other._regular
@@ -466,7 +471,7 @@ class HiPPOMemory(BaseEstimator):
     @property
     def n_observations_(self) -> int:
         """Number of observations of every stream."""
-        return self._state.count + self._n_waiting if hasattr(self, "_state") else 0
+        return self._state.count + sum(len(one) for one, _ in self._waiting) if hasattr(self, "_state") else 0
 
     def reconstruct(self, times: ArrayLike) -> Array:
         """Evaluate what is remembered.
@@ -512,16 +517,18 @@ class HiPPOMemory(BaseEstimator):
         -------
         dict of str to ndarray
             ``np.savez(path, **memory.to_dict())`` stores it, and ``HiPPOMemory.from_dict(np.load(path))`` restores it
-            to the same bits.
+            to the same bits; so does JSON of their ``tolist()``. ``format`` is the version of the format, ``param_*``
+            are the parameters, ``state_*`` is the state: ``count`` observations of every stream, ``heads`` their first
+            two times and ``time`` their last, ``first_time``, ``first_value``, ``last_time`` and ``last_value`` a
+            channel's own first and last observation, ``core`` the coefficients of what lies between. ``waiting_times``
+            and ``waiting_values`` are observations that have not entered it yet; ``regular`` tells whether the times
+            were left out.
         """
         self._initialize()
         stored = {"format": _FORMAT, **{f"param_{k}": v for k, v in self.get_params().items() if v is not None}}
         stored |= {f"state_{field.name}": getattr(self._state, field.name) for field in fields(_State)}
-        stored |= {
-            "waiting_times": self._waiting_times[:, : self._n_waiting],
-            "waiting_values": self._waiting_values[:, : self._n_waiting],
-            "regular": self._regular,
-        }
+        waiting_times, waiting_values = self._queue()
+        stored |= {"waiting_times": waiting_times, "waiting_values": waiting_values, "regular": self._regular}
         return {name: np.array(value) for name, value in stored.items()}
 
     @classmethod
@@ -542,17 +549,22 @@ class HiPPOMemory(BaseEstimator):
             If it is not from `to_dict`, or from a later version.
         """
         stored = {name: np.asarray(stored[name]) for name in stored}
-        if "format" not in stored or int(stored["format"]) != _FORMAT:
+        if "format" not in stored or stored["format"] != _FORMAT:
             raise ValueError(f"This is not a memory in format {_FORMAT}, which HiPPOMemory.to_dict writes.")
-        memory = cls(**{k.removeprefix("param_"): v.item() for k, v in stored.items() if k.startswith("param_")})
-        memory._initialize()
-        state = {field.name: stored[f"state_{field.name}"] for field in fields(_State)}
-        if state["core"].shape != memory._state.core.shape:
-            raise ValueError(f"The state has shape {state['core'].shape}, not {memory._state.core.shape}.")
+        try:
+            memory = cls(**{k.removeprefix("param_"): v.item() for k, v in stored.items() if k.startswith("param_")})
+            memory._initialize()
+            state = {field.name: stored[f"state_{field.name}"] for field in fields(_State)}
+            waiting = stored["waiting_times"], stored["waiting_values"]
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"This is not a complete memory: {error}.") from None
+        for name, value in state.items():
+            shape = np.shape(getattr(memory._state, name))
+            if value.shape != shape:
+                raise ValueError(f"state_{name} has shape {value.shape}, not {shape}.")
         memory._state = _State(**(state | {"count": int(state["count"])}))
-        memory._n_waiting = stored["waiting_times"].shape[1]
-        memory._waiting_times[:, : memory._n_waiting] = stored["waiting_times"]
-        memory._waiting_values[:, : memory._n_waiting] = stored["waiting_values"]
+        if waiting[0].size:
+            memory.update(waiting[1], waiting[0])
         memory._regular = bool(stored["regular"])
         return memory
 
@@ -566,41 +578,58 @@ class HiPPOMemory(BaseEstimator):
     def _initialize(self) -> None:
         """Check the parameters and make an empty state, before the first use."""
         if hasattr(self, "_state"):
-            if self._state.core.shape != (self.n_streams, self.n_channels, self._rule.size(self.order)):
-                raise ValueError("The parameters have changed since the first update; reset() forgets the old state.")
-            return
+            changed = [name for name, value in self._used_parameters().items() if value != self._parameters.get(name)]
+            if not changed:
+                return
+            if self.n_observations_:
+                raise ValueError(f"{changed[0]!r} has changed since the first update; reset() forgets the old state.")
         self._validate_params()
         if MEASURES[self.measure].has_timescale and self.timescale is None:
             raise ValueError(f"measure={self.measure!r} needs a timescale, in units of the times.")
-        capacity = max(32, self.order)
-        self._waiting_times = np.empty((self.n_streams, capacity))
-        self._waiting_values = np.empty((self.n_streams, capacity, self.n_channels))
-        self._n_waiting = 0
+        self._waiting = []
         self._regular = True
+        self._parameters = self._used_parameters()
         self._state = _State.empty(self.n_streams, self.n_channels, self._rule.size(self.order))
 
+    def _used_parameters(self) -> dict[str, Any]:
+        """The parameters, less a timescale that the measure does not have."""
+        parameters = self.get_params()
+        if not MEASURES[self.measure].has_timescale:
+            del parameters["timescale"]
+        return parameters
+
     def _last_time(self) -> Array:
-        return self._waiting_times[:, self._n_waiting - 1] if self._n_waiting else self._state.time
+        return self._waiting[-1][0][-1] if self._waiting else self._state.time
+
+    def _queue(self) -> tuple[Array, Array]:
+        """Times (s, m) and values (s, m, c) of the observations that wait for their block."""
+        if not self._waiting:
+            return np.empty((self.n_streams, 0)), np.empty((self.n_streams, 0, self.n_channels))
+        return _join(self._waiting)
 
     def _settled(self) -> _State:
         """The state with the waiting observations in it; the memory itself does not change."""
-        n = self._n_waiting
-        return self._rule.absorb(self._state, self._waiting_times[:, :n], self._waiting_values[:, :n])
+        return self._rule.absorb(self._state, *self._queue())
 
     def _seen(self) -> _State:
         if self.n_observations_ == 0:
-            raise ValueError("This memory has not seen any observations: call update first.")
+            raise NotFittedError("This memory has not seen any observations: call update first.")
+        self._initialize()  # have the parameters changed?
         return self._settled()
 
     def _check_update(self, values: ArrayLike, times: ArrayLike | None) -> tuple[Array, Array]:
         """Values of shape (n_streams, n_new, n_channels) and times of shape (n_streams, n_new), all of them valid."""
         s, c = self.n_streams, self.n_channels
+        if np.ma.isMaskedArray(values):
+            values = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
         x = np.asarray(values)
         if x.dtype.kind not in "fiub":
             raise ValueError(f"values must be real numbers, got dtype {x.dtype}.")
         x = x.astype(np.float64, copy=False)
         given = x.shape
-        if s == 1 and (x.ndim < 3 or x.shape[0] != 1):
+        if x.ndim == 1 and x.size == 0:
+            x = x.reshape(s, 0, c)
+        if s == 1 and not (x.ndim == 3 and x.shape[0] == 1) and not (c == 1 and x.ndim == 2 and x.shape[0] == 1):
             x = x[None]
         if c == 1 and (x.ndim < 3 or x.shape[-1] != 1):
             x = x[..., None]
@@ -619,10 +648,10 @@ class HiPPOMemory(BaseEstimator):
                 raise ValueError("This memory has times of its own: give the times of the new observations.")
             t = np.broadcast_to(self.n_observations_ + np.arange(m, dtype=np.float64), (s, m))
         else:
-            t = np.asarray(times)
-            if t.dtype.kind not in "fiub":
-                raise ValueError(f"times must be numbers, got dtype {t.dtype}.")
-            t = t.astype(np.float64, copy=False)
+            try:
+                t = as_times(times, "times")[0]
+            except TypeError as error:
+                raise ValueError(str(error)) from None
             if t.shape == (s,) and m == 1:
                 t = t[:, None]
             if t.shape not in ((), (m,), (s, m)) or (t.shape == () and m != 1):

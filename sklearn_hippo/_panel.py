@@ -631,6 +631,10 @@ def as_times(times: Any, where: str) -> tuple[Array, str]:
         raise ValueError(f"Complex data not supported: {where}.")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas, got dtype {array.dtype}.")
+    if array.dtype.kind in "iu" and array.size and max(abs(int(array.min())), abs(int(array.max()))) > 2**53:
+        raise ValueError(
+            f"{_capital(where)} are integers beyond 2**53, which float64 cannot tell apart: subtract an origin."
+        )
     return array.astype(np.float64, copy=False), "numbers"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import roots_legendre
+from scipy.special import jv, roots_legendre
 
 from ._ext_projection import Chart, node_moments, scratch_size
 from ._ext_projection import project as _project
@@ -21,7 +21,7 @@ INTERPOLATIONS = ("linear", "hold")
 _BATCH_BYTES = 1 << 20
 
 
-def _gauss_table(max_nodes: int = 8, tolerance: float = 1e-16) -> NDArray[np.float64]:
+def _gauss_table(max_nodes: int = 8, tolerance: float = 1e-15) -> NDArray[np.float64]:
     """Gauss rules on [0, 1] and how far they reach, one row for each number of nodes q = 1 .. max_nodes.
 
     A row holds the greatest h for which the rule integrates cos(h x) over [-1, 1] to the tolerance (the leading term of
@@ -37,7 +37,26 @@ def _gauss_table(max_nodes: int = 8, tolerance: float = 1e-16) -> NDArray[np.flo
     return table
 
 
-_GAUSS = _gauss_table()
+def _local_table(max_nodes: int = 96, tolerance: float = 1e-15) -> NDArray[np.float64]:
+    """Chebyshev nodes that stand for a dense stretch, one row for each of some numbers p of them.
+
+    A row holds p, the greatest h for which interpolation at them reproduces cos(h x) on [-1, 1] to the tolerance (its
+    Chebyshev coefficients are Bessel functions, the first one left out is 2 J_p(h)), the nodes x_i, and the matrix
+    2/p T_m(x_i), halved for m = 0, that makes weights at the nodes of moments of the T_m.
+    """
+    rows = []
+    for p in (8, 12, 16, 20, 24, 32, 40, 48, 64, 80):
+        row, h = np.zeros((1 + max_nodes, max_nodes)), np.linspace(0, p, 4001)
+        reach = h[np.flatnonzero(2 * np.abs(jv(p, h)) <= tolerance)]
+        angles = (np.arange(p) + 0.5) * np.pi / p
+        row[0, :p] = np.cos(angles)
+        row[1 : 1 + p, :p] = 2 / p * np.cos(np.outer(angles, np.arange(p)))
+        row[1 : 1 + p, 0] /= 2
+        rows.append(np.concatenate([[p, reach.max()], row.ravel()]))
+    return np.stack(rows)
+
+
+_RULES = _gauss_table(), _local_table(), np.ones(96)
 
 
 def project(
@@ -92,11 +111,13 @@ def project(
         some = slice(begin, begin + batch)
         n = len(begins[some])
         _project(
-            panel.values, panel.times, begins[some], ends[some], description, _GAUSS, timescales[some],
+            panel.values, panel.times, begins[some], ends[some], description, _RULES, timescales[some],
             panel.has_missing, interpolation == "hold", scratch, moments[:n], extras[:n], last[:n],
         )  # fmt: skip
         finished = basis.coefficients(moments[:n, 0], moments[:n, 1], extras[:n, 0], extras[:n, 1], order)
         finished[..., 0] += last[:n]
+        if panel.has_missing:
+            finished[np.isnan(last[:n])] = np.nan
         coefficients[some] = finished
     return coefficients
 

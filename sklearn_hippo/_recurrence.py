@@ -77,6 +77,8 @@ def recur(
             n_threads=n_threads,
         )
     assert measure.dynamics is not None
+    if visit and panel.has_missing:  # a state must not know what fills a hole later
+        return _each_beginning(panel, measure, order, timescale, discretization, n_threads)
     dynamics = measure.dynamics(order)
     values = np.empty((len(panel.values), panel.n_channels))
     fill(panel.values, panel.times, panel.offsets, interpolation == "hold", values)
@@ -109,7 +111,25 @@ def recur(
     constant = reached <= first if panel.times is None else panel.times[reached] <= panel.times[first]
     out[constant] = 0
     out[constant, :, 0] = values[reached[constant]]
+    out[np.isnan(out[..., 0])] = np.nan
     return out.astype(dtype, copy=False)
+
+
+def _each_beginning(
+    panel: Panel, measure: Measure, order: int, timescale: float | None, discretization: str, n_threads: int
+) -> Array:
+    """States after every observation, from a recurrence over each beginning of each series."""
+    begins, ends = prefixes(panel)
+    states = np.empty((len(ends), panel.n_channels, order), panel.values.dtype)
+    lengths = ends - begins
+    for some in np.array_split(np.arange(len(ends)), 1 + int(lengths.sum()) // 1_000_000):
+        offsets = np.concatenate([[0], np.cumsum(lengths[some])])
+        rows = np.arange(offsets[-1]) + np.repeat(begins[some] - offsets[:-1], lengths[some])
+        times = None if panel.times is None else panel.times[rows]
+        beginnings = Panel._trusted(panel.values[rows], times, offsets, None, None)
+        kwargs = {"timescale": timescale, "discretization": discretization}
+        states[some] = recur(beginnings, measure, order, n_threads=n_threads, **kwargs)  # type: ignore[arg-type]
+    return states
 
 
 def prefixes(panel: Panel) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -154,13 +174,17 @@ def _check_stability(dynamics: Dynamics, step: Array, panel: Panel) -> None:
         )
 
 
+_LONGEST = 2.0**10  # timescales, after which nothing is remembered
+
+
 @lru_cache(maxsize=16)
-def _digits(key: tuple[bytes, int], longest: float = 1.0) -> tuple[Array, Array]:
-    """Generator G of the augmented system and exp(G 2^-j), down to steps for which few Taylor terms suffice."""
-    flat, size = key
-    G = np.frombuffer(flat).reshape(size, size)
-    n_powers = 8 + max(0, int(np.ceil(np.log2(np.linalg.norm(G, 2)))))
-    return G, np.stack([expm(G * (longest / 2**j)) for j in range(n_powers)])
+def _digits(dynamics: Dynamics) -> tuple[Array, Array]:
+    """Generator G of the augmented system, and exp(G h) for h = 2^10, 2^9, ..., until few Taylor terms do the rest."""
+    order = len(dynamics.B)
+    G = np.zeros((order + 2, order + 2))
+    G[:order, :order], G[:order, order], G[order, order + 1] = dynamics.A, dynamics.B, 1
+    n_powers = 18 + max(0, int(np.ceil(np.log2(np.linalg.norm(G, 2)))))
+    return G, np.stack([expm(G * (_LONGEST / 2**j)) for j in range(n_powers)])
 
 
 def exact_steps(
@@ -169,12 +193,10 @@ def exact_steps(
 ) -> None:  # fmt: skip
     """Advance ``memory``, in place, over values that rise by ``rises`` on the way to an observation."""
     order = len(dynamics.B)
-    G = np.zeros((order + 2, order + 2))
-    G[:order, :order], G[:order, order], G[order, order + 1] = dynamics.A, dynamics.B, 1
-    generator, powers = _digits((G.tobytes(), order + 2))
+    generator, powers = _digits(dynamics)
     # The rest of a step is below 2^-8 / |G|: six terms leave 2^-56 / 7!.
     scan_exponential(
-        powers, generator, 1.0, 6, step, values, rises, begins, ends, memory, states, np.empty((3, order + 2))
+        powers, generator, _LONGEST, 6, step, values, rises, begins, ends, memory, states, np.empty((3, order + 2))
     )
 
 

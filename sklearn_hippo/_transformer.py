@@ -8,7 +8,7 @@ import numpy as np
 from joblib import cpu_count, effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
@@ -243,9 +243,9 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         -------
         Panel
             Of the lengths of the series (if ``every`` is 1) and with the features of `transform` as channels, at the
-            times of the observations. No state depends on later observations, except that ``method="recurrence"`` with
-            other discretizations than the exact ones fills missing values beforehand. With ``method="recurrence"`` the
-            cost is linear in the length; exact states are projections of all beginnings, which cost its square.
+            times of the observations. No state depends on later observations. The cost is the square of the length,
+            since the beginnings are projected one by one; it is linear with ``method="recurrence"`` where values are
+            not missing and the state is not the projection itself.
 
         Raises
         ------
@@ -261,6 +261,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                [1.5  , 0.289],
                [2.   , 0.577]])
         """
+        every = check_scalar(every, "every", Integral, min_val=1)
         panel = self._check_fitted(X)
         begins, ends = prefixes(panel)
         kept = (np.repeat(panel.offsets[1:], panel.lengths) - ends) % every == 0

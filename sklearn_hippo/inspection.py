@@ -11,6 +11,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from ._measures import MEASURES
 from ._panel import check_panel
+from ._projection import reconstruct, series_span
 from ._transformer import HiPPOTransformer
 
 __all__ = ["MeasureDisplay", "MemoryDisplay", "ReconstructionDisplay"]
@@ -110,18 +111,30 @@ class ReconstructionDisplay:
         -------
         ReconstructionDisplay
         """
-        panel = check_panel(X)
-        one = panel[[index]]
+        one = check_panel(X)[[index]]
         times, values = one[0]
+        channel = range(one.n_channels)[channel]  # an IndexError if there is no such channel
         values = values[:, channel]
-        grid = np.linspace(times[0], times[-1], n_points)
+        start, stop = series_span(times, one.offsets, transformer.interpolation)
+        grid = np.linspace(start[0], stop[0], n_points)
         seen = np.flatnonzero(~np.isnan(values))
-        if transformer.interpolation == "linear":
+        if len(seen) == 0:
+            signal = np.full(n_points, np.nan)
+        elif transformer.interpolation == "linear":
             signal = np.interp(grid, times[seen], values[seen])
         else:
-            after = np.minimum(np.searchsorted(times[seen], grid), len(seen) - 1)
-            signal = values[seen][after]
-        back = transformer.inverse_transform(transformer.transform(one), grid)[0][1][:, channel]
+            signal = values[seen][np.minimum(np.searchsorted(times[seen], grid), len(seen) - 1)]
+        order = int(transformer.order)
+        features = transformer.transform(one)[:, channel * order : (channel + 1) * order]
+        back = reconstruct(
+            features[:, None],
+            MEASURES[transformer.measure],
+            grid,
+            np.array([0, n_points]),
+            start,
+            stop,
+            timescale=transformer.timescale_,
+        )[:, 0]
         names = one.channel_names
         display = cls(times, values, grid, signal, back, f"channel {channel}" if names is None else names[channel])
         return display.plot(ax, show_error=show_error)
@@ -213,6 +226,7 @@ class MemoryDisplay:
         """
         times, states = transformer.transform_online(check_panel(X)[[index]])[0]
         order = int(transformer.order)
+        channel = range(transformer.n_channels_)[channel]  # an IndexError if there is no such channel
         name = f"{transformer.measure}, channel {channel}"
         return cls(times, states[:, channel * order : (channel + 1) * order], name).plot(ax)
 

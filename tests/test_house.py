@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "_recurrence": {"_ext_projection", "_ext_recurrence", "_measures", "_panel", "_projection"},
     "_transformer": {"_compat", "_measures", "_panel", "_projection", "_recurrence"},
     "datasets": {"_panel"},
-    "inspection": {"_measures", "_panel", "_transformer"},
+    "inspection": {"_measures", "_panel", "_projection", "_transformer"},
 }
 FOREIGN = {"torch": set(), "skorch": set(), "sktime": {"datasets"}, "pandas": set(), "polars": set(), "pyarrow": set(),
            "matplotlib": {"inspection"}}  # fmt: skip

@@ -43,6 +43,26 @@ def test_reconstruction(series, interpolation, show_error):
     assert display.plot(axes if show_error else axes[0], show_error=show_error).figure_ is figure
 
 
+def test_held_values_are_drawn_from_their_beginning():
+    X = [([0.0, 1.0, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0])]
+    transformer = HiPPOTransformer(order=60, interpolation="hold").fit(X)
+    display = ReconstructionDisplay.from_estimator(transformer, X)
+    assert display.grid[0] == -1
+    assert np.sqrt(np.mean((display.signal - display.reconstruction) ** 2)) < 0.1
+
+
+def test_channels_that_are_not_there(series):
+    transformer = HiPPOTransformer(order=3, add_duration=True).fit(series)
+    for display in (ReconstructionDisplay, MemoryDisplay):
+        with pytest.raises(IndexError):
+            display.from_estimator(transformer, series, channel=2)
+    values = np.column_stack([np.arange(5.0), np.full(5, np.nan)])
+    empty = Panel(values)
+    assert np.isnan(
+        ReconstructionDisplay.from_estimator(HiPPOTransformer(order=3).fit(empty), empty, channel=1).signal
+    ).all()
+
+
 def test_memory(series):
     transformer = HiPPOTransformer(order=6).fit(series)
     display = MemoryDisplay.from_estimator(transformer, series, channel=1)

@@ -223,11 +223,15 @@ def test_from_dict_refuses_what_it_does_not_know():
         HiPPOMemory.from_dict(stored | {"format": 2})
     with pytest.raises(ValueError, match="not a memory"):
         HiPPOMemory.from_dict({})
-    with pytest.raises(ValueError, match="The state has shape"):
+    with pytest.raises(ValueError, match="state_core has shape"):
         HiPPOMemory.from_dict(stored | {"state_core": np.zeros((1, 1, 3))})
+    with pytest.raises(ValueError, match="not a complete memory"):
+        HiPPOMemory.from_dict({name: one for name, one in stored.items() if name != "state_time"})
+    with pytest.raises(ValueError, match="not a complete memory"):
+        HiPPOMemory.from_dict(stored | {"param_nonsense": 3})
 
 
-def test_ten_million_updates_in_constant_memory():
+def test_ten_million_observations_in_constant_memory():
     memory = HiPPOMemory(order=8, interpolation="hold")
     chunk = np.random.default_rng(0).normal(size=100_000)
     memory.update(chunk)
@@ -308,7 +312,7 @@ BAD_UPDATES = {
     "NaN time": (([1.0], [np.nan]), "Stream 0: the time at position 0 is nan"),
     "time count": (([1.0, 2.0], [7.0]), "times must have shape"),
     "strings": ((["a"], [7.0]), "real numbers"),
-    "string times": (([1.0], ["a"]), "times must be numbers"),
+    "string times": (([1.0], ["a"]), "Times must be numbers"),
     "channels": ((np.ones((2, 3)), [7.0, 8.0]), "values must have shape"),
     "no times": (([1.0],), "give the times"),
 }
@@ -362,7 +366,7 @@ def test_parameters_are_checked(parameters, message):
 def test_changed_parameters_are_noticed():
     memory = HiPPOMemory(order=4).update(1.0)
     memory.order = 5
-    with pytest.raises(ValueError, match="reset"):
+    with pytest.raises(ValueError, match="'order' has changed since the first update; reset"):
         memory.update(2.0)
 
 
@@ -372,3 +376,75 @@ def test_input_is_not_changed_and_not_kept():
     values[:] = 7
     assert_array_equal(memory.coefficients_[0, 0], [1, 0, 0])
     Panel(values)
+
+
+# --- what a review broke -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("measure", ["legt", "fout"])
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+def test_gaps_of_many_timescales_are_bounded_work(measure, interpolation):
+    long = HiPPOMemory(measure, 9, timescale=1.0, interpolation=interpolation)
+    long.update([1.0, 2.0, 3.0], [0.0, 1.0, 1e17])
+    assert_allclose(long.coefficients_[0, 0, 0], 3.0, atol=1e-6)  # the end of the line from 2 to 3
+    tiny = HiPPOMemory(measure, 2, timescale=1e-309).update([1.0, 2.0], [0.0, 1.0])
+    assert np.isfinite(tiny.coefficients_).all()
+    middling = HiPPOMemory(measure, 9, timescale=1.0, interpolation=interpolation)
+    middling.update([1.0, 2.0, 3.0], [0.0, 1.0, 1501.0])
+    expected = oracles.recur(measure, 9, [0.0, 1.0, 1501.0], [1.0, 2.0, 3.0], 1.0, interpolation)
+    close(middling.coefficients_[0, 0], expected, 1e-9)
+
+
+def test_copies_are_independent():
+    import copy
+
+    memory = HiPPOMemory(order=2).update([1.0, 2.0])
+    twin = copy.copy(memory)
+    memory.update(3.0)
+    before = memory.coefficients_
+    twin.update(100.0)
+    assert_array_equal(memory.coefficients_, before)
+    assert pickle.dumps(HiPPOMemory(order=2).update([1.0, 2.0])) == pickle.dumps(
+        HiPPOMemory(order=2).update([1.0, 2.0])
+    )
+
+
+@pytest.mark.parametrize("m", [3, 100])
+def test_json(m):
+    import json
+
+    memory = HiPPOMemory("lagt", 4, timescale=3.0, n_channels=2).update(np.ones((m, 2)))
+    text = json.dumps({name: one.tolist() for name, one in memory.to_dict().items()})
+    copy = HiPPOMemory.from_dict(json.loads(text))
+    assert_array_equal(copy.coefficients_, memory.coefficients_)
+    assert_array_equal(copy.update([5.0, 6.0]).coefficients_, memory.update([5.0, 6.0]).coefficients_)
+
+
+def test_every_parameter_is_held_to_the_state():
+    memory = HiPPOMemory("legs", 4, timescale=1.0).update(np.arange(50.0))
+    memory.set_params(timescale=7.0).update(3.0)  # legs has none
+    for change in ({"measure": "lagt"}, {"interpolation": "hold"}, {"order": 2}, {"n_channels": 2}):
+        old = {name: memory.get_params()[name] for name in change}
+        memory.set_params(**change)
+        for use in (lambda: memory.update(3.0), lambda: memory.coefficients_, lambda: memory.reconstruct([1.0])):
+            with pytest.raises(ValueError, match="has changed since the first update"):
+                use()
+        memory.set_params(**old)
+    fresh = HiPPOMemory(order=4)
+    with pytest.raises(ValueError, match="infinite"):
+        fresh.update(np.inf)
+    fresh.order = 8
+    assert fresh.update(1.0).coefficients_.shape == (1, 1, 8)
+    assert not hasattr(HiPPOMemory(), "coefficients_")
+    both = HiPPOMemory("legs", 4).update(1.0, 0.0) + HiPPOMemory("legs", 4, timescale=9.0).update(2.0, 1.0)
+    assert both.n_observations_ == 2
+
+
+def test_more_forms_of_values_and_times():
+    expected = HiPPOMemory(order=3).update([1.0, 2.0, np.nan], [0.0, 60.0, 120.0]).coefficients_
+    minutes = np.array([0, 1, 2], "datetime64[m]")
+    for values in ([[1.0, 2.0, np.nan]], np.ma.masked_array([1.0, 2.0, 9.0], [False, False, True])):
+        assert_array_equal(HiPPOMemory(order=3).update(values, minutes).coefficients_, expected)
+    assert HiPPOMemory(order=3, n_channels=3).update([]).n_observations_ == 0
+    with pytest.raises(ValueError, match="subtract an origin"):
+        HiPPOMemory(order=2).update([1.0, 2.0], 10**18 + np.arange(2))

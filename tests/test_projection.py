@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_hippo import Panel
+from sklearn_hippo import Panel, _projection
 from sklearn_hippo._ext_projection import simd_name, use_simd
 from sklearn_hippo._measures import MEASURES
 from sklearn_hippo._projection import INTERPOLATIONS, project, series_span
@@ -350,3 +350,39 @@ def test_long_gaps_are_searched_once():
     values[-1, 1] = 3.0
     c = coefficients(None, values, "legs", 3)
     assert_allclose(c[1], oracles.project("legs", 3, np.array([0, 299_999.0]), values[[0, -1], 1]), atol=1e-9)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 1000), st.integers(49, 3000), st.integers(20, 300), measures, interpolations, st.floats(0.3, 3),
+    st.sampled_from(["regular", "irregular", "wild"]),
+)  # fmt: skip
+def test_dense_chunks_are_what_their_points_are(seed, length, order, measure, interpolation, window, kind):
+    # The few nodes that stand for a dense chunk, against all of its points. Both are the kernel's: that the points are
+    # right is for the quadrature to say.
+    rng = np.random.default_rng(seed)
+    gaps = {"regular": 1.0, "irregular": rng.exponential(size=length), "wild": rng.lognormal(0, 3, size=length)}[kind]
+    times = np.cumsum(gaps * np.ones(length))
+    values = rng.normal(size=(length, 2)).cumsum(axis=0) / 10
+    values[rng.uniform(size=values.shape) < 0.2] = np.nan
+    values[0] = 1
+    kwargs = {"timescale": window * (times[-1] - times[0]), "interpolation": interpolation}
+    dense = coefficients(times, values, measure, order, **kwargs)
+    gauss, local, ones = _projection._RULES
+    _projection._RULES = gauss, local[:0], ones
+    try:
+        points = coefficients(times, values, measure, order, **kwargs)
+    finally:
+        _projection._RULES = gauss, local, ones
+    assert_allclose(dense, points, rtol=0, atol=1e-10 * np.abs(points).max())
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("measure", MEASURES)
+def test_long_dense_series_against_quadrature(measure, interpolation):
+    times, values = np.cumsum(np.random.default_rng(1).exponential(size=6000)), np.empty((6000, 1))
+    values[:, 0] = np.sin(times / 300) + np.random.default_rng(2).normal(size=6000) / 10
+    timescale = 0.8 * (times[-1] - times[0])
+    actual = coefficients(times, values, measure, 96, timescale=timescale, interpolation=interpolation)
+    reference = expected(times, values, measure, 96, timescale, interpolation)
+    assert oracles.relative_error(actual, reference) < 1e-10

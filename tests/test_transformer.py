@@ -525,3 +525,24 @@ def test_features_need_no_second_copy():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak - features.nbytes < 20 * 2**20
+
+
+@pytest.mark.parametrize("discretization", ["zoh", "linear", "bilinear"])
+@pytest.mark.parametrize("measure", ["legs", "legt", "fout", "lagt"])
+def test_no_state_knows_what_comes_later(measure, discretization):
+    panel = irregular(3, missing=0.4)
+    transformer = HiPPOTransformer(measure, 4, method="recurrence", discretization=discretization).fit(panel)
+    online = transformer.transform_online(panel)
+    for (_, states), (times, values) in zip(online, panel, strict=True):
+        for k in range(1, len(times) + 1):
+            if not np.isnan(values[:k]).all():
+                seen = Panel(values[:k], times[:k])
+                assert_allclose(states[k - 1], transformer.transform(seen)[0], rtol=1e-10, atol=1e-12)
+
+
+def test_a_channel_that_was_never_seen_is_nan_also_in_no_time():
+    for method in ("projection", "recurrence"):
+        transformer = HiPPOTransformer(order=2, method=method).fit(Panel([[1.0, 0.0]], [0.0]))
+        assert_array_equal(transformer.transform(Panel([[1.0, np.nan]], [0.0])), [[1, 0, np.nan, np.nan]])
+        with pytest.raises(ValueError, match="every"):
+            transformer.transform_online(Panel([[1.0, 2.0]]), every=0)
