@@ -73,7 +73,7 @@ cdef struct Work:      # all that one thread needs
     double low, high   # the range of r; 0 and 1, so that r counts timescales, where it has no end
     recurrence_t recurrence
     const double* gauss       # (MAX_GAUSS, 1 + 2 MAX_GAUSS): limit of the half phase, nodes, weights
-    const double* local       # (n_local, 2 + MAX_LOCAL (1 + MAX_LOCAL)): their number, limit, places, weights by moments
+    const double* local       # (n_local, 2 + MAX_LOCAL (1 + MAX_LOCAL)): number, limit, places, weights by moments
     Py_ssize_t n_local
     const double* ones        # (MAX_LOCAL,)
     Nodes jumps, kinks
@@ -234,7 +234,7 @@ cdef double _turn(double n, double a, double b) noexcept nogil:
 
 
 cdef int _gauss_rule(const double* gauss, double phase) noexcept nogil:
-    """Index of the smallest Gauss rule that integrates over a half phase to rounding, one less than its nodes, or -1."""
+    """Index of the smallest Gauss rule that is exact over a half phase, which is one less than its nodes, or -1."""
     cdef int q
     for q in range(MAX_GAUSS):
         if phase <= gauss[q * (1 + 2 * MAX_GAUSS)]:
@@ -302,7 +302,7 @@ cdef void _add_local_moments(Work* work, Py_ssize_t p, double middle, double hal
 cdef int _enter_dense(Work* work, Py_ssize_t n, bint ends, bint hold) noexcept nogil:
     """Enter a chunk of a line or a staircase as jumps at a few Chebyshev nodes; 0 if it is not dense enough.
 
-    A polynomial g of degree below p is sum_i g(x_i) l_i, so the nodes x_i with weights sum_j w_j l_i(r_j) stand for nodes
+    A polynomial g of degree below p is sum_i g(x_i) l_i, so nodes x_i with weights sum_j w_j l_i(r_j) stand for nodes
     r_j with weights w_j; l_i = 2/p sum_m T_m(x_i) T_m asks for the moments of the T_m only. The rise of a line over a
     segment is smeared over Gauss nodes, as many as the T_m need.
     """
@@ -597,40 +597,39 @@ def project(
     double[:, ::1] last,                 # OUT  (n_series, n_channels)
 ):
     """Fill ``moments``, ``extras`` and ``last`` from every series, with as many threads as scratch has rows."""
-    cdef Chart chart = basis[0]
-    cdef Py_ssize_t order = basis[1]
-    cdef double low = basis[2], high = basis[3]
-    cdef const double[::1] slope = basis[4]
-    cdef const double[::1] shift = basis[5]
-    cdef const double[::1] back = basis[6]
     cdef const double[:, ::1] gauss = rules[0]
     cdef const double[:, ::1] local = rules[1]
     cdef const double[::1] ones = rules[2]
-    cdef const double* local_0 = NULL if local.shape[0] == 0 else &local[0, 0]
-    cdef const double* slope_0 = NULL if slope is None else &slope[0]
-    cdef const double* shift_0 = NULL if shift is None else &shift[0]
     cdef const double* times_0 = NULL if times is None else &times[0]
     cdef int n_threads = scratch.shape[0]
     cdef Py_ssize_t i, n_series = begins.shape[0]
+    cdef Work plan
+    _describe(&plan, basis, values.shape[1], moments.shape[4])
+    plan.gauss, plan.ones, plan.n_local = &gauss[0, 0], &ones[0], local.shape[0]
+    plan.local = &local[0, 0] if plan.n_local > 0 else NULL
     for i in prange(n_series, nogil=True, schedule="dynamic", num_threads=n_threads):
-        _one(&values[0, 0], times_0, begins[i], ends[i], values.shape[1], chart, order, low, high,
-             slope_0, shift_0, &back[0], &gauss[0, 0], local_0, local.shape[0], &ones[0], timescales[i], missing, hold, &scratch[threadid(), 0],
-             moments.shape[2], moments.shape[4], &moments[i, 0, 0, 0, 0], &extras[i, 0, 0, 0], &last[i, 0])
+        _one(plan, &values[0, 0], times_0, begins[i], ends[i], timescales[i], missing, hold, &scratch[threadid(), 0],
+             moments.shape[2], &moments[i, 0, 0, 0, 0], &extras[i, 0, 0, 0], &last[i, 0])
 
 
-cdef void _one(const floating* values, const double* times, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t n_channels,
-               Chart chart, Py_ssize_t order, double low, double high, const double* slope, const double* shift,
-               const double* back, const double* gauss, const double* local, Py_ssize_t n_local, const double* ones,
-               double timescale, bint missing, bint hold, double* scratch,
-               Py_ssize_t n_sequences, Py_ssize_t n_moments, double* moments, double* extras,
-               double* last) noexcept nogil:
-    cdef Work work
-    cdef Py_ssize_t c, rows = n_sequences * n_channels * n_moments
-    work.chart, work.order, work.n_channels = chart, order, n_channels
-    work.low, work.high, work.gauss = low, high, gauss
-    work.local, work.n_local, work.ones = local, n_local, ones
-    work.recurrence.n_moments, work.recurrence.back = n_moments, back
-    work.recurrence.slope, work.recurrence.shift = slope, shift
+cdef int _describe(Work* work, tuple basis, Py_ssize_t n_channels, Py_ssize_t n_moments) except -1:
+    """Note what is the same for all series. The arrays of the basis stay alive with the tuple."""
+    cdef const double[::1] slope = basis[4]
+    cdef const double[::1] shift = basis[5]
+    cdef const double[::1] back = basis[6]
+    work.chart, work.order, work.low, work.high = basis[0], basis[1], basis[2], basis[3]
+    work.n_channels, work.recurrence.n_moments = n_channels, n_moments
+    work.recurrence.slope = NULL if slope is None else &slope[0]
+    work.recurrence.shift = NULL if shift is None else &shift[0]
+    work.recurrence.back = &back[0]
+    return 0
+
+
+cdef void _one(Work work, const floating* values, const double* times, Py_ssize_t begin, Py_ssize_t end,
+               double timescale, bint missing, bint hold, double* scratch, Py_ssize_t n_sequences, double* moments,
+               double* extras, double* last) noexcept nogil:
+    """Project one series, with a copy of the plan and scratch memory of its own."""
+    cdef Py_ssize_t c, n_channels = work.n_channels, rows = n_sequences * n_channels * work.recurrence.n_moments
     _lay_out(&work, scratch, n_sequences)
     work.jumps.count = work.kinks.count = work.local_jumps.count = 0
     _clear(work.jumps.extras, 4 * n_channels)
@@ -678,16 +677,9 @@ def node_moments(
     double[:, :, ::1] moments,           # OUT  (n_series, n_channels, n_moments)
 ):
     """Fill ``moments`` with sum_j weights_j phi_n(r_j), for a basis with one sequence."""
-    cdef Chart chart = basis[0]
-    cdef const double[::1] slope = basis[4]
-    cdef const double[::1] shift = basis[5]
-    cdef const double[::1] back = basis[6]
     cdef Work work
     cdef Py_ssize_t i, c, j, begin, n, n_moments = moments.shape[2], n_channels = weights.shape[1]
-    work.chart, work.order, work.n_channels = chart, n_moments, n_channels
-    work.recurrence.n_moments, work.recurrence.back = n_moments, &back[0]
-    work.recurrence.slope = NULL if slope is None else &slope[0]
-    work.recurrence.shift = NULL if shift is None else &shift[0]
+    _describe(&work, basis, n_channels, n_moments)
     with nogil:
         _lay_out(&work, &scratch[0, 0], 1)
         for i in range(r.shape[0]):

@@ -117,7 +117,7 @@ def scan_schur(
 def scan_exponential(
     const double[:, :, ::1] powers,      # IN    (n_powers, order + 2, order + 2) exp(G 2^-j), j = first, first + 1, ...
     const double[:, ::1] generator,      # IN    (order + 2, order + 2) G = [[A, B, 0], [0, 0, 1], [0, 0, 0]]
-    double longest,                      # IN    the step of powers[0]; of longer steps than 2 longest only the end counts
+    double longest,                      # IN    the step of powers[0]; of steps twice as long only the end counts
     int n_terms,                         # IN    of the Taylor series of what is left of a step
     const double[::1] step,              # IN    (n_observations,)
     const double[:, ::1] values,         # IN    (n_observations, n_channels)
