@@ -61,7 +61,7 @@ typedef void (*kinks_fn)(ptrdiff_t n, const double *y, const double *inverse, do
 #undef LANES
 
 #define NAME(f) f##_avx512
-#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma")))
 #define LANES 8
 #include "moments_body.h"
 #undef NAME

@@ -55,7 +55,7 @@ typedef long long index_8 __attribute__((vector_size(64)));
 #undef SHIFT
 
 #define NAME(f) f##_avx512
-#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma")))
 #define LANES 8
 #define SHIFT SHIFT_8
 #include "wavefront_body.h"

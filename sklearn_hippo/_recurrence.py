@@ -127,8 +127,9 @@ def _each_beginning(
         rows = np.arange(offsets[-1]) + np.repeat(begins[some] - offsets[:-1], lengths[some])
         times = None if panel.times is None else panel.times[rows]
         beginnings = Panel._trusted(panel.values[rows], times, offsets, None, None)
-        kwargs = {"timescale": timescale, "discretization": discretization}
-        states[some] = recur(beginnings, measure, order, n_threads=n_threads, **kwargs)  # type: ignore[arg-type]
+        states[some] = recur(
+            beginnings, measure, order, timescale=timescale, discretization=discretization, n_threads=n_threads
+        )
     return states
 
 
