@@ -174,14 +174,58 @@ def scan_exponential(
                             states[k, c, n] = memory[i, c, n]
 
 
+def scan_repeated(
+    const double[:, :, ::1] transitions,  # IN    (n_steps, order + 2, order + 2) exp(G h) of each different step h
+    const Py_ssize_t[::1] which,          # IN    (n_observations,) the one that leads to an observation
+    const double[::1] lengths,            # IN    (n_steps,)
+    const double[:, ::1] values,          # IN    as in scan_exponential
+    const double[:, ::1] rises,
+    const Py_ssize_t[::1] begins,
+    const Py_ssize_t[::1] ends,
+    double[:, :, ::1] memory,             # INOUT
+    double[:, :, ::1] states,             # OUT
+    double[:, ::1] scratch,               # WORK  (2, order + 2)
+):
+    """As scan_exponential, where few different steps repeat: one product of a matrix and a vector each."""
+    cdef Py_ssize_t i, k, c, n, order = memory.shape[2], size = memory.shape[2] + 2
+    cdef double h
+    cdef double* x = &scratch[0, 0]
+    cdef double* y = &scratch[1, 0]
+    with nogil:
+        for i in range(begins.shape[0]):
+            for k in range(begins[i], ends[i]):
+                h = lengths[which[k]]
+                for c in range(values.shape[1]):
+                    if h > 0:
+                        for n in range(order):
+                            x[n] = memory[i, c, n]
+                        x[order] = values[k, c] - rises[k, c]
+                        x[order + 1] = rises[k, c] / h
+                        _multiply(&transitions[which[k], 0, 0], size, x, y)
+                        for n in range(order):
+                            memory[i, c, n] = y[n]
+                    if states is not None:
+                        for n in range(order):
+                            states[k, c, n] = memory[i, c, n]
+
+
 cdef void _multiply(const double* A, Py_ssize_t size, const double* x, double* y) noexcept nogil:
     cdef Py_ssize_t n, m
-    cdef double total
+    cdef double total, even, odd, third, fourth
     for n in range(size):
         total = 0
-        for m in range(size):
+        m = 0
+        even = odd = third = fourth = 0.0
+        while m + 4 <= size:  # four sums, so that an addition need not wait for the one before
+            even = even + A[n * size + m] * x[m]
+            odd = odd + A[n * size + m + 1] * x[m + 1]
+            third = third + A[n * size + m + 2] * x[m + 2]
+            fourth = fourth + A[n * size + m + 3] * x[m + 3]
+            m += 4
+        while m < size:
             total = total + A[n * size + m] * x[m]
-        y[n] = total
+            m += 1
+        y[n] = total + ((even + odd) + (third + fourth))
 
 
 use_simd()

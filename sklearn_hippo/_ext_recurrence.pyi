@@ -39,3 +39,15 @@ def scan_exponential(
     states: NDArray[np.float64] | None,
     scratch: NDArray[np.float64],
 ) -> None: ...
+def scan_repeated(
+    transitions: NDArray[np.float64],
+    which: NDArray[np.intp],
+    lengths: NDArray[np.float64],
+    values: NDArray[np.float64],
+    rises: NDArray[np.float64],
+    begins: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    memory: NDArray[np.float64],
+    states: NDArray[np.float64] | None,
+    scratch: NDArray[np.float64],
+) -> None: ...

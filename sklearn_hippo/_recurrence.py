@@ -3,7 +3,8 @@
 A step of length h takes c' = A c + B f to the next observation. The exact ones ("zoh" for held values, "linear" for
 straight lines) of LegS, its time-invariant twin and LagT end in the projection itself, so `project` computes them. The
 others step through time: the triangular measures in O(order), any other in the Schur form of A, or exactly, with
-exp(A h) as a product over the binary digits of h, from a table that does not grow with the length.
+exp(A h) as a product over the binary digits of h, from a table that does not grow with the length. Where few different
+steps repeat, as in regular series, each has its exp(A h).
 """
 
 from functools import lru_cache
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import expm, schur
 
 from ._ext_projection import fill
-from ._ext_recurrence import n_lanes, scan_exponential, scan_schur, scan_triangular
+from ._ext_recurrence import n_lanes, scan_exponential, scan_repeated, scan_schur, scan_triangular
 from ._measures import Dynamics, Measure
 from ._panel import Panel
 from ._projection import project, series_span
@@ -178,12 +179,26 @@ def _check_stability(dynamics: Dynamics, step: Array, panel: Panel) -> None:
 _LONGEST = 2.0**10  # timescales, after which nothing is remembered
 
 
-@lru_cache(maxsize=16)
-def _digits(dynamics: Dynamics) -> tuple[Array, Array]:
-    """Generator G of the augmented system, and exp(G h) for h = 2^10, 2^9, ..., until few Taylor terms do the rest."""
+_FEW = 4  # different steps, of which each is worth a matrix of its own
+
+
+def _generator(dynamics: Dynamics) -> Array:
+    """G of the system augmented by the value and its slope: [[A, B, 0], [0, 0, 1], [0, 0, 0]]."""
     order = len(dynamics.B)
     G = np.zeros((order + 2, order + 2))
     G[:order, :order], G[:order, order], G[order, order + 1] = dynamics.A, dynamics.B, 1
+    return G
+
+
+@lru_cache(maxsize=16)
+def _transition(dynamics: Dynamics, h: float) -> Array:
+    return expm(_generator(dynamics) * h)
+
+
+@lru_cache(maxsize=4)
+def _digits(dynamics: Dynamics) -> tuple[Array, Array]:
+    """The generator G, and exp(G h) for h = 2^10, 2^9, ..., until few Taylor terms do the rest."""
+    G = _generator(dynamics)
     n_powers = 18 + max(0, int(np.ceil(np.log2(np.linalg.norm(G, 2)))))
     return G, np.stack([expm(G * (_LONGEST / 2**j)) for j in range(n_powers)])
 
@@ -194,10 +209,17 @@ def exact_steps(
 ) -> None:  # fmt: skip
     """Advance ``memory``, in place, over values that rise by ``rises`` on the way to an observation."""
     order = len(dynamics.B)
+    size = order + 2
+    lengths, which = np.unique(step, return_inverse=True)
+    if len(lengths) <= _FEW and lengths[-1] <= _LONGEST:
+        transitions = np.stack([_transition(dynamics, float(h)) for h in lengths])
+        scratch = np.empty((2, size))
+        scan_repeated(transitions, which, lengths, values, rises, begins, ends, memory, states, scratch)
+        return
     generator, powers = _digits(dynamics)
     # The rest of a step is below 2^-8 / |G|: six terms leave 2^-56 / 7!.
     scan_exponential(
-        powers, generator, _LONGEST, 6, step, values, rises, begins, ends, memory, states, np.empty((3, order + 2))
+        powers, generator, _LONGEST, 6, step, values, rises, begins, ends, memory, states, np.empty((3, size))
     )
 
 

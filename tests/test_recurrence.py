@@ -169,3 +169,20 @@ def test_dynamics_are_the_documented_ones(order):
     assert_allclose(lmu.A, scale[:, None] * legt.A / scale, atol=1e-10)
     assert_allclose(lmu.B, scale * legt.B)
     assert_array_equal(DYNAMICS["rand"](order).A, DYNAMICS["rand"](order).A)
+
+
+@pytest.mark.parametrize("discretization", ["zoh", "linear"])
+@pytest.mark.parametrize("measure", ["legt", "fout"])
+def test_repeated_steps_are_what_their_digits_are(measure, discretization):
+    values = walk(4, 60, 2)[1]
+    regular, shaken = np.arange(60.0), np.arange(60.0)
+    shaken[1:-1] += np.random.default_rng(0).uniform(-1e-12, 1e-12, 58)  # so that no two steps are the same
+    one, other = (
+        recur(Panel(values, t), MEASURES[measure], 12, timescale=9.0, discretization=discretization, visit=True)
+        for t in (regular, shaken)
+    )
+    assert_allclose(one, other, rtol=0, atol=1e-9)
+    A, B = oracles.dynamics(measure, 12)
+    h, _ = steps(Panel(values), "linear", "linear" if discretization == "linear" else "hold", 9.0)
+    reference = dense_steps(A, B, h, values[:, 0], discretization, np.zeros(len(B)))[1:, :12]
+    assert oracles.relative_error(one[1:, 0], reference) < 1e-11
