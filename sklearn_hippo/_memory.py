@@ -68,7 +68,7 @@ class _Rule:
         faded = core.copy()
         begins = np.arange(n)
         silence = np.zeros((n, channels))
-        exact_steps(self._dynamics(order), silence, silence, h, begins, begins + 1, faded)
+        exact_steps(self._dynamics(order), "hold", silence, h, begins, begins + 1, faded)
         return faded
 
     def _dynamics(self, order: int) -> Any:
@@ -88,12 +88,8 @@ class _Rule:
             with np.errstate(over="ignore"):  # endless to a memory of next to no length
                 steps = np.diff(panel.times, prepend=0) / self.timescale
             steps[begins] = 0
-            rises = np.zeros_like(panel.values)
-            if self.interpolation == "linear":
-                rises[1:] = np.diff(panel.values, axis=0)
-                rises[begins] = 0
             later = core.copy()
-            exact_steps(self._dynamics(order), panel.values, rises, steps, begins, ends, later)
+            exact_steps(self._dynamics(order), self.interpolation, panel.values, steps, begins, ends, later)
             return later
         if self.timescale is None:
             # In the window from first to stop, the block is a function that is zero before its start.

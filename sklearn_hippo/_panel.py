@@ -492,15 +492,20 @@ class Panel:
         dict of str to ndarray of shape (n_observations,)
             Which ``pandas.DataFrame``, ``polars.DataFrame`` and ``pyarrow.table`` all take.
         """
-        times = np.arange(len(self.values)) - np.repeat(self.offsets[:-1], self.lengths)
-        times = times.astype(np.float64) if self.times is None else self.times
         names = self.channel_names or [f"x{c}" for c in range(self.n_channels)]
         if {id, time} & set(names) or id == time:
             raise ValueError(
                 f"The columns {id!r}, {time!r} and {list(names)} have the same name: choose others for id and time."
             )
         columns = dict(zip(names, self.values.T, strict=True))
-        return {id: np.repeat(np.arange(len(self)), self.lengths), time: times, **columns}
+        return {id: np.repeat(np.arange(len(self)), self.lengths), time: own_times(self), **columns}
+
+
+def own_times(panel: Panel) -> Array:
+    """Times of all observations, also where the panel leaves them implicit."""
+    if panel.times is not None:
+        return panel.times
+    return np.arange(len(panel.values), dtype=np.float64) - np.repeat(panel.offsets[:-1], panel.lengths)
 
 
 class _Series:

@@ -17,7 +17,7 @@ from scipy.linalg import expm, schur
 from ._ext_projection import fill
 from ._ext_recurrence import n_lanes, scan_exponential, scan_repeated, scan_schur, scan_triangular
 from ._measures import Dynamics, Measure
-from ._panel import Panel
+from ._panel import Panel, own_times
 from ._projection import project, series_span
 
 Array = NDArray[Any]
@@ -93,11 +93,7 @@ def recur(
         memory[..., 0] = values[started]
     states = np.empty((len(values), panel.n_channels, size)) if visit else None
     if discretization in EXACT:
-        rises = np.zeros_like(values)
-        if discretization == "linear":
-            rises[1:] = np.diff(values, axis=0)
-            rises[begins] = 0
-        exact_steps(dynamics, values, rises, step, begins, ends, memory, states)
+        exact_steps(dynamics, interpolation, values, step, begins, ends, memory, states)
     elif dynamics.factors is not None:
         factors = np.zeros((4, size + 2 * (n_lanes() - 1)))
         factors[:, n_lanes() - 1 : n_lanes() - 1 + size] = np.stack([*dynamics.factors, dynamics.B])[:, ::-1]
@@ -146,9 +142,7 @@ def steps(panel: Panel, clock: str, interpolation: str, timescale: float | None)
     """
     offsets, lengths = panel.offsets, panel.lengths
     start, _ = series_span(panel.times, offsets, interpolation)
-    times = panel.times
-    if times is None:
-        times = np.arange(len(panel.values), dtype=np.float64) - np.repeat(offsets[:-1], lengths)
+    times = own_times(panel)
     before = np.concatenate([[0.0], times[:-1]])
     before[offsets[:-1]] = start
     if clock == "linear":
@@ -204,10 +198,14 @@ def _digits(dynamics: Dynamics) -> tuple[Array, Array]:
 
 
 def exact_steps(
-    dynamics: Dynamics, values: Array, rises: Array, step: Array, begins: Array, ends: Array, memory: Array,
+    dynamics: Dynamics, interpolation: str, values: Array, step: Array, begins: Array, ends: Array, memory: Array,
     states: Array | None = None,
 ) -> None:  # fmt: skip
-    """Advance ``memory``, in place, over values that rise by ``rises`` on the way to an observation."""
+    """Advance ``memory``, in place, over values that are held, or that rise in straight lines from the one before."""
+    rises = np.zeros_like(values)
+    if interpolation == "linear":
+        rises[1:] = np.diff(values, axis=0)
+        rises[begins] = 0
     order = len(dynamics.B)
     size = order + 2
     lengths, which = np.unique(step, return_inverse=True)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 
 from ._compat import CallbackSupportMixin, fit_task
 from ._measures import MEASURES, Measure
-from ._panel import Panel, as_times, check_panel, validate_panel
+from ._panel import Panel, as_times, check_panel, own_times, validate_panel
 from ._projection import INTERPOLATIONS, project, reconstruct, series_span
 from ._recurrence import DISCRETIZATIONS, prefixes, recur
 
@@ -418,8 +418,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             times = check_panel([(clock, np.zeros(len(clock))) for clock in clocks])
         if len(times) != len(C):
             raise ValueError(f"times are given for {len(times)} series, X has {len(C)}.")
-        clock = times.times if times.times is not None else np.concatenate([t for t, _ in times])
-        return clock, times.offsets
+        return own_times(times), times.offsets
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -17,7 +17,7 @@ from sklearn.datasets._base import RemoteFileMetadata, _fetch_remote
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from ._panel import Panel, check_panel
+from ._panel import Panel, check_panel, own_times
 
 __all__ = [
     "SKTIME_DATASETS",
@@ -190,17 +190,10 @@ def _fetch(remote: RemoteFileMetadata, data_home: str | os.PathLike[str] | None,
 # --- makers of irregularity ---------------------------------------------------------------------------
 
 
-def _own_times(panel: Panel) -> NDArray[np.float64]:
-    """Times of all observations, also where the panel leaves them implicit."""
-    if panel.times is not None:
-        return panel.times
-    return np.arange(len(panel.values), dtype=np.float64) - np.repeat(panel.offsets[:-1], panel.lengths)
-
-
 def _keep(panel: Panel, kept: NDArray[np.bool_]) -> Panel:
     series = np.repeat(np.arange(len(panel)), panel.lengths)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(series[kept], minlength=len(panel)))])
-    return Panel(panel.values[kept], _own_times(panel)[kept], offsets, channel_names=panel.channel_names)
+    return Panel(panel.values[kept], own_times(panel)[kept], offsets, channel_names=panel.channel_names)
 
 
 @validate_params(
@@ -300,7 +293,7 @@ def scale_time(panel: Panel, factor: float) -> Panel:
     >>> scale_time(Panel([1.0, 2.0, 3.0]), 3).times
     array([0., 3., 6.])
     """
-    return Panel(panel.values, factor * _own_times(panel), panel.offsets, channel_names=panel.channel_names)
+    return Panel(panel.values, factor * own_times(panel), panel.offsets, channel_names=panel.channel_names)
 
 
 @validate_params(
@@ -329,7 +322,7 @@ def jitter_times(panel: Panel, scale: float, random_state: Any = None) -> Panel:
     >>> jitter_times(Panel([1.0, 2.0, 3.0]), 0.5, random_state=0).times.round(3)
     array([0.   , 1.108, 2.   ])
     """
-    times = _own_times(panel)
+    times = own_times(panel)
     lot = check_random_state(random_state).uniform(-scale / 2, scale / 2, size=len(times))
     gaps = np.diff(times, prepend=times[:1], append=times[-1:])
     lot[panel.offsets[:-1]] = 0
