@@ -12,6 +12,7 @@ optimize = ["/O2"] if sys.platform == "win32" else ["-O3", "-ffp-contract=fast",
 
 HEADERS = {
     "projection": ["_ext/moments.h", "_ext/moments_body.h"],
+    "rnn": ["_ext/cell.h", "_ext/cell_dispatch.h", "_ext/cell_body.h", "_ext/moments.h", "_ext/moments_body.h"],
     "recurrence": ["_ext/wavefront.h", "_ext/wavefront_body.h", "_ext/moments.h", "_ext/moments_body.h"],
 }
 

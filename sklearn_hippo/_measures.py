@@ -24,6 +24,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.polynomial import chebyshev, laguerre, legendre
 from numpy.typing import NDArray
+from scipy.linalg import schur
 
 Array = NDArray[Any]
 Recurrence = tuple[
@@ -244,10 +245,15 @@ class Dynamics:
     clock: Literal["linear", "log"] = "linear"
     # d, p, q of the triangular measures, A = -(diag(d) + tril(p q^T, -1)).
     factors: tuple[Array, Array, Array] | None = None
+    # A = diag(scale) (skew - damping I - V^T V) diag(1 / scale), for all measures that come from an orthonormal basis.
+    damping: float = 0.0
+    V: Array | None = None
+    scale: Array | None = None
 
 
 def _triangular(d: Array, p: Array, q: Array, B: Array, clock: Literal["linear", "log"] = "linear") -> Dynamics:
-    return Dynamics(-(np.diag(d) + np.tril(np.outer(p, q), -1)), B, clock, (d, p, q))
+    # A + A^T = -(B B^T + I) for both of them
+    return Dynamics(-(np.diag(d) + np.tril(np.outer(p, q), -1)), B, clock, (d, p, q), 0.5, B[None] / np.sqrt(2))
 
 
 @lru_cache(maxsize=64)
@@ -267,14 +273,16 @@ def _lagt_dynamics(order: int) -> Dynamics:
 def _legt_dynamics(order: int) -> Dynamics:
     n, k = np.indices((order, order))
     root = np.sqrt(2 * np.arange(order) + 1.0)
-    return Dynamics(-np.outer(root, root) * np.where(k <= n, 1.0, (-1.0) ** (n - k)), root)
+    parity = (np.arange(order) % 2 == np.arange(2)[:, None]) * root  # A + A^T sees only terms of the same parity
+    return Dynamics(-np.outer(root, root) * np.where(k <= n, 1.0, (-1.0) ** (n - k)), root, V=parity)
 
 
 @lru_cache(maxsize=64)
 def _lmu_dynamics(order: int) -> Dynamics:
     n, k = np.indices((order, order))
     A = (2.0 * n + 1) * np.where(n < k, -1.0, (-1.0) ** (n - k + 1))
-    return Dynamics(A, (2 * np.arange(order) + 1.0) * (-1.0) ** np.arange(order))
+    sign, length = (-1.0) ** np.arange(order), 2 * np.arange(order) + 1.0
+    return Dynamics(A, length * sign, V=_legt_dynamics(order).V, scale=np.sqrt(length) * sign)
 
 
 @lru_cache(maxsize=64)
@@ -289,7 +297,7 @@ def _fout_dynamics(order: int) -> Dynamics:
     b = np.zeros(len(A))
     b[0], b[1::2] = 1, np.sqrt(2)
     A -= 2 * np.outer(b, b)
-    return Dynamics(A, 2 * b)
+    return Dynamics(A, 2 * b, V=np.sqrt(2) * b[None])
 
 
 @lru_cache(maxsize=64)
@@ -297,6 +305,53 @@ def _rand_dynamics(order: int) -> Dynamics:
     """Random A and B, always the same ones: the control against which the structure of the others is measured."""
     rng = np.random.RandomState(0)
     return Dynamics(rng.randn(order, order) / np.sqrt(order) - np.eye(order), rng.randn(order))
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """Dynamics in coordinates z in which A is normal plus low rank: c = out z, z = into c.
+
+    Two numbers, z_j and z_{K + j}, are one complex mode z_j + i z_{K + j}, and
+
+        z' = (i frequency - damping) z - V^T V z + V^T b f,
+
+    so an implicit step of any length costs O(order). The change of coordinates is orthogonal up to the scale of the
+    measure, and the steps are contractions: nothing is lost to rounding. An odd order has a last number that stays 0.
+    """
+
+    frequency: Array  # (K,)
+    damping: float
+    V: Array  # (rank, 2 K)
+    b: Array  # (rank,)
+    into: Array  # (2 K, order)
+    out: Array  # (order, 2 K)
+
+
+@lru_cache(maxsize=64)
+def modes(dynamics: Dynamics) -> Modes:
+    """Normal-plus-low-rank coordinates of dynamics that have a V."""
+    assert dynamics.V is not None
+    order = len(dynamics.B)
+    scale = np.ones(order) if dynamics.scale is None else dynamics.scale
+    A = dynamics.A * scale / scale[:, None]
+    skew = (A - A.T) / 2
+    # The real Schur form of a skew matrix: blocks [[0, -w], [w, 0]], and a zero if the order is odd.
+    T, Q = schur(skew, output="real")
+    below = np.append(np.diag(T, -1), 0.0)
+    real, imaginary = [], []
+    j = 0
+    while j < order:
+        paired = abs(below[j]) > 1e-9 * np.abs(below).max()
+        real.append(j)
+        imaginary.append(j + 1 if paired else -1)
+        j += 1 + paired
+    alone = np.array(imaginary) < 0
+    Z = np.concatenate([Q[:, real], np.where(alone, 0.0, Q[:, imaginary])], axis=1)
+    frequency = np.where(alone, 0.0, below[real])
+    V = dynamics.V @ Z
+    # B lies in the span of V: it is where the end points of the window act.
+    b = np.linalg.lstsq(V.T, Z.T @ (dynamics.B / scale), rcond=None)[0]
+    return Modes(frequency, dynamics.damping, V, b, Z.T / scale, scale[:, None] * Z)
 
 
 @dataclass(frozen=True)

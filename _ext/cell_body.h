@@ -1,0 +1,333 @@
+/* The body of cell.h, included once per precision and instruction set. */
+
+#define FN(f) JOIN(f, REAL, ISA)
+
+TARGET static void FN(prepare)(const sequence_t *m, double h, TYPED(step_t) *s)
+{
+    const ptrdiff_t K = m->n_modes;
+    const REAL w = (REAL)(m->implicit * h), one = (REAL)(1 + m->implicit * h * m->damping);
+    REAL *restrict re = s->re, *restrict im = s->im;
+    const REAL *restrict frequency = m->frequency;
+    s->h = h, s->w = m->implicit * h, s->v = h - s->w;
+    s->ratio = (REAL)(1 / m->implicit - 1);
+    if (h > DBL_MAX)
+        return;
+    SIMD
+    for (ptrdiff_t j = 0; j < K; j++) {
+        const REAL turn = w * frequency[j], norm = 1 / (one * one + turn * turn);
+        re[j] = one * norm;
+        im[j] = turn * norm;
+    }
+    for (int r = 0; r < m->rank; r++)
+        for (int c = 0; c < m->rank; c++) {
+            const REAL *restrict a = (const REAL *)m->V + 2 * K * r, *restrict b = (const REAL *)m->V + 2 * K * c;
+            REAL sum = 0;
+            SIMD_SUM(sum)
+            for (ptrdiff_t j = 0; j < K; j++)
+                sum += a[j] * (re[j] * b[j] - im[j] * b[K + j]) + a[K + j] * (re[j] * b[K + j] + im[j] * b[j]);
+            s->q[r][c] = sum;
+        }
+    if (m->rank == 1) {
+        s->inverse[0][0] = 1 / (1 + s->w * s->q[0][0]);
+    } else {
+        const double a = 1 + s->w * s->q[0][0], b = s->w * s->q[0][1], c = s->w * s->q[1][0];
+        const double d = 1 + s->w * s->q[1][1], determinant = a * d - b * c;
+        s->inverse[0][0] = d / determinant, s->inverse[0][1] = -b / determinant;
+        s->inverse[1][0] = -c / determinant, s->inverse[1][1] = a / determinant;
+    }
+}
+
+/* What enters every mode through V: sigma = F - w V z+, and V z and V z+ with it. */
+TARGET static void FN(enter)(const sequence_t *m, const TYPED(step_t) *s, double f, const REAL *restrict z,
+                             double *sigma, double *before, double *after)
+{
+    const ptrdiff_t K = m->n_modes;
+    const REAL ratio = s->ratio;
+    const REAL *restrict re = s->re, *restrict im = s->im;
+    double F[MAX_RANK], right[MAX_RANK];
+    for (int r = 0; r < m->rank; r++) {
+        const REAL *restrict a = (const REAL *)m->V + 2 * K * r;
+        REAL now = 0, turned = 0;  /* V z, V kappa z; phi = (1 + v / w) kappa - v / w */
+        SIMD_SUM(now, turned)
+        for (ptrdiff_t j = 0; j < K; j++) {
+            now += a[j] * z[j] + a[K + j] * z[K + j];
+            turned += a[j] * (re[j] * z[j] - im[j] * z[K + j]) + a[K + j] * (re[j] * z[K + j] + im[j] * z[j]);
+        }
+        before[r] = now;
+        F[r] = s->h * m->b[r] * f - s->v * now;
+        right[r] = (1 + ratio) * (double)turned - ratio * (double)now;
+    }
+    for (int r = 0; r < m->rank; r++)
+        for (int c = 0; c < m->rank; c++)
+            right[r] += s->q[r][c] * F[c];
+    for (int r = 0; r < m->rank; r++) {
+        after[r] = 0;
+        for (int c = 0; c < m->rank; c++)
+            after[r] += s->inverse[r][c] * right[c];
+        sigma[r] = F[r] - s->w * after[r];
+    }
+}
+
+TARGET static void FN(advance)(const sequence_t *m, const TYPED(step_t) *s, double f, const REAL *restrict z,
+                               REAL *restrict made)
+{
+    const ptrdiff_t K = m->n_modes;
+    if (s->h > DBL_MAX) {  /* the memory starts: all of the past is f */
+        for (ptrdiff_t j = 0; j < 2 * K; j++)
+            made[j] = (REAL)f * ((const REAL *)m->origin)[j];
+        return;
+    }
+    const REAL ratio = s->ratio;
+    const REAL *restrict re = s->re, *restrict im = s->im, *restrict V = m->V;
+    double sigma[MAX_RANK], before[MAX_RANK], after[MAX_RANK];
+    FN(enter)(m, s, f, z, sigma, before, after);
+    const REAL first = (REAL)sigma[0], second = m->rank > 1 ? (REAL)sigma[1] : 0;
+    const REAL *restrict W = m->rank > 1 ? V + 2 * K : V;
+    SIMD
+    for (ptrdiff_t j = 0; j < K; j++) {
+        const REAL x = (1 + ratio) * z[j] + first * V[j] + second * W[j];
+        const REAL y = (1 + ratio) * z[K + j] + first * V[K + j] + second * W[K + j];
+        made[j] = re[j] * x - im[j] * y - ratio * z[j];
+        made[K + j] = re[j] * y + im[j] * x - ratio * z[K + j];
+    }
+}
+
+/* From the gradient with respect to z+ to that with respect to z, in place; returns the one with respect to f.
+ *
+ * With l = (I - w A)^-T grad: dz = (I + v A)^T l, df = h B l, dh = l ((1 - a) A z + a A z+ + B f). */
+TARGET static double FN(retreat)(const sequence_t *m, const TYPED(step_t) *s, double f, const REAL *restrict z,
+                                 const REAL *restrict made, REAL *restrict grad, double *slope)
+{
+    const ptrdiff_t K = m->n_modes;
+    if (s->h > DBL_MAX) {
+        REAL sum = 0;
+        const REAL *restrict origin = m->origin;
+        SIMD_SUM(sum)
+        for (ptrdiff_t j = 0; j < 2 * K; j++) {
+            sum += grad[j] * origin[j];
+            grad[j] = 0;
+        }
+        return sum;
+    }
+    const REAL ratio = s->ratio, behind = (REAL)(1 - m->implicit), ahead = (REAL)m->implicit;
+    const REAL *restrict re = s->re, *restrict im = s->im, *restrict V = m->V, *restrict frequency = m->frequency;
+    double right[MAX_RANK], left[MAX_RANK] = {0}, input = 0;
+    for (int r = 0; r < m->rank; r++) {
+        const REAL *restrict a = V + 2 * K * r;
+        REAL sum = 0;
+        SIMD_SUM(sum)
+        for (ptrdiff_t j = 0; j < K; j++)
+            sum += a[j] * (re[j] * grad[j] + im[j] * grad[K + j]) + a[K + j] * (re[j] * grad[K + j] - im[j] * grad[j]);
+        right[r] = sum;
+    }
+    for (int r = 0; r < m->rank; r++) {  /* left = V l */
+        for (int c = 0; c < m->rank; c++)
+            left[r] += s->inverse[c][r] * right[c];
+        input += m->b[r] * left[r];
+    }
+    const REAL *restrict W = m->rank > 1 ? V + 2 * K : V;
+    const REAL w1 = (REAL)(s->w * left[0]), w2 = m->rank > 1 ? (REAL)(s->w * left[1]) : 0;
+    const REAL v1 = (REAL)(s->v * left[0]), v2 = m->rank > 1 ? (REAL)(s->v * left[1]) : 0;
+    if (slope != NULL) {
+        double sigma[MAX_RANK], before[MAX_RANK], after[MAX_RANK];
+        const REAL damping = (REAL)m->damping;
+        REAL sum = 0;
+        FN(enter)(m, s, f, z, sigma, before, after);
+        SIMD_SUM(sum)
+        for (ptrdiff_t j = 0; j < K; j++) {
+            const REAL x = grad[j] - w1 * V[j] - w2 * W[j], y = grad[K + j] - w1 * V[K + j] - w2 * W[K + j];
+            const REAL mid = behind * z[j] + ahead * made[j], mid_i = behind * z[K + j] + ahead * made[K + j];
+            sum += (re[j] * x + im[j] * y) * (-damping * mid - frequency[j] * mid_i)
+                + (re[j] * y - im[j] * x) * (-damping * mid_i + frequency[j] * mid);
+        }
+        *slope += sum + f * input;
+        for (int r = 0; r < m->rank; r++)
+            *slope -= left[r] * (behind * before[r] + ahead * after[r]);
+    }
+    SIMD
+    for (ptrdiff_t j = 0; j < K; j++) {
+        const REAL x = grad[j] - w1 * V[j] - w2 * W[j], y = grad[K + j] - w1 * V[K + j] - w2 * W[K + j];
+        grad[j] = (1 + ratio) * (re[j] * x + im[j] * y) - ratio * x - v1 * V[j] - v2 * W[j];
+        grad[K + j] = (1 + ratio) * (re[j] * y - im[j] * x) - ratio * y - v1 * V[K + j] - v2 * W[K + j];
+    }
+    return s->h * input;
+}
+
+TARGET static REAL FN(dot)(ptrdiff_t n, const REAL *restrict x, const REAL *restrict y)
+{
+    REAL sum = 0;
+    SIMD_SUM(sum)
+    for (ptrdiff_t i = 0; i < n; i++)
+        sum += x[i] * y[i];
+    return sum;
+}
+
+TARGET static void FN(add)(ptrdiff_t n, REAL factor, const REAL *restrict x, REAL *restrict y)
+{
+    SIMD
+    for (ptrdiff_t i = 0; i < n; i++)
+        y[i] += factor * x[i];
+}
+
+/* C += A W^T for W of shape (columns, inner), or A W for (inner, columns); all of them by rows. */
+static void FN(multiply)(gemm_fn gemm, int transposed, ptrdiff_t n_rows, ptrdiff_t n_inner, ptrdiff_t n_columns,
+                         const REAL *A, const REAL *W, REAL *C)
+{
+    int rows = (int)n_rows, inner = (int)n_inner, columns = (int)n_columns, stride = transposed ? inner : columns;
+    REAL one = 1;
+    gemm(transposed ? "T" : "N", "N", &columns, &rows, &inner, &one, (void *)W, &stride, (void *)A, &inner, &one, C,
+         &columns);
+}
+
+/* exp(x) = 2^i exp(x - i log 2), in a form that compilers vectorize; saturates instead of overflowing. */
+TARGET static inline REAL FN(exponential)(REAL x)
+{
+    static const REAL log2e = (REAL)1.44269504088896340736, high = (REAL)0.693145751953125,
+                      low = (REAL)1.42860682030941723212e-6;
+    x = x > LARGEST ? LARGEST : x < -LARGEST ? -LARGEST : x;
+    const REAL shifted = x * log2e + MAGIC, whole = shifted - MAGIC, magic = MAGIC;
+    const REAL r = (x - whole * high) - whole * low;
+    REAL sum = 1;
+    for (int n = TERMS; n > 0; n--)
+        sum = 1 + sum * r * ((REAL)1 / n);
+    INT bits, base;
+    memcpy(&bits, &shifted, sizeof bits);
+    memcpy(&base, &magic, sizeof base);
+    bits = (bits - base + BIAS) << MANTISSA;
+    REAL scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return sum * scale;
+}
+
+/* The new hidden state from the old one and act: the arguments of tanh and, from n on, of the gate. They are replaced by
+ * tanh and gate, or for the timed gate, 1 - exp(-h exp(x)), by h exp(x): how long a unit relaxes within the step. */
+TARGET static void FN(blend)(int gate, ptrdiff_t n, double h, REAL *restrict act, const REAL *restrict hidden,
+                             REAL *restrict after)
+{
+    REAL *restrict opening = act + n;
+    const REAL step = (REAL)(h > DBL_MAX ? LARGEST : h), longest = LARGEST;
+    SIMD
+    for (ptrdiff_t i = 0; i < n; i++)
+        act[i] = 1 - 2 / (1 + FN(exponential)(2 * act[i]));
+    if (gate == NO_GATE) {
+        memcpy(after, act, n * sizeof(REAL));
+    } else if (gate == MGU) {
+        SIMD
+        for (ptrdiff_t i = 0; i < n; i++) {
+            opening[i] = 1 / (1 + FN(exponential)(-opening[i]));
+            after[i] = hidden[i] + opening[i] * (act[i] - hidden[i]);
+        }
+    } else if (h > DBL_MAX) {
+        for (ptrdiff_t i = 0; i < n; i++) {
+            opening[i] = longest;
+            after[i] = act[i];
+        }
+    } else {
+        SIMD
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const REAL time = step * FN(exponential)(opening[i]);
+            opening[i] = time < longest ? time : longest;
+            after[i] = act[i] + FN(exponential)(-opening[i]) * (hidden[i] - act[i]);
+        }
+    }
+}
+
+/* From the gradient with respect to the new hidden state to that with respect to the old one, in place, and with respect
+ * to the arguments; returns the one with respect to the step. */
+TARGET static double FN(unblend)(int gate, ptrdiff_t n, double h, const REAL *restrict act, const REAL *restrict hidden,
+                                 REAL *restrict grad, REAL *restrict grad_act)
+{
+    const REAL *restrict opening = act + n;
+    REAL *restrict grad_opening = grad_act + n;
+    REAL sum = 0;
+    if (gate == NO_GATE) {
+        SIMD
+        for (ptrdiff_t i = 0; i < n; i++) {
+            grad_act[i] = grad[i] * (1 - act[i] * act[i]);
+            grad[i] = 0;
+        }
+    } else if (gate == MGU) {
+        SIMD
+        for (ptrdiff_t i = 0; i < n; i++) {
+            grad_act[i] = grad[i] * opening[i] * (1 - act[i] * act[i]);
+            grad_opening[i] = grad[i] * (act[i] - hidden[i]) * opening[i] * (1 - opening[i]);
+            grad[i] *= 1 - opening[i];
+        }
+    } else {
+        SIMD_SUM(sum)
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const REAL stays = FN(exponential)(-opening[i]);
+            grad_act[i] = grad[i] * (1 - stays) * (1 - act[i] * act[i]);
+            grad_opening[i] = grad[i] * (act[i] - hidden[i]) * stays * opening[i];
+            sum += grad_opening[i];
+            grad[i] *= stays;
+        }
+    }
+    return h > 0 && h <= DBL_MAX ? sum / h : 0;
+}
+
+TARGET static void FN(forward)(const sequence_t *s, ptrdiff_t first, ptrdiff_t last, void *scratch)
+{
+    const ptrdiff_t H = s->n_hidden, G = s->n_outputs, M = s->n_memories, P = 2 * s->n_modes, MP = M * P, B = s->batch;
+    TYPED(step_t) step = {.re = scratch, .im = (REAL *)scratch + s->n_modes};
+    for (ptrdiff_t t = 0; t < s->length; t++) {
+        const ptrdiff_t end = s->active[t] < last ? s->active[t] : last;
+        const REAL *memory = (REAL *)s->memory + t * B * MP, *hidden = (REAL *)s->hidden + t * B * H;
+        REAL *next_memory = (REAL *)s->memory + (t + 1) * B * MP, *next_hidden = (REAL *)s->hidden + (t + 1) * B * H;
+        REAL *act = (REAL *)s->act + t * B * G;
+        if (end <= first)
+            break;
+        for (ptrdiff_t i = first; i < end; i++) {
+            FN(prepare)(s, s->step[t * B + i], &step);
+            for (ptrdiff_t m = 0; m < M; m++) {
+                const ptrdiff_t at = (t * B + i) * M + m;
+                const REAL u = ((const REAL *)s->x)[at] + FN(dot)(H, (const REAL *)s->U + m * H, hidden + i * H);
+                ((REAL *)s->u)[at] = u;
+                FN(advance)(s, &step, u, memory + i * MP + m * P, next_memory + i * MP + m * P);
+            }
+        }
+        memcpy(act + first * G, (const REAL *)s->y + (t * B + first) * G, (end - first) * G * sizeof(REAL));
+        FN(multiply)(s->gemm, 1, end - first, MP, G, next_memory + first * MP, s->W, act + first * G);
+        for (ptrdiff_t i = first; i < end; i++)
+            FN(blend)(s->gate, H, s->step[t * B + i], act + i * G, hidden + i * H, next_hidden + i * H);
+    }
+}
+
+/* grad_state and grad_memory wait for the last time of their row, from which on they run backwards. */
+TARGET static void FN(backward)(const sequence_t *s, ptrdiff_t first, ptrdiff_t last, void *scratch)
+{
+    const ptrdiff_t H = s->n_hidden, G = s->n_outputs, M = s->n_memories, P = 2 * s->n_modes, MP = M * P, B = s->batch;
+    TYPED(step_t) step = {.re = scratch, .im = (REAL *)scratch + s->n_modes};
+    REAL *grad_memory = s->grad_memory, *grad = s->grad_state;
+    for (ptrdiff_t t = s->length - 1; t >= 0; t--) {
+        const ptrdiff_t end = s->active[t] < last ? s->active[t] : last;
+        const REAL *memory = (REAL *)s->memory + t * B * MP, *hidden = (REAL *)s->hidden + t * B * H;
+        const REAL *next_memory = memory + B * MP, *act = (REAL *)s->act + t * B * G;
+        REAL *grad_y = (REAL *)s->grad_y + t * B * G;
+        for (ptrdiff_t i = first; i < end; i++) {
+            double *grad_step = s->grad_step == NULL ? NULL : s->grad_step + t * B + i;
+            if (s->grad_hidden != NULL)
+                FN(add)(H, 1, (const REAL *)s->grad_hidden + (t * B + i) * H, grad + i * H);
+            const double slope = FN(unblend)(s->gate, H, s->step[t * B + i], act + i * G, hidden + i * H, grad + i * H,
+                                             grad_y + i * G);
+            if (grad_step != NULL)
+                *grad_step = slope;
+        }
+        if (end > first)
+            FN(multiply)(s->gemm, 0, end - first, G, MP, grad_y + first * G, s->W, grad_memory + first * MP);
+        for (ptrdiff_t i = first; i < end; i++) {
+            FN(prepare)(s, s->step[t * B + i], &step);
+            for (ptrdiff_t m = 0; m < M; m++) {
+                const ptrdiff_t at = (t * B + i) * M + m, of = i * MP + m * P;
+                const REAL grad_u = (REAL)FN(retreat)(s, &step, ((const REAL *)s->u)[at], memory + of, next_memory + of,
+                                                      grad_memory + of, s->grad_step ? s->grad_step + t * B + i : NULL);
+                ((REAL *)s->grad_x)[at] = grad_u;
+                FN(add)(H, grad_u, (const REAL *)s->U + m * H, grad + i * H);
+            }
+        }
+    }
+}
+
+static const pair_t FN(pair) = {FN(forward), FN(backward)};
+
+#undef FN

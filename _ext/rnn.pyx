@@ -1,0 +1,133 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True
+"""The gated recurrence over whole sequences, forward and backward; cell.h has the algebra.
+
+The rows of a batch are independent, so every thread takes some of them through all of time. BLAS has to be limited to
+one thread meanwhile.
+"""
+from cython cimport floating
+from cython.parallel cimport prange
+from scipy.linalg.cython_blas cimport dgemm, sgemm
+
+cdef extern from "cell.h" nogil:
+    enum: MAX_RANK
+    ctypedef void (*gemm_fn)(char*, char*, int*, int*, int*, void*, void*, int*, void*, int*, void*, void*,
+                             int*) noexcept nogil
+    ctypedef struct sequence_t:
+        Py_ssize_t length, batch, n_hidden, n_outputs, n_memories, n_modes
+        int rank, gate
+        double damping, implicit
+        double b[MAX_RANK]
+        const double* step
+        const Py_ssize_t* active
+        const void* frequency
+        const void* V
+        const void* origin
+        const void* x
+        const void* y
+        const void* U
+        const void* W
+        void* u
+        void* memory
+        void* hidden
+        void* act
+        const void* grad_hidden
+        void* grad_x
+        void* grad_y
+        void* grad_state
+        void* grad_memory
+        double* grad_step
+        gemm_fn gemm
+    ctypedef void (*sequence_fn)(const sequence_t*, Py_ssize_t, Py_ssize_t, void*) noexcept nogil
+    sequence_fn select_sequence(int is_double, int backward)
+    int select_simd(const char*)
+
+NO_GATE, MGU, TIMED = 0, 1, 2  # as in cell.h
+
+
+def use_simd(name=None):
+    """Choose the instruction set by name, the best one for None."""
+    cdef bytes encoded = b"" if name is None else name.encode()
+    if not select_simd(NULL if name is None else <const char*> encoded):
+        raise ValueError(f"This machine or build does not offer {name!r}.")
+
+
+cdef class Sequence:
+    """The arrays of one batch, all of them of one precision, and what is to be done with them."""
+
+    cdef sequence_t s
+    cdef bint is_double
+    cdef object kept  # the arrays that the pointers point to
+
+    def forward(
+        self,
+        floating[:, ::1] scratch,        # WORK  (n_threads, 2 n_modes)
+    ):
+        """Fill u, memory, hidden and act; what is not active is left as it is."""
+        self._run(0, scratch.shape[0], <char*> &scratch[0, 0], scratch.shape[1] * sizeof(floating))
+
+    def backward(
+        self,
+        floating[:, ::1] grad_state,            # INOUT (batch, n_hidden), from the last hidden state to the first
+        floating[:, ::1] grad_memory,           # INOUT (batch, n_memories * 2 n_modes), likewise
+        const floating[:, :, ::1] grad_hidden,  # IN    (length, batch, n_hidden) or None
+        floating[:, :, ::1] grad_x,             # OUT   as x
+        floating[:, :, ::1] grad_y,             # OUT   as y
+        double[:, ::1] grad_step,               # OUT   as step, or None
+        floating[:, ::1] scratch,               # WORK  (n_threads, 2 n_modes)
+    ):
+        """Fill the gradients; what is not active is left as it is."""
+        self.s.grad_hidden = NULL if grad_hidden is None else <const void*> &grad_hidden[0, 0, 0]
+        self.s.grad_state, self.s.grad_memory = &grad_state[0, 0], &grad_memory[0, 0]
+        self.s.grad_x, self.s.grad_y = &grad_x[0, 0, 0], &grad_y[0, 0, 0]
+        self.s.grad_step = NULL if grad_step is None else &grad_step[0, 0]
+        self._run(1, scratch.shape[0], <char*> &scratch[0, 0], scratch.shape[1] * sizeof(floating))
+
+    cdef void _run(self, bint backward, int n_threads, char* scratch, Py_ssize_t stride):
+        cdef sequence_fn run = select_sequence(self.is_double, backward)
+        cdef sequence_t* s = &self.s
+        cdef int i
+        for i in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+            run(s, s.batch * i // n_threads, s.batch * (i + 1) // n_threads, scratch + i * stride)
+
+
+def sequence(
+    const floating[::1] frequency,   # IN    (n_modes,)
+    const floating[:, ::1] V,        # IN    (rank, 2 n_modes)
+    const floating[::1] origin,      # IN    (2 n_modes,) the memory of a constant 1
+    const double[::1] b,             # IN    (rank,)
+    double damping,
+    double implicit,                 # IN    1/2: bilinear, 1: backward
+    int gate,
+    const double[:, ::1] step,       # IN    (length, batch), infinite where a memory starts
+    const Py_ssize_t[::1] active,    # IN    (length,) rows that have not ended; does not increase
+    const floating[:, :, ::1] x,     # IN    (length, batch, n_memories)
+    const floating[:, :, ::1] y,     # IN    (length, batch, n_outputs)
+    const floating[:, ::1] U,        # IN    (n_memories, n_hidden)
+    const floating[:, ::1] W,        # IN    (n_outputs, n_memories * 2 n_modes)
+    floating[:, :, ::1] u,           # OUT   (length, batch, n_memories)
+    floating[:, :, ::1] memory,      # INOUT (length + 1, batch, n_memories * 2 n_modes), from the initial one on
+    floating[:, :, ::1] hidden,      # INOUT (length + 1, batch, n_hidden)
+    floating[:, :, ::1] act,         # OUT   (length, batch, n_outputs)
+):
+    """Lay out a batch; forward fills u, memory, hidden and act."""
+    cdef int r
+    cdef Sequence one = Sequence()
+    one.kept = (frequency, V, origin, step, active, x, y, U, W, u, memory, hidden, act)
+    one.is_double = floating is double
+    one.s.length, one.s.batch, one.s.n_memories = x.shape[0], x.shape[1], x.shape[2]
+    one.s.n_hidden, one.s.n_outputs, one.s.n_modes = U.shape[1], W.shape[0], frequency.shape[0]
+    one.s.rank, one.s.gate, one.s.damping, one.s.implicit = V.shape[0], gate, damping, implicit
+    for r in range(V.shape[0]):
+        one.s.b[r] = b[r]
+    one.s.step, one.s.active = &step[0, 0], &active[0]
+    one.s.frequency, one.s.V, one.s.origin = &frequency[0], &V[0, 0], &origin[0]
+    one.s.x, one.s.y, one.s.U, one.s.W = &x[0, 0, 0], &y[0, 0, 0], &U[0, 0], &W[0, 0]
+    one.s.u, one.s.memory, one.s.hidden, one.s.act = (
+        &u[0, 0, 0], &memory[0, 0, 0], &hidden[0, 0, 0], &act[0, 0, 0]
+    )
+    one.s.gemm = <gemm_fn> dgemm if floating is double else <gemm_fn> sgemm
+    return one
+
+
+use_simd()

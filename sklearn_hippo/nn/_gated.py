@@ -1,0 +1,287 @@
+"""The gated recurrence over time: in plain PyTorch for any device, and compiled for the CPU.
+
+Both keep the memory in the coordinates of `Modes`, in which an implicit step of any length costs O(order), so a batch of
+irregular sequences costs what a regular one does. Arrays are laid out time by time, (length, batch, ...), and the rows
+of a batch are sorted by length: ``active[t]`` of them have not ended at time t.
+"""
+
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .._ext_rnn import MGU, NO_GATE, TIMED, sequence
+from .._measures import DYNAMICS, modes
+
+# How much of a step is implicit; the exact step for a held input needs the matrix exponential.
+IMPLICIT = {"bilinear": 0.5, "backward": 1.0}
+DISCRETIZATIONS = (*IMPLICIT, "zoh")
+COMPILED_GATES = {None: NO_GATE, "mgu": MGU, "timed": TIMED}
+GATES = (*COMPILED_GATES, "gru")
+
+
+class Coordinates(NamedTuple):
+    """Dynamics in the coordinates in which the memory is kept: c = out z, z = into c; see `Modes`.
+
+    Without ``V``, z is c and nothing is known of ``A`` (size, size).
+    """
+
+    into: Tensor  # (size, n_states)
+    out: Tensor  # (n_states, size)
+    origin: Tensor  # (size,) the memory of a constant 1
+    A: Tensor  # (size, size)
+    frequency: Tensor | None  # (n_modes,)
+    V: Tensor | None  # (rank, size)
+    b: tuple[float, ...]
+    damping: float
+
+
+@lru_cache(maxsize=64)
+def coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.device) -> Coordinates:
+    """Make them once for every precision: cast from double, never from each other."""
+    dynamics = DYNAMICS[measure](order)
+    c_origin = -np.linalg.solve(dynamics.A, dynamics.B)
+
+    def tensor(x: NDArray[Any]) -> Tensor:
+        return torch.as_tensor(np.ascontiguousarray(x), dtype=dtype, device=device)
+
+    if dynamics.V is None:
+        identity = np.eye(len(dynamics.B))
+        return Coordinates(
+            tensor(identity), tensor(identity), tensor(c_origin), tensor(dynamics.A), None, None, (), 0.0
+        )
+    m = modes(dynamics)
+    n = len(m.frequency)
+    A = -m.damping * np.eye(2 * n) - m.V.T @ m.V
+    turn = np.arange(n)
+    A[turn, n + turn] -= m.frequency
+    A[n + turn, turn] += m.frequency
+    return Coordinates(
+        tensor(m.into), tensor(m.out), tensor(m.into @ c_origin), tensor(A), tensor(m.frequency), tensor(m.V),
+        tuple(m.b), m.damping,
+    )  # fmt: skip
+
+
+# --- plain PyTorch ------------------------------------------------------------------------------------
+
+
+def advance(z: Tensor, u: Tensor, step: Tensor, own: Coordinates, discretization: str) -> Tensor:
+    """One step of the memories z (batch, memory_size, size) with inputs u (batch, memory_size).
+
+    ``step`` (batch,) is infinite where a memory starts: the signal was u ever since.
+    """
+    starts = torch.isinf(step)
+    h = torch.where(starts, 0.0, step)
+    if own.V is not None and discretization in IMPLICIT:
+        made = _implicit(z, u, h.to(z.dtype), own, IMPLICIT[discretization])
+    else:
+        made = _dense(z, u, h, own, discretization)
+    return torch.where(starts[:, None, None], u[..., None] * own.origin, made)
+
+
+def _implicit(z: Tensor, u: Tensor, h: Tensor, own: Coordinates, implicit: float) -> Tensor:
+    """(I - w A) z+ = (I + v A) z + h B u by the formula of Woodbury; the algebra is in _ext/cell.h."""
+    assert own.V is not None
+    assert own.frequency is not None
+    h = h[:, None]
+    w, v = implicit * h, (1 - implicit) * h
+    kappa = 1 / torch.complex(1 + w * own.damping, -w * own.frequency)
+    phi = (kappa / implicit - (1 / implicit - 1))[:, None]
+    V, Z = _complex(own.V), _complex(z)
+    into = kappa[:, None] * V  # (batch, rank, n_modes)
+    q = torch.einsum("rj,bsj->brs", V.conj(), into).real
+    F = h[..., None] * torch.tensor(own.b, dtype=h.dtype, device=h.device) * u[..., None]
+    F = F - v[..., None] * (z @ own.V.T)
+    right = torch.einsum("rj,bmj->bmr", V.conj(), phi * Z).real + F @ q.transpose(1, 2)
+    system = torch.eye(len(V), dtype=z.dtype, device=z.device) + w[..., None] * q
+    after = torch.linalg.solve(system, right.transpose(1, 2)).transpose(1, 2)
+    sigma = F - w[..., None] * after
+    made = phi * Z + torch.einsum("bmr,brj->bmj", sigma.to(into.dtype), into)
+    return torch.cat([made.real, made.imag], dim=-1)
+
+
+def _complex(z: Tensor) -> Tensor:
+    n = z.shape[-1] // 2
+    return torch.complex(z[..., :n], z[..., n:])
+
+
+def _dense(z: Tensor, u: Tensor, h: Tensor, own: Coordinates, discretization: str) -> Tensor:
+    """Any A: the distance to the memory of a constant u is multiplied by a matrix, one for each different step."""
+    which = None
+    if not h.requires_grad:
+        h, which = torch.unique(h, return_inverse=True)
+    hA = h.to(z.dtype)[:, None, None] * own.A
+    if discretization == "zoh":
+        E = torch.linalg.matrix_exp(hA)
+    else:
+        eye = torch.eye(len(own.A), dtype=z.dtype, device=z.device)
+        implicit = IMPLICIT[discretization]
+        E = torch.linalg.solve(eye - implicit * hA, eye + (1 - implicit) * hA)
+    constant = u[..., None] * own.origin
+    if which is None or len(h) == len(z):
+        E = E if which is None else E[which]
+        return constant + (z - constant) @ E.transpose(1, 2)
+    made = torch.empty_like(z)
+    return constant + _each(z - constant, E, which, made)
+
+
+def _each(distance: Tensor, E: Tensor, which: Tensor, made: Tensor) -> Tensor:
+    parts = [distance[which == k] @ one.T for k, one in enumerate(E)]
+    rows = torch.cat([torch.nonzero(which == k)[:, 0] for k in range(len(E))])
+    return torch.zeros_like(made).index_add(0, rows, torch.cat(parts))
+
+
+class Weights(NamedTuple):
+    """What the recurrence multiplies with; W is over the coordinates of the memory."""
+
+    U: Tensor  # (memory_size, hidden_size)
+    W: Tensor  # (n_outputs, memory_size * size)
+    R: Tensor | None  # (n_outputs, hidden_size), of the gate "gru" only
+
+
+def blend(gate: str | None, act: Tensor, hidden: Tensor, step: Tensor, R: Tensor | None) -> Tensor:
+    """The new hidden state from what input and memory contribute to it and its gates."""
+    size = hidden.shape[1]
+    if gate is None:
+        return torch.tanh(act)
+    if gate == "gru":
+        assert R is not None
+        reset = torch.sigmoid(act[:, 2 * size :] + hidden @ R[2 * size :].T)
+        opening = torch.sigmoid(act[:, size : 2 * size] + hidden @ R[size : 2 * size].T)
+        candidate = torch.tanh(act[:, :size] + (reset * hidden) @ R[:size].T)
+        return hidden + opening * (candidate - hidden)
+    candidate = torch.tanh(act[:, :size])
+    if gate == "mgu":
+        opening = torch.sigmoid(act[:, size:])
+    else:
+        starts = torch.isinf(step)[:, None]
+        h = torch.where(starts, 0.0, step[:, None]).to(act.dtype)
+        opening = torch.where(starts, 1.0, -torch.expm1(-h * torch.exp(act[:, size:].clamp(max=80))))
+    return hidden + opening * (candidate - hidden)
+
+
+def loop(
+    x: Tensor, y: Tensor, step: Tensor, lengths: Tensor, weights: Weights, hidden: Tensor, memory: Tensor,
+    own: Coordinates, gate: str | None, discretization: str,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Recurrence in plain PyTorch, one step after the other; same arguments and results as `scan`."""
+    outputs = []
+    for t in range(len(x)):
+        goes_on = (lengths > t)[:, None]
+        u = x[t] + hidden @ weights.U.T
+        made = advance(memory, u, step[t], own, discretization)
+        blended = blend(gate, y[t] + made.flatten(1) @ weights.W.T, hidden, step[t], weights.R)
+        hidden = torch.where(goes_on, blended, hidden)
+        memory = torch.where(goes_on[..., None], made, memory)
+        outputs.append(torch.where(goes_on, blended, 0.0))
+    return torch.stack(outputs), hidden, memory
+
+
+# --- compiled -----------------------------------------------------------------------------------------
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _array(x: Tensor) -> NDArray[Any]:
+    return x.detach().contiguous().numpy()
+
+
+class _Scan(torch.autograd.Function):
+    """The compiled recurrence and its gradient, which needs what a forward pass leaves behind of every step."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, own: Coordinates, gate: int, implicit: float, lengths: Tensor, step: Tensor, x: Tensor, y: Tensor,
+        U: Tensor, W: Tensor, hidden_0: Tensor, memory_0: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        length, batch, n_memories = x.shape
+        width = W.shape[1]
+        ragged = int(lengths[-1]) < length
+        new = x.new_zeros if ragged else x.new_empty  # what has ended must not disturb the gradients' sums
+        u, act = new(x.shape), new(y.shape)
+        memory, hidden = new((length + 1, batch, width)), new((length + 1, batch, U.shape[1]))
+        memory[0], hidden[0] = memory_0.reshape(batch, width), hidden_0
+        active = (lengths[None] > torch.arange(length)[:, None]).sum(dim=1)
+        assert own.frequency is not None
+        assert own.V is not None
+        arrays = [_array(one) for one in (own.frequency, own.V, own.origin)]
+        ctx.sequence = sequence(
+            *arrays, np.array(own.b), own.damping, implicit, gate, _array(step), _array(active).astype(np.intp),
+            _array(x), _array(y), _array(U), _array(W), *(one.numpy() for one in (u, memory, hidden, act)),
+        )  # fmt: skip
+        ctx.n_threads = max(1, min(torch.get_num_threads(), batch // 4))
+        ctx.last = lengths, torch.arange(batch)
+        ctx.save_for_backward(x, U, W, memory, hidden)
+        ctx.set_materialize_grads(False)
+        with _blas().limit(limits=1, user_api="blas"):
+            ctx.sequence.forward(np.empty((ctx.n_threads, own.V.shape[1]), u.numpy().dtype))
+        return hidden[1:], hidden[ctx.last], memory[ctx.last].reshape(memory_0.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, grad_outputs: Tensor | None, grad_hidden: Tensor | None, grad_memory: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        x, U, W, memory, hidden = ctx.saved_tensors
+        length, batch, n_memories = x.shape
+        new = x.new_zeros if int(ctx.last[0][-1]) < length else x.new_empty
+        state = x.new_zeros(batch, U.shape[1]) if grad_hidden is None else grad_hidden.clone()
+        state_memory = x.new_zeros(batch, W.shape[1])
+        if grad_memory is not None:
+            state_memory.copy_(grad_memory.reshape(state_memory.shape))
+        grad_x, grad_y = new(x.shape), new((length, batch, len(W)))
+        grad_step = torch.zeros(length, batch, dtype=torch.float64) if ctx.needs_input_grad[4] else None
+        scratch = np.empty((ctx.n_threads, W.shape[1] // n_memories), grad_x.numpy().dtype)
+        with _blas().limit(limits=1, user_api="blas"):
+            ctx.sequence.backward(
+                state.numpy(), state_memory.numpy(), None if grad_outputs is None else _array(grad_outputs),
+                grad_x.numpy(), grad_y.numpy(), None if grad_step is None else grad_step.numpy(), scratch,
+            )  # fmt: skip
+        grad_U = grad_x.flatten(0, 1).T @ hidden[:-1].flatten(0, 1)
+        grad_W = grad_y.flatten(0, 1).T @ memory[1:].flatten(0, 1)
+        initial = state_memory.view(batch, n_memories, -1)
+        return None, None, None, None, grad_step, grad_x, grad_y, grad_U, grad_W, state, initial
+
+
+def scan(
+    x: Tensor, y: Tensor, step: Tensor, lengths: Tensor, weights: Weights, hidden: Tensor, memory: Tensor,
+    own: Coordinates, gate: str | None, discretization: str,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Run the gated recurrence.
+
+    Parameters
+    ----------
+    x, y : Tensor of shape (length, batch, memory_size), (length, batch, n_outputs)
+        What the inputs contribute to the inputs of the memory, and to candidate and gates.
+    step : Tensor of shape (length, batch)
+        Steps of the clock in double precision, infinite where a memory starts.
+    lengths : Tensor of shape (batch,)
+        Decreasing, each from 1 to ``length``.
+    weights : Weights
+    hidden, memory : Tensor of shape (batch, hidden_size), (batch, memory_size, size)
+        Initial state.
+    own : Coordinates
+    gate : str or None
+    discretization : str
+
+    Returns
+    -------
+    outputs : Tensor of shape (length, batch, hidden_size)
+        Zero beyond a sequence's end.
+    hidden, memory : Tensor
+        State at a sequence's end.
+    """
+    compiled = gate in COMPILED_GATES and discretization in IMPLICIT and own.V is not None
+    if not (compiled and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)):
+        return loop(x, y, step, lengths, weights, hidden, memory, own, gate, discretization)
+    return _Scan.apply(
+        own, COMPILED_GATES[gate], IMPLICIT[discretization], lengths, step, x, y, weights.U, weights.W, hidden, memory
+    )

@@ -1,0 +1,434 @@
+"""HiPPOCell and HiPPORNN: the paper's gated recurrence as PyTorch modules."""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from .._measures import DYNAMICS
+from ._gated import DISCRETIZATIONS, GATES, Coordinates, Weights, coordinates, scan
+
+N_BLOCKS = {None: 1, "mgu": 2, "timed": 2, "gru": 3}  # the candidate and its gates
+
+
+class HiPPOCell(nn.Module):
+    r"""One step of the HiPPO-RNN (section 2.4 and figure 2 of the paper [1]_).
+
+    The hidden state decides what enters the memory, and the memory, a projection of all that ever entered it, decides
+    with the input what the hidden state becomes:
+
+    .. math::
+
+        u_t &= W_u [x_t, h_{t-1}] + b_u, \\
+        c_t &= \text{step}(c_{t-1}, u_t), \\
+        \tilde h_t &= \tanh(W_h [x_t, c_t] + b_h), \\
+        g_t &= \sigma(W_g [x_t, c_t] + b_g), \\
+        h_t &= (1 - g_t) \odot h_{t-1} + g_t \odot \tilde h_t,
+
+    where step is that of :math:`c' = A c + B u`, equation (2), over the time since the last observation, on the clock
+    of the measure.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    measure : {"legs", "legs_lti", "legt", "lmu", "lagt", "fout", "rand"}, default="legs"
+        What the memory is; see the maths page. ``"lmu"`` is ``"legt"`` in the scaling of the Legendre memory unit,
+        ``"rand"`` a random A and B, the control.
+    order : int, optional
+        Coefficients of each memory; by default ``hidden_size``.
+    memory_size : int, default=1
+        Number of memories, one for each number in :math:`u_t`.
+    gate : {"mgu", "timed", "gru", None}, default="mgu"
+        - ``"mgu"``: the paper's, above.
+        - ``"timed"``: :math:`g_t = 1 - \exp(-\Delta_t e^{W_g [x_t, c_t] + b_g})`: the hidden state relaxes towards the
+          candidate for as long as the step :math:`\Delta_t` of the clock lasts, so that it does not depend on how
+          often a signal is observed.
+        - ``"gru"``: gates see h as well, and a reset gate r gives the candidate
+          :math:`\tanh(W_h [x_t, c_t] + R (r_t \odot h_{t-1}) + b_h)`.
+        - None: h is the candidate.
+    discretization : {"bilinear", "backward", "zoh"}, default="bilinear"
+        Of the step. The first two cost O(order). ``"zoh"`` is exact: the memory is the projection of :math:`u`, each
+        value of which fills the time since the observation before, as in `HiPPOMemory`; it costs a matrix for every
+        different step, and a product with it.
+    device, dtype : optional
+        Of the parameters.
+
+    Attributes
+    ----------
+    n_states : int
+        Length of a memory: the order, or one more under ``"fout"`` if that is even.
+
+    Notes
+    -----
+    The coefficients are those of an orthonormal basis: their squares sum up to the mean square of u, whatever the
+    order. So the weights of the memory begin as if it were one number, not ``order``.
+
+    References
+    ----------
+    .. [1] Gu, Dao, Ermon, Rudra, Ré, "HiPPO: Recurrent Memory with Optimal Polynomial Projections", NeurIPS 2020,
+       arXiv:2008.07669.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_hippo.nn import HiPPOCell
+    >>> cell = HiPPOCell(3, 8, order=16)
+    >>> hidden, memory = cell(torch.zeros(5, 3), torch.full((5,), torch.inf))  # memories start
+    >>> hidden, memory = cell(torch.ones(5, 3), torch.full((5,), 0.69), (hidden, memory))
+    >>> hidden.shape, memory.shape
+    (torch.Size([5, 8]), torch.Size([5, 1, 16]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        measure: str = "legs",
+        order: int | None = None,
+        memory_size: int = 1,
+        gate: str | None = "mgu",
+        discretization: str = "bilinear",
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ):
+        super().__init__()
+        for name, value, allowed in (
+            ("measure", measure, tuple(DYNAMICS)), ("gate", gate, GATES), ("discretization", discretization, DISCRETIZATIONS),
+        ):  # fmt: skip
+            if value not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
+        order = hidden_size if order is None else order
+        for name, number in (
+            ("input_size", input_size), ("hidden_size", hidden_size), ("order", order), ("memory_size", memory_size),
+        ):  # fmt: skip
+            if int(number) != number or number < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, got {number!r}.")
+        self.input_size, self.hidden_size, self.order, self.memory_size = input_size, hidden_size, order, memory_size
+        self.measure, self.gate, self.discretization = measure, gate, discretization
+        self.n_states = len(DYNAMICS[measure](order).B)
+        n_outputs = N_BLOCKS[gate] * hidden_size
+
+        def parameter(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+
+        self.weight_ux = parameter(memory_size, input_size)
+        self.weight_uh = parameter(memory_size, hidden_size)
+        self.bias_u = parameter(memory_size)
+        self.weight_x = parameter(n_outputs, input_size)
+        self.weight_c = parameter(n_outputs, memory_size * order)
+        self.bias = parameter(n_outputs)
+        self.weight_h = parameter(n_outputs, hidden_size) if gate == "gru" else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew."""
+        for weight, fan_in in (
+            (self.weight_ux, self.input_size), (self.weight_uh, self.hidden_size), (self.weight_x, self.input_size),
+            (self.weight_c, self.memory_size), (self.weight_h, self.hidden_size),
+        ):  # fmt: skip
+            if weight is not None:
+                nn.init.uniform_(weight, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
+        nn.init.zeros_(self.bias_u)
+        nn.init.zeros_(self.bias)
+        if self.gate == "timed":  # rates from one to a hundred relaxations per unit of the clock
+            with torch.no_grad():
+                self.bias[self.hidden_size :].uniform_(0, math.log(100))
+
+    def extra_repr(self) -> str:
+        """Parameters, for the module's representation."""
+        return (
+            f"{self.input_size}, {self.hidden_size}, measure={self.measure!r}, order={self.order}, "
+            f"memory_size={self.memory_size}, gate={self.gate!r}, discretization={self.discretization!r}"
+        )
+
+    def _coordinates(self) -> Coordinates:
+        return coordinates(self.measure, self.order, self.weight_c.dtype, self.weight_c.device)
+
+    def _scan(
+        self, x: Tensor, step: Tensor, lengths: Tensor, hidden: Tensor | None, memory: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs and final state of inputs x (length, batch, input_size), sorted by decreasing length."""
+        own = self._coordinates()
+        batch = x.shape[1]
+        z = x.new_zeros(batch, self.memory_size, own.into.shape[0]) if memory is None else memory @ own.into.T
+        hidden = x.new_zeros(batch, self.hidden_size) if hidden is None else hidden
+        blocks = self.weight_c.view(len(self.weight_c), self.memory_size, self.order)
+        W = (blocks @ own.out[: self.order]).flatten(1)
+        inputs = F.linear(x, self.weight_ux, self.bias_u), F.linear(x, self.weight_x, self.bias)
+        outputs, hidden, z = scan(
+            *inputs, step, lengths, Weights(self.weight_uh, W, self.weight_h), hidden, z, own, self.gate,
+            self.discretization,
+        )  # fmt: skip
+        return outputs, hidden, z @ own.out.T
+
+    def forward(self, x: Tensor, step: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Take one step.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, input_size)
+            Input.
+        step : Tensor of shape (batch,)
+            How far the clock of the measure has moved since the last observation: (t_k - t_{k-1}) / timescale, or,
+            under ``"legs"``, log((t_k - t_0) / (t_{k-1} - t_0)). It is infinite where a memory starts.
+        state : tuple of Tensor, optional
+            Hidden state (batch, hidden_size) and memory (batch, memory_size, n_states); zero by default.
+
+        Returns
+        -------
+        hidden : Tensor of shape (batch, hidden_size)
+        memory : Tensor of shape (batch, memory_size, n_states)
+            Coefficients, the first ``order`` of them in the basis of the measure.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not match.
+        """
+        if x.ndim != 2 or x.shape[1] != self.input_size:
+            raise ValueError(f"x must have shape (batch, {self.input_size}), got {tuple(x.shape)}.")
+        if step.shape != x.shape[:1]:
+            raise ValueError(f"step must have shape ({len(x)},), got {tuple(step.shape)}.")
+        hidden, memory = (None, None) if state is None else state
+        ones = torch.ones(len(x), dtype=torch.int64)
+        _, hidden, memory = self._scan(x[None], step[None].double(), ones, hidden, memory)
+        return hidden, memory
+
+
+class HiPPOState(NamedTuple):
+    """Where a batch of sequences stands: hand it on to continue them."""
+
+    hidden: Tensor
+    """(batch, hidden_size)"""
+    memory: Tensor
+    """(batch, memory_size, n_states)"""
+    start: Tensor
+    """(batch,) t_0; NaN where there was one observation only, since the second decides how long the first had lasted"""
+    time: Tensor
+    """(batch,) of the last observation"""
+    seen: Tensor
+    """(batch, input_size) last values of every channel, 0 where there was none yet"""
+
+
+class HiPPORNN(nn.Module):
+    r"""The HiPPO-RNN over sequences of different lengths, with timestamps and missing values.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        Number of channels, and of hidden units.
+    measure, order, memory_size, gate, discretization
+        As in `HiPPOCell`.
+    timescale : float, optional
+        Length of the window or time constant, in units of the timestamps: needed by all measures but ``"legs"``, which
+        scales with the sequence.
+    learn_timescale : bool, default=False
+        Whether the timescale is a parameter (its logarithm is).
+    mask_input : bool, default=False
+        Whether the network is also told which channels were observed: 1 or 0 for each, after the values.
+    batch_first : bool, default=True
+        Whether sequences are (batch, length, ...), not (length, batch, ...).
+    device, dtype : optional
+        Of the parameters.
+
+    Attributes
+    ----------
+    cell : HiPPOCell
+        All weights.
+
+    Notes
+    -----
+    As everywhere in the package, an observation fills the time since the one before, and the first one as much as the
+    second; without times, observation k is at time k. A channel that was not observed keeps its last value, and is 0
+    before there is any. What lies behind a sequence's end is never read: its output does not depend on its batch, to
+    rounding.
+
+    On the CPU, the recurrence is compiled and its gradient written by hand (gates "mgu", "timed" and None, implicit
+    discretizations); elsewhere, and for second derivatives, it is plain PyTorch.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_hippo.nn import HiPPORNN
+    >>> rnn = HiPPORNN(3, 8, order=16)
+    >>> x, times = torch.randn(2, 5, 3), torch.tensor([[0.0, 1.0, 3.0, 4.0, 9.0], [0.0, 0.5, 0.7, 0.0, 0.0]])
+    >>> outputs, state = rnn(x, times, lengths=[5, 3])
+    >>> outputs.shape, state.hidden.shape, state.memory.shape
+    (torch.Size([2, 5, 8]), torch.Size([2, 8]), torch.Size([2, 1, 16]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        measure: str = "legs",
+        order: int | None = None,
+        memory_size: int = 1,
+        gate: str | None = "mgu",
+        discretization: str = "bilinear",
+        timescale: float | None = None,
+        learn_timescale: bool = False,
+        mask_input: bool = False,
+        batch_first: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ):
+        super().__init__()
+        self.cell = HiPPOCell(
+            input_size * (1 + mask_input), hidden_size, measure=measure, order=order, memory_size=memory_size,
+            gate=gate, discretization=discretization, device=device, dtype=dtype,
+        )  # fmt: skip
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.mask_input, self.batch_first = mask_input, batch_first
+        self.clock = DYNAMICS[measure](self.cell.order).clock
+        if self.clock == "linear" and (timescale is None or not 0 < timescale < math.inf):
+            raise ValueError(f"measure={measure!r} needs a positive timescale, in units of the times; got {timescale}.")
+        if self.clock == "log" and (timescale is not None or learn_timescale):
+            raise ValueError(f"measure={measure!r} scales with the sequence: it has no timescale.")
+        log = None if timescale is None else torch.tensor(math.log(timescale), device=device, dtype=torch.float64)
+        if learn_timescale:
+            self.log_timescale = nn.Parameter(log)
+        else:
+            self.register_buffer("log_timescale", log)
+
+    @property
+    def timescale(self) -> float | None:
+        """Current timescale, in units of the timestamps."""
+        return None if self.log_timescale is None else math.exp(self.log_timescale.item())
+
+    def extra_repr(self) -> str:
+        """Parameters, for the module's representation."""
+        return f"timescale={self.timescale}, mask_input={self.mask_input}, batch_first={self.batch_first}"
+
+    def forward(
+        self,
+        x: Tensor | PackedSequence,
+        times: Tensor | None = None,
+        lengths: Any = None,
+        mask: Tensor | None = None,
+        state: HiPPOState | None = None,
+    ) -> tuple[Tensor | PackedSequence, HiPPOState]:
+        """Run over a batch.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, length, input_size), or PackedSequence
+            NaN is a channel that was not observed.
+        times : Tensor of shape (batch, length) or (length,), optional
+            Of each sequence, not decreasing; by default 0, 1, 2, ..., or what follows the times of ``state``.
+        lengths : array-like of int of shape (batch,), optional
+            By default all of ``length``.
+        mask : Tensor of bool, of the shape of x, optional
+            Where a channel was observed; by default where x is not NaN.
+        state : HiPPOState, optional
+            Where an earlier part of the same sequences ended.
+
+        Returns
+        -------
+        outputs : Tensor of shape (batch, length, hidden_size), or PackedSequence
+            Hidden states, zero behind a sequence's end.
+        state : HiPPOState
+            At a sequence's end.
+
+        Raises
+        ------
+        ValueError
+            If shapes or lengths do not match, times decrease or are not finite, or values are infinite.
+        """
+        if isinstance(x, PackedSequence):
+            padded, lengths = pad_packed_sequence(x, batch_first=self.batch_first)
+            outputs, state = self.forward(padded, times, lengths, mask, state)
+            assert isinstance(outputs, Tensor)
+            packed = pack_padded_sequence(outputs, lengths, batch_first=self.batch_first, enforce_sorted=False)
+            return packed, state
+        if x.ndim != 3 or x.shape[2] != self.input_size:
+            wanted = "batch, length" if self.batch_first else "length, batch"
+            raise ValueError(f"x must have shape ({wanted}, {self.input_size}), got {tuple(x.shape)}.")
+        if times is not None and times.ndim == 1:
+            times = times.expand(len(x), -1) if self.batch_first else times[:, None].expand(-1, x.shape[1])
+        if times is not None and times.shape != x.shape[:2]:
+            raise ValueError(f"times must have shape {tuple(x.shape[:2])}, got {tuple(times.shape)}.")
+        if mask is not None and mask.shape != x.shape:
+            raise ValueError(f"mask must have the shape of x, {tuple(x.shape)}, got {tuple(mask.shape)}.")
+        if self.batch_first:
+            x, times, mask = (None if one is None else one.transpose(0, 1) for one in (x, times, mask))
+        assert x is not None
+        length, batch, _ = x.shape
+        lengths = torch.full((batch,), length) if lengths is None else torch.as_tensor(lengths, device="cpu").long()
+        if lengths.shape != (batch,) or batch == 0 or int(lengths.min()) < 1 or int(lengths.max()) > length:
+            raise ValueError(
+                f"lengths must be {batch} integers from 1 to {length}; got shape {tuple(lengths.shape)} and values "
+                f"{lengths.tolist()[:10]}. Leave out sequences without observations."
+            )
+        order = None
+        if (lengths.diff() > 0).any():
+            order = torch.argsort(lengths, descending=True, stable=True)
+            back = torch.argsort(order)
+            lengths = lengths[order]
+            x, times, mask = (None if one is None else one[:, order] for one in (x, times, mask))
+            state = None if state is None else HiPPOState(*(one[order] for one in state))
+        inside = torch.arange(length)[:, None] < lengths
+        x, seen = self._fill(x, inside.to(x.device), mask, None if state is None else state.seen)
+        step, start, time = self._steps(times, inside, lengths, state, x.device)
+        hidden, memory = (None, None) if state is None else (state.hidden, state.memory)
+        outputs, hidden, memory = self.cell._scan(x, step, lengths.to(x.device), hidden, memory)
+        after = HiPPOState(hidden, memory, start, time, seen)
+        if order is not None:
+            outputs, after = outputs[:, back], HiPPOState(*(one[back] for one in after))
+        return outputs.transpose(0, 1) if self.batch_first else outputs, after
+
+    def _fill(self, x: Tensor, inside: Tensor, mask: Tensor | None, before: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Give channels that were not observed their last value; also returns the last ones of all."""
+        length, batch, n_channels = x.shape
+        observed = (~torch.isnan(x) if mask is None else mask.bool() & ~torch.isnan(x)) & inside[..., None]
+        first = x.new_zeros(batch, n_channels) if before is None else before
+        position = torch.arange(1, length + 1, device=x.device)[:, None, None]
+        latest = torch.where(observed, position, 0).cummax(dim=0).values
+        filled = torch.cat([first[None], torch.where(observed, x, 0.0)]).gather(0, latest)
+        if torch.isinf(filled).any():
+            t, row, channel = torch.nonzero(torch.isinf(filled))[0].tolist()
+            raise ValueError(f"Infinite value at position {t}, channel {channel}. Write NaN for what was not observed.")
+        seen = filled[-1]  # what lies behind the end is not observed
+        filled = torch.where(inside[..., None], filled, 0.0)
+        return (torch.cat([filled, observed.to(x.dtype)], dim=-1) if self.mask_input else filled), seen
+
+    def _steps(
+        self, times: Tensor | None, inside: Tensor, lengths: Tensor, state: HiPPOState | None, device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Steps of the clock (length, batch), and start and last time of every sequence."""
+        length, batch = inside.shape
+        inside, lengths = inside.to(device), lengths.to(device)
+        if times is None:
+            times = torch.arange(length, dtype=torch.float64, device=device)[:, None].expand(-1, batch)
+            if state is not None:
+                times = times + state.time + 1
+        times = torch.where(inside, times.double(), 0.0)
+        times = torch.where(inside, times, times.gather(0, lengths[None] - 1))
+        if not torch.isfinite(times).all():
+            t, _ = torch.nonzero(~torch.isfinite(times))[0].tolist()
+            raise ValueError(f"The time at position {t} is not finite.")
+        if state is None:
+            first = times[0]
+            start = torch.full_like(first, math.nan) if length == 1 else 2 * first - times[1]
+            start = torch.where(lengths > 1, start, math.nan)
+            before = torch.cat([torch.where(torch.isnan(start), first, start)[None], times[:-1]])
+        else:
+            start = torch.where(torch.isnan(state.start), 2 * state.time - times[0], state.start)
+            before = torch.cat([state.time[None], times[:-1]])
+        if (times < before).any():
+            t, _ = torch.nonzero(times < before)[0].tolist()
+            raise ValueError(f"Times decrease at position {t}. Sort the observations by time.")
+        origin = torch.where(torch.isnan(start), before[0], start)
+        elapsed, already = times - origin, before - origin
+        begins = elapsed <= 0  # a function of no duration is constant, also in the past
+        if self.clock == "log":
+            begins = begins | (already <= 0)
+            step = torch.log(torch.where(begins, 1.0, elapsed) / torch.where(begins, 1.0, already))
+        else:
+            step = (times - before) * torch.exp(-self.log_timescale.double())
+        return torch.where(begins, math.inf, step), start, times[-1]
