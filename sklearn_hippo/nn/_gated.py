@@ -34,7 +34,7 @@ class Coordinates(NamedTuple):
     into: Tensor  # (size, n_states)
     out: Tensor  # (n_states, size)
     origin: Tensor  # (size,) the memory of a constant 1
-    A: Tensor  # (size, size)
+    A: Tensor  # (size, size), in double precision: where its exponential is needed, it is needed exactly
     frequency: Tensor | None  # (n_modes,)
     V: Tensor | None  # (rank, size)
     b: tuple[float, ...]
@@ -47,13 +47,13 @@ def coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.devi
     dynamics = DYNAMICS[measure](order)
     c_origin = -np.linalg.solve(dynamics.A, dynamics.B)
 
-    def tensor(x: NDArray[Any]) -> Tensor:
+    def tensor(x: NDArray[Any], dtype: torch.dtype = dtype) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(x), dtype=dtype, device=device)
 
     if dynamics.V is None:
         identity = np.eye(len(dynamics.B))
         return Coordinates(
-            tensor(identity), tensor(identity), tensor(c_origin), tensor(dynamics.A), None, None, (), 0.0
+            tensor(identity), tensor(identity), tensor(c_origin), tensor(dynamics.A, torch.float64), None, None, (), 0.0
         )
     m = modes(dynamics)
     n = len(m.frequency)
@@ -62,7 +62,7 @@ def coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.devi
     A[turn, n + turn] -= m.frequency
     A[n + turn, turn] += m.frequency
     return Coordinates(
-        tensor(m.into), tensor(m.out), tensor(m.into @ c_origin), tensor(A), tensor(m.frequency), tensor(m.V),
+        tensor(m.into), tensor(m.out), tensor(m.into @ c_origin), tensor(A, torch.float64), tensor(m.frequency), tensor(m.V),
         tuple(m.b), m.damping,
     )  # fmt: skip
 
@@ -115,25 +115,20 @@ def _dense(z: Tensor, u: Tensor, h: Tensor, own: Coordinates, discretization: st
     which = None
     if not h.requires_grad:
         h, which = torch.unique(h, return_inverse=True)
-    hA = h.to(z.dtype)[:, None, None] * own.A
+    hA = h[:, None, None] * own.A
     if discretization == "zoh":
         E = torch.linalg.matrix_exp(hA)
     else:
-        eye = torch.eye(len(own.A), dtype=z.dtype, device=z.device)
+        eye = torch.eye(len(own.A), dtype=own.A.dtype, device=z.device)
         implicit = IMPLICIT[discretization]
         E = torch.linalg.solve(eye - implicit * hA, eye + (1 - implicit) * hA)
     constant = u[..., None] * own.origin
-    if which is None or len(h) == len(z):
-        E = E if which is None else E[which]
-        return constant + (z - constant) @ E.transpose(1, 2)
-    made = torch.empty_like(z)
-    return constant + _each(z - constant, E, which, made)
-
-
-def _each(distance: Tensor, E: Tensor, which: Tensor, made: Tensor) -> Tensor:
-    parts = [distance[which == k] @ one.T for k, one in enumerate(E)]
-    rows = torch.cat([torch.nonzero(which == k)[:, 0] for k in range(len(E))])
-    return torch.zeros_like(made).index_add(0, rows, torch.cat(parts))
+    distance = (z - constant).double()  # so that single precision rounds once a step
+    if which is None or len(E) > 1:
+        left = (distance @ (E if which is None else E[which]).transpose(1, 2)).to(z.dtype)
+    else:
+        left = (distance @ E[0].T).to(z.dtype)
+    return constant + left
 
 
 class Weights(NamedTuple):

@@ -1,0 +1,580 @@
+"""HiPPORNNClassifier and HiPPORNNRegressor: the gated HiPPO-RNN as scikit-learn estimators, trained by skorch."""
+
+import os
+from copy import deepcopy
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import joblib
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Tags, check_array, check_random_state, column_or_1d, compute_class_weight
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler, ProgressBar
+from torch import nn
+
+from ._compat import CallbackSupportMixin, fit_task
+from ._measures import DYNAMICS
+from ._panel import Panel, validate_panel
+from ._training import Batches, Checkpoint, Epochs, Net, Network, Series, arrays_of, epoch_seed, tensors_of
+from .nn._gated import DISCRETIZATIONS, GATES
+
+Array = NDArray[Any]
+
+
+class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
+    """What the classifier and the regressor share: everything but the targets."""
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
+        "measure": [StrOptions(set(DYNAMICS))],
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "order": [Interval(Integral, 1, None, closed="left"), None],
+        "memory_size": [Interval(Integral, 1, None, closed="left")],
+        "gate": [StrOptions({gate for gate in GATES if gate}), None],
+        "discretization": [StrOptions(set(DISCRETIZATIONS))],
+        "timescale": [Interval(Real, 0, None, closed="neither"), None],
+        "learn_timescale": ["boolean"],
+        "missing_indicator": ["boolean", StrOptions({"auto"})],
+        "standardize": ["boolean"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions({"constant", "cosine"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "net_params": [dict, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+        "device": [str, torch.device, None],
+    }
+
+    _doc_link_module = "sklearn_hippo"
+    _doc_link_template = "https://sklearn-hippo.readthedocs.io/api.html#sklearn_hippo.{estimator_name}"
+
+    net_class: ClassVar[type[Net]] = Net
+    _criterion: ClassVar[type[nn.Module]]
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"estimator_name": type(self).__name__}
+
+    def __init__(
+        self,
+        measure: str = "legs",
+        hidden_size: int = 64,
+        *,
+        order: int | None = None,
+        memory_size: int = 1,
+        gate: str | None = "mgu",
+        discretization: str = "bilinear",
+        timescale: float | None = None,
+        learn_timescale: bool = False,
+        missing_indicator: bool | str = "auto",
+        standardize: bool = True,
+        dropout: float = 0.0,
+        max_epochs: int = 50,
+        lr: float = 1e-3,
+        schedule: str = "constant",
+        weight_decay: float = 0.0,
+        batch_size: int = 64,
+        max_grad_norm: float | None = 1.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        net_params: dict[str, Any] | None = None,
+        verbose: int = 0,
+        random_state: Any = None,
+        device: Any = None,
+    ):
+        self.measure = measure
+        self.hidden_size = hidden_size
+        self.order = order
+        self.memory_size = memory_size
+        self.gate = gate
+        self.discretization = discretization
+        self.timescale = timescale
+        self.learn_timescale = learn_timescale
+        self.missing_indicator = missing_indicator
+        self.standardize = standardize
+        self.dropout = dropout
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_grad_norm = max_grad_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.net_params = net_params
+        self.verbose = verbose
+        self.random_state = random_state
+        self.device = device
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.non_deterministic = False
+        return tags
+
+    # --- targets, which the subclasses know -----------------------------------------------------------
+
+    def _learn_targets(self, y: Array) -> None:
+        raise NotImplementedError
+
+    def _encode(self, y: Array) -> Array:
+        raise NotImplementedError
+
+    def _class_weights(self, y: Array) -> Array:
+        return np.ones(len(y))
+
+    def _n_outputs(self) -> int:
+        raise NotImplementedError
+
+    # --- training -------------------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            The series, in any of the forms that `HiPPOTransformer.fit` takes.
+        y : array-like of shape (n_series,) or, for regression, (n_series, n_targets)
+            Target values.
+        sample_weight : array-like of shape (n_series,), optional
+            Weights of the series in the loss, from zero on.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not valid, as in `HiPPOTransformer.fit`; if y is missing, not finite, of another length or has only
+            one class; if the device is not there; if the training diverges.
+        """
+        return self._fit(X, y, sample_weight, int(self.max_epochs), fresh=not (self.warm_start and self._is_trained()))
+
+    def _is_trained(self) -> bool:
+        return hasattr(self, "net_")
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, n_epochs: int, *, fresh: bool) -> Self:
+        with fit_task(self, X, y, None, self._fitted_attributes) as epoch_ends:
+            if y is None:
+                raise ValueError(
+                    f"{type(self).__name__} requires y to be passed, but the target y is None. Give one value for "
+                    "each series."
+                )
+            panel = validate_panel(self, X, reset=fresh)
+            y = self._check_y(y)
+            check_consistent_length(panel, y)
+            weights = _check_sample_weight(sample_weight, panel, ensure_non_negative=True)
+            if not weights.any():
+                raise ValueError("All sample weights are zero: no series is left to learn from.")
+            used = np.flatnonzero(weights)
+            if len(used) < len(panel):
+                panel, y, weights = panel[used], y[used], weights[used]
+            self._check_device()
+            if fresh:
+                self._learn_targets(y)
+                self._learn_series(panel)
+                self._seed = int(check_random_state(self.random_state).randint(2**31))
+            target = self._encode(y)
+            weights = weights * self._class_weights(y)
+            self._train(panel, target, weights / weights.mean(), n_epochs, fresh, epoch_ends)
+        return self
+
+    def _check_y(self, y: Any) -> Array:
+        raise NotImplementedError
+
+    def _check_device(self) -> torch.device:
+        try:
+            device = torch.device("cpu" if self.device is None else self.device)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"device={self.device!r} is not available here ({reason}). Use device='cpu'.") from None
+        return device
+
+    def _learn_series(self, panel: Panel) -> None:
+        """Scale of the channels, and of time."""
+        values = panel.values.astype(np.float64)
+        never = np.flatnonzero(np.isnan(values).all(axis=0))
+        if len(never):
+            raise ValueError(
+                f"Channel {panel._name(never[0])} has no observation in any training series. Leave it out."
+            )
+        self.mean_ = np.nanmean(values, axis=0) if self.standardize else np.zeros(panel.n_channels)
+        scale = np.nanstd(values, axis=0) if self.standardize else np.ones(panel.n_channels)
+        # what varies by rounding only does not vary
+        self.scale_ = np.where(scale > 1e-12 * np.maximum(1e-300, np.abs(self.mean_)), scale, 1.0)
+        self.timescale_ = None
+        if DYNAMICS[self.measure](1).clock == "linear":
+            self.timescale_ = float(np.median(panel.durations) if self.timescale is None else self.timescale)
+            if self.timescale_ == 0:
+                raise ValueError(
+                    f"The timescale of measure={self.measure!r} cannot be learned: the median duration of the "
+                    "training series is zero. Set timescale, in units of the timestamps."
+                )
+        self._indicator = panel.has_missing if self.missing_indicator == "auto" else bool(self.missing_indicator)
+
+    def _standardized(self, panel: Panel) -> Panel:
+        values = ((panel.values - self.mean_) / self.scale_).astype(np.float32)
+        return Panel._trusted(values, panel.times, panel.offsets, None)
+
+    def _train(
+        self, panel: Panel, target: Array, weights: Array, n_epochs: int, fresh: bool, epoch_ends: Any
+    ) -> None:  # fmt: skip
+        panel = self._standardized(panel)
+        rows = np.arange(len(panel)), None
+        if self.early_stopping:
+            rows = self._split(target)
+        data = tuple(None if r is None else Series(panel[r], target[r], weights[r]) for r in rows)
+        checkpoint, net, stopped = None, None, False
+        if self.checkpoint is not None and fresh:
+            checkpoint = Checkpoint(self.checkpoint, self._fingerprint(panel, target, weights))
+            net, stopped = checkpoint.load()
+        resumed = net is not None
+        cuda = [self.device] if torch.device(self.device or "cpu").type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(epoch_seed(self._seed, 0))
+            if fresh and net is None:
+                net = self._make_net(n_epochs).initialize()
+            elif net is None:
+                net = self.net_
+            self.net_ = net
+            watcher = dict(net.callbacks_)["epochs"]
+            watcher.save, watcher.watch = (None if checkpoint is None else checkpoint.save), epoch_ends
+            if not resumed:
+                net.notify("on_train_begin", X=data, y=None)
+            try:
+                if not stopped:
+                    net.fit_loop(data, epochs=n_epochs - len(net.history) if resumed else n_epochs)
+            except KeyboardInterrupt:
+                stopped = True
+            finally:
+                watcher.save = watcher.watch = None
+            if not resumed or not stopped or len(net.history) < n_epochs:
+                net.notify("on_train_end", X=data, y=None)
+        if checkpoint is not None:
+            checkpoint.save(net, stopped)
+        self._read_history()
+
+    def _read_history(self) -> None:
+        history = self.net_.history
+        self.n_iter_ = len(history)
+        self.loss_curve_ = [row["train_loss"] for row in history]
+        self.validation_loss_curve_ = [row["valid_loss"] for row in history] if self.early_stopping else None
+
+    def _split(self, target: Array) -> tuple[Array, Array]:
+        """Series for training and for validation."""
+        n = len(target)
+        if n < 2:
+            raise ValueError("early_stopping=True needs at least two series: one of them to validate on.")
+        classes = target if target.dtype.kind == "i" else None
+        try:
+            return train_test_split(
+                np.arange(n), test_size=self.validation_fraction, stratify=classes, random_state=self._seed
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {n} series cannot be set aside for early stopping: "
+                f"{error} Change validation_fraction or use early_stopping=False."
+            ) from None
+
+    def _make_net(self, n_epochs: int) -> Net:
+        callbacks: list[Any] = [("epochs", Epochs(self._seed))]
+        if self.max_grad_norm is not None:
+            callbacks.append(("clip", GradientNormClipping(self.max_grad_norm)))
+        if self.schedule == "cosine":
+            callbacks.append(("schedule", LRScheduler("CosineAnnealingLR", T_max=n_epochs)))
+        if self.early_stopping:
+            sink = print if self.verbose else _silent
+            callbacks.append(
+                ("early_stopping", EarlyStopping(patience=self.n_iter_no_change, load_best=True, sink=sink))
+            )
+        if self.verbose > 1:
+            callbacks.append(("progress", ProgressBar()))
+        params = dict(self.net_params or {})
+        callbacks = [*(params.pop("callbacks", None) or []), *callbacks[1:], callbacks[0]]  # ours has the last word
+        defaults = {
+            "criterion": self._criterion,
+            "criterion__reduction": "none",
+            "optimizer": torch.optim.AdamW,
+            "optimizer__weight_decay": self.weight_decay,
+            "iterator_train": Batches,
+            "iterator_train__shuffle": True,
+            "iterator_valid": Batches,
+            "batch_size": int(self.batch_size),
+            "lr": self.lr,
+            "verbose": int(self.verbose),
+            "device": self.device or "cpu",
+        }
+        return self.net_class(
+            Network, callbacks=callbacks, train_split=None, **(defaults | self._module_params() | params)
+        )
+
+    def _module_params(self) -> dict[str, Any]:
+        return {
+            "module__n_outputs": self._n_outputs(),
+            "module__dropout": self.dropout,
+            "module__input_size": self.n_channels_,
+            "module__hidden_size": int(self.hidden_size),
+            "module__measure": self.measure,
+            "module__order": None if self.order is None else int(self.order),
+            "module__memory_size": int(self.memory_size),
+            "module__gate": self.gate,
+            "module__discretization": self.discretization,
+            "module__timescale": self.timescale_,
+            "module__learn_timescale": self.learn_timescale and self.timescale_ is not None,
+            "module__mask_input": self._indicator,
+        }
+
+    def _fingerprint(self, panel: Panel, target: Array, weights: Array) -> str:
+        params = self.get_params()
+        for name in ("checkpoint", "verbose", "device", *([] if self.schedule == "cosine" else ["max_epochs"])):
+            del params[name]
+        if not isinstance(self.random_state, Integral):
+            raise ValueError(
+                f"A checkpoint needs a training that can be repeated: set random_state to an integer, not "
+                f"{self.random_state!r}."
+            )
+        return str(joblib.hash([type(self).__name__, repr(params), *panel.__reduce__()[1], target, weights]))
+
+    def _fitted_attributes(self) -> dict[str, Any]:
+        self._read_history()
+        return {name: value for name, value in vars(self).items() if name not in self.get_params()}
+
+    # --- use ------------------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> Array:
+        """Outputs of the network for every series, in double precision on the CPU."""
+        check_is_fitted(self)
+        panel = self._standardized(validate_panel(self, X, reset=False))
+        device = torch.device(self.net_.device)
+        module = deepcopy(self.net_.module_).eval()
+        if device.type == "cpu":
+            module = module.double()  # so that a series' output is the same in every batch
+        dtype = next(module.parameters()).dtype
+        order = np.argsort(panel.lengths, kind="stable")
+        outputs = []
+        with torch.inference_mode():
+            for batch, _ in Batches(Series(panel[order]), max(64, int(self.batch_size))):
+                moved = {name: one.to(device) if name != "lengths" else one for name, one in batch.items()}
+                outputs.append(module(**(moved | {"x": moved["x"].to(dtype)})).cpu().double().numpy())
+        result = np.empty((len(panel), outputs[0].shape[1]))
+        result[order] = np.concatenate(outputs)
+        return result
+
+    # --- persistence ----------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Arrays instead of a net: loads on any device and version, and without trusting PyTorch's pickles."""
+        state = dict(super().__getstate__())
+        if "net_" in state:
+            net = state.pop("net_")
+            state["_net_state"] = {
+                "module": arrays_of(net.module_.state_dict()),
+                "optimizer": arrays_of(net.optimizer_.state_dict()),
+                "history": [
+                    {name: value for name, value in row.items() if isinstance(value, (bool, int, float))}
+                    for row in net.history
+                ],
+            }
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        stored = state.pop("_net_state", None) if isinstance(state, dict) else None
+        super().__setstate__(state)
+        if stored is None:
+            return
+        try:
+            self._check_device()
+            params = {}
+        except ValueError:
+            params = {"device": "cpu"}  # trained where there was another device
+        with torch.random.fork_rng(devices=[]):
+            net = self._make_net(int(self.max_epochs))
+            net.set_params(**params)
+            net.initialize()
+        net.module_.load_state_dict(tensors_of(stored["module"]))
+        net.optimizer_.load_state_dict(tensors_of(stored["optimizer"]))
+        net.history.extend(stored["history"])
+        self.net_ = net
+
+
+def _silent(*_: Any) -> None:
+    pass
+
+
+class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
+    """TODO."""
+
+    _criterion = nn.CrossEntropyLoss
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
+        **_HiPPORNN._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        measure: str = "legs",
+        hidden_size: int = 64,
+        *,
+        order: int | None = None,
+        memory_size: int = 1,
+        gate: str | None = "mgu",
+        discretization: str = "bilinear",
+        timescale: float | None = None,
+        learn_timescale: bool = False,
+        missing_indicator: bool | str = "auto",
+        standardize: bool = True,
+        dropout: float = 0.0,
+        max_epochs: int = 50,
+        lr: float = 1e-3,
+        schedule: str = "constant",
+        weight_decay: float = 0.0,
+        batch_size: int = 64,
+        max_grad_norm: float | None = 1.0,
+        class_weight: Any = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        net_params: dict[str, Any] | None = None,
+        verbose: int = 0,
+        random_state: Any = None,
+        device: Any = None,
+    ):
+        super().__init__(
+            measure, hidden_size, order=order, memory_size=memory_size, gate=gate, discretization=discretization,
+            timescale=timescale, learn_timescale=learn_timescale, missing_indicator=missing_indicator,
+            standardize=standardize, dropout=dropout, max_epochs=max_epochs, lr=lr, schedule=schedule,
+            weight_decay=weight_decay, batch_size=batch_size, max_grad_norm=max_grad_norm,
+            early_stopping=early_stopping, validation_fraction=validation_fraction, n_iter_no_change=n_iter_no_change,
+            warm_start=warm_start, checkpoint=checkpoint, net_params=net_params, verbose=verbose,
+            random_state=random_state, device=device,
+        )  # fmt: skip
+        self.class_weight = class_weight
+
+    def _check_y(self, y: Any) -> Array:
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "O" and any(one is None or one != one for one in y):
+            at = next(i for i, one in enumerate(y) if one is None or one != one)
+            raise ValueError(f"The label of series {at} is missing ({y[at]}). Leave the series out.")
+        check_classification_targets(y)
+        return y
+
+    def _learn_targets(self, y: Array) -> None:
+        self.classes_ = np.unique(y)
+        self._check_classes()
+
+    def _check_classes(self) -> None:
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"The classifier needs series of at least 2 classes, but y has only one class: {self.classes_[0]!r}."
+            )
+
+    def _encode(self, y: Array) -> Array:
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y has the class {unknown[0]!r}, which the classifier did not see at first: {self.classes_}.")
+        return np.searchsorted(self.classes_, y).astype(np.int64)
+
+    def _class_weights(self, y: Array) -> Array:
+        if self.class_weight is None:
+            return np.ones(len(y))
+        present = np.unique(y)
+        weights = compute_class_weight(self.class_weight, classes=present, y=y)
+        return weights[np.searchsorted(present, y)]
+
+    def _n_outputs(self) -> int:
+        return len(self.classes_)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one epoch."""
+        fresh = not self._is_trained()
+        if fresh and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit: later calls may bring others.")
+        if classes is not None:
+            classes = np.unique(np.asarray(classes))
+            if not fresh and not np.array_equal(classes, self.classes_):
+                raise ValueError(f"classes={classes} are not those of the first call to partial_fit: {self.classes_}.")
+            self._given_classes = classes
+        return self._fit(X, y, sample_weight, 1, fresh=fresh)
+
+    def decision_function(self, X: Any) -> Array:
+        """Logits of the classes."""
+        scores = self._outputs(X)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities of the classes."""
+        return softmax(self._outputs(X), axis=1)
+
+    def predict(self, X: Any) -> Array:
+        """Most probable class of every series."""
+        scores = self._outputs(X)
+        return self.classes_[scores.argmax(axis=1)]
+
+
+class HiPPORNNRegressor(RegressorMixin, _HiPPORNN):
+    """TODO."""
+
+    _criterion = nn.MSELoss
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _check_y(self, y: Any) -> Array:
+        return check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+
+    def _learn_targets(self, y: Array) -> None:
+        self._y_shape = y.shape[1:]
+        columns = y.reshape(len(y), -1)
+        self.target_mean_ = columns.mean(axis=0)
+        scale = columns.std(axis=0)
+        self.target_scale_ = np.where(scale > 0, scale, 1.0)
+
+    def _encode(self, y: Array) -> Array:
+        if y.shape[1:] != self._y_shape:
+            raise ValueError(f"y has the shape {y.shape}, but the regressor was trained on (n_series, *{self._y_shape}).")
+        return ((y.reshape(len(y), -1) - self.target_mean_) / self.target_scale_).astype(np.float32)
+
+    def _n_outputs(self) -> int:
+        return len(self.target_mean_)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train for one epoch."""
+        return self._fit(X, y, sample_weight, 1, fresh=not self._is_trained())
+
+    def predict(self, X: Any) -> Array:
+        """Predict the targets of every series."""
+        outputs = self._outputs(X) * self.target_scale_ + self.target_mean_
+        return outputs.reshape(len(outputs), *self._y_shape)

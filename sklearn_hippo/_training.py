@@ -1,0 +1,219 @@
+"""What skorch trains for the RNN estimators: the network, batches of series, and what happens after every epoch."""
+
+import math
+import os
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from skorch.utils import to_tensor
+from torch import Tensor, nn
+from torch.utils.data import BatchSampler, DataLoader, Dataset
+
+from ._panel import Panel
+from .nn import HiPPORNN
+
+Array = NDArray[Any]
+
+
+class Network(nn.Module):
+    """A HiPPO-RNN and a linear map of its last hidden state."""
+
+    def __init__(self, n_outputs: int, *, dropout: float = 0.0, **rnn: Any):
+        super().__init__()
+        self.rnn = HiPPORNN(**rnn)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.rnn.hidden_size, n_outputs)
+
+    def forward(self, x: Tensor, lengths: Tensor, times: Tensor | None = None) -> Tensor:
+        """Outputs of shape (batch, n_outputs)."""
+        _, state = self.rnn(x, times, lengths)
+        return self.head(self.dropout(state.hidden))
+
+
+Batch = tuple[dict[str, Tensor], tuple[Tensor, Tensor]]
+
+
+class Series(Dataset[Batch]):
+    """The series of a panel, handed out as padded batches with their targets and weights."""
+
+    def __init__(self, panel: Panel, y: Array | None = None, weights: Array | None = None):
+        self.values = torch.tensor(panel.values)
+        self.times = None if panel.times is None else torch.tensor(panel.times)
+        self.first = torch.as_tensor(panel.offsets[:-1].copy())
+        self.lengths = torch.as_tensor(panel.lengths.copy())
+        self.y = torch.zeros(len(panel)) if y is None else torch.as_tensor(y)
+        self.weights = torch.ones(len(panel)) if weights is None else torch.as_tensor(weights, dtype=torch.float32)
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        chosen = torch.as_tensor(indices)
+        lengths = self.lengths[chosen]
+        last = (self.first[chosen] + lengths - 1)[:, None]  # what lies behind the end is not read
+        rows = torch.minimum(self.first[chosen, None] + torch.arange(int(lengths.max())), last)
+        batch = {"x": self.values[rows], "lengths": lengths}
+        if self.times is not None:
+            batch["times"] = self.times[rows]
+        return batch, (self.y[chosen], self.weights[chosen])
+
+
+class _Buckets(BatchSampler):
+    """Batches of series of about the same length, in random order, from PyTorch's generator."""
+
+    def __init__(self, lengths: Tensor, batch_size: int):
+        self.lengths, self.batch_size = lengths, batch_size
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.lengths) / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        n = len(self.lengths)
+        rough = self.lengths * (1 + 0.2 * torch.rand(n))  # so that neighbours change from epoch to epoch
+        order = torch.argsort(rough)
+        order = order.roll(int(torch.randint(n, ())))  # and it is not always the longest that make a small batch
+        batches = order.split(self.batch_size)
+        return (batches[k].tolist() for k in torch.randperm(len(batches)))
+
+
+class _InOrder(BatchSampler):
+    def __init__(self, n: int, batch_size: int):
+        self.n, self.batch_size = n, batch_size
+
+    def __len__(self) -> int:
+        return math.ceil(self.n / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (list(range(k, min(k + self.batch_size, self.n))) for k in range(0, self.n, self.batch_size))
+
+
+def _itself(batch: Any) -> Any:
+    return batch
+
+
+class Batches(DataLoader[Batch]):
+    """Batches of a `Series`: of similar lengths in random order, or as they come."""
+
+    def __init__(self, dataset: Series, batch_size: int, *, shuffle: bool = False, **params: Any):
+        sampler = _Buckets(dataset.lengths, batch_size) if shuffle else _InOrder(len(dataset), batch_size)
+        super().__init__(dataset, batch_sampler=sampler, collate_fn=_itself, **params)
+
+
+class Net(NeuralNet):
+    """A skorch net whose data are a pair of `Series`, for training and validation, and whose losses are weighted."""
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """X is the pair already."""
+        return X
+
+    def get_loss(self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
+        """Mean over a batch of the weighted losses."""
+        target, weight = (to_tensor(one, device=self.device) for one in y_true)
+        loss = self.criterion_(y_pred, target)
+        return (loss.flatten(1).mean(dim=1) * weight if loss.ndim > 1 else loss * weight).mean()
+
+
+class Epochs(Callback):
+    """What the estimators do about every epoch.
+
+    Randomness is that of (seed, epoch), so that a resumed training goes on as if it had never stopped.
+    """
+
+    def __init__(self, seed: int, save: Callable[[Any], None] | None = None, watch: Callable[[], bool] | None = None):
+        self.seed, self.save, self.watch = seed, save, watch
+
+    def on_epoch_begin(self, net: NeuralNet, **_: Any) -> None:
+        """Seed the epoch."""
+        torch.manual_seed(epoch_seed(self.seed, len(net.history)))
+
+    def on_batch_end(self, net: NeuralNet, loss: Tensor | None = None, training: bool = False, **_: Any) -> None:
+        """Stop at a loss that is no number."""
+        if training and loss is not None and not torch.isfinite(loss):
+            raise ValueError(
+                f"Training diverged: the loss became {loss.item()} in epoch {len(net.history)}. Lower lr or "
+                "max_grad_norm, and keep standardize=True unless the values are of order one."
+            )
+
+    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
+        """Save, and tell whoever watches, who may stop the training."""
+        if self.save is not None:
+            self.save(net)
+        if self.watch is not None and self.watch():
+            raise KeyboardInterrupt  # skorch's way to end a training early
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"save": None, "watch": None}
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """One seed for every epoch; 0 is the initialization."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class Checkpoint:
+    """The file from which an interrupted training goes on; the fingerprint tells whose it is."""
+
+    def __init__(self, path: str | os.PathLike[str], fingerprint: str):
+        self.path, self.fingerprint = Path(path), fingerprint
+
+    def load(self) -> tuple[Net | None, bool]:
+        """Return the net, and whether its training had come to an end; None if there is no file."""
+        if not self.path.exists():
+            return None, False
+        try:
+            stored = pickle.loads(self.path.read_bytes())
+            fingerprint, net, stopped = stored["fingerprint"], stored["net"], stored["stopped"]
+        except Exception as error:
+            raise ValueError(f"{self.path} is not a checkpoint of this version ({error}). Delete it.") from error
+        if fingerprint != self.fingerprint:
+            raise ValueError(
+                f"{self.path} is the checkpoint of another training: of other series, targets or parameters. Delete "
+                "it, or give this estimator a file of its own."
+            )
+        return net, stopped
+
+    def save(self, net: Net, stopped: bool = False) -> None:
+        """Write all or nothing: a process that dies here leaves the old file."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # skorch: "callbacks are pickled as well"
+            data = pickle.dumps({"fingerprint": self.fingerprint, "net": net, "stopped": stopped})
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, self.path)
+
+
+def arrays_of(state: Any) -> Any:
+    """A state_dict with arrays for tensors, which needs no PyTorch to be read."""
+    if isinstance(state, Tensor):
+        return state.detach().cpu().numpy()
+    if isinstance(state, dict):
+        return {key: arrays_of(value) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return [arrays_of(value) for value in state]
+    return state
+
+
+def tensors_of(state: Any) -> Any:
+    """Undo `arrays_of`."""
+    if isinstance(state, np.ndarray):
+        return torch.from_numpy(state.copy())
+    if isinstance(state, dict):
+        return {key: tensors_of(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [tensors_of(value) for value in state]
+    return state
