@@ -1,11 +1,32 @@
 """HiPPO for scikit-learn: optimal polynomial projections of irregular, ragged, incomplete time series."""
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from ._memory import HiPPOMemory
 from ._panel import Panel
 from ._transformer import HiPPOTransformer
 
+if TYPE_CHECKING:
+    from ._rnn import HiPPORNNClassifier, HiPPORNNRegressor
+
 __version__ = version("sklearn-hippo")
 
-__all__ = ["HiPPOMemory", "HiPPOTransformer", "Panel"]
+__all__ = ["HiPPOMemory", "HiPPORNNClassifier", "HiPPORNNRegressor", "HiPPOTransformer", "Panel"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the half that needs PyTorch when it is asked for."""
+    if name not in ("HiPPORNNClassifier", "HiPPORNNRegressor"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module("._rnn", __name__), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "skorch"):
+            raise
+        raise ImportError(f'{name} needs PyTorch and skorch: pip install "sklearn-hippo[rnn]"') from error
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -114,7 +114,58 @@ def dynamics(measure, order):
         flip = np.array([1.0, *[(-1.0) ** i for i in range(size - 2)]])
         A = A[np.ix_(kept, kept)] * np.outer(flip, flip)
         return A, 2 * b[kept] * flip
+    if measure == "lmu":
+        A = (2 * n + 1) * np.where(n < k, -1.0, (-1.0) ** (n - k + 1))
+        return A, (2 * np.arange(order) + 1) * (-1.0) ** np.arange(order)
+    if measure == "rand":
+        random = np.random.RandomState(0)
+        return random.randn(order, order) / np.sqrt(order) - np.eye(order), random.randn(order)
     raise ValueError(measure)
+
+
+def gated(measure, order, x, times, weights, gate, discretization, timescale=None):
+    """Hidden states and memories of the HiPPO-RNN on one sequence, with dense matrices.
+
+    ``weights``: u_x, u_h, b_u, and W_x, W_c, b (and W_h of the gate "gru"), candidate first, then gates.
+    """
+    u_x, u_h, b_u, W_x, W_c, b, W_h = weights
+    A, B = dynamics(measure, order)
+    identity = np.eye(len(B))
+    n_memories, n_hidden = u_h.shape
+    h, c = np.zeros(n_hidden), np.zeros((n_memories, len(B)))
+    hidden, memories = [], []
+    start = 2 * times[0] - times[1] if len(times) > 1 else times[0]
+    before = start
+    for x_t, time in zip(x, times, strict=True):
+        u = u_x @ x_t + u_h @ h + b_u
+        if time == start or (before == start and measure == "legs"):
+            step = np.inf
+            c = np.outer(u, np.linalg.solve(-A, B))
+        else:
+            step = np.log((time - start) / (before - start)) if measure == "legs" else (time - before) / timescale
+            if discretization == "zoh":
+                system = np.zeros((len(B) + 1, len(B) + 1))
+                system[:-1, :-1], system[:-1, -1] = A * step, B * step
+                c = (np.column_stack([c, u]) @ expm(system).T)[:, :-1]
+            else:
+                a = {"bilinear": 0.5, "backward": 1.0}[discretization]
+                right = c @ (identity + (1 - a) * step * A).T + step * np.outer(u, B)
+                c = np.linalg.solve(identity - a * step * A, right.T).T
+        z = W_x @ x_t + W_c @ c[:, :order].ravel() + b
+        first, rest = z[:n_hidden], z[n_hidden:]
+        if gate is None:
+            h = np.tanh(first)
+        elif gate == "gru":
+            opening = 1 / (1 + np.exp(-(rest[:n_hidden] + W_h[n_hidden : 2 * n_hidden] @ h)))
+            reset = 1 / (1 + np.exp(-(rest[n_hidden:] + W_h[2 * n_hidden :] @ h)))
+            h = (1 - opening) * h + opening * np.tanh(first + W_h[:n_hidden] @ (reset * h))
+        else:
+            opening = 1 / (1 + np.exp(-rest)) if gate == "mgu" else 1 - np.exp(-step * np.exp(rest))
+            h = (1 - opening) * h + opening * np.tanh(first)
+        hidden.append(h)
+        memories.append(c)
+        before = time
+    return np.array(hidden), np.array(memories)
 
 
 def recur(measure, order, times, values, timescale=None, interpolation="linear"):

@@ -5,6 +5,7 @@ irregular sequences costs what a regular one does. Arrays are laid out time by t
 of a batch are sorted by length: ``active[t]`` of them have not ended at time t.
 """
 
+import math
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -13,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .._ext_rnn import MGU, NO_GATE, TIMED, sequence
 from .._measures import DYNAMICS, modes
@@ -21,7 +21,8 @@ from .._measures import DYNAMICS, modes
 # How much of a step is implicit; the exact step for a held input needs the matrix exponential.
 IMPLICIT = {"bilinear": 0.5, "backward": 1.0}
 DISCRETIZATIONS = (*IMPLICIT, "zoh")
-COMPILED_GATES = {None: NO_GATE, "mgu": MGU, "timed": TIMED}
+_CODES = {None: NO_GATE, "mgu": MGU, "timed": TIMED}
+COMPILED_GATES = dict(_CODES)
 GATES = (*COMPILED_GATES, "gru")
 
 
@@ -116,10 +117,10 @@ def _dense(z: Tensor, u: Tensor, h: Tensor, own: Coordinates, discretization: st
     if not h.requires_grad:
         h, which = torch.unique(h, return_inverse=True)
     hA = h[:, None, None] * own.A
-    if discretization == "zoh":
-        E = torch.linalg.matrix_exp(hA)
+    eye = torch.eye(len(own.A), dtype=own.A.dtype, device=z.device)
+    if discretization == "zoh":  # PyTorch cuts the series of small matrices at 1e-10: make none of them small
+        E = torch.linalg.matrix_exp(hA + eye) / math.e
     else:
-        eye = torch.eye(len(own.A), dtype=own.A.dtype, device=z.device)
         implicit = IMPLICIT[discretization]
         E = torch.linalg.solve(eye - implicit * hA, eye + (1 - implicit) * hA)
     constant = u[..., None] * own.origin
@@ -214,18 +215,20 @@ class _Scan(torch.autograd.Function):
         )  # fmt: skip
         ctx.n_threads = max(1, min(torch.get_num_threads(), batch // 4))
         ctx.last = lengths, torch.arange(batch)
-        ctx.save_for_backward(x, U, W, memory, hidden)
+        ctx.save_for_backward(step, x, y, U, W, hidden_0, memory_0, memory, hidden)
+        ctx.way = own, gate, implicit
         ctx.set_materialize_grads(False)
         with _blas().limit(limits=1, user_api="blas"):
             ctx.sequence.forward(np.empty((ctx.n_threads, own.V.shape[1]), u.numpy().dtype))
         return hidden[1:], hidden[ctx.last], memory[ctx.last].reshape(memory_0.shape)
 
     @staticmethod
-    @once_differentiable
     def backward(
         ctx: Any, grad_outputs: Tensor | None, grad_hidden: Tensor | None, grad_memory: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        x, U, W, memory, hidden = ctx.saved_tensors
+        if torch.is_grad_enabled():  # second derivatives are wanted
+            return None, None, None, None, *_Scan._differentiable(ctx, grad_outputs, grad_hidden, grad_memory)
+        step, x, y, U, W, hidden_0, memory_0, memory, hidden = ctx.saved_tensors
         length, batch, n_memories = x.shape
         new = x.new_zeros if int(ctx.last[0][-1]) < length else x.new_empty
         state = x.new_zeros(batch, U.shape[1]) if grad_hidden is None else grad_hidden.clone()
@@ -244,6 +247,20 @@ class _Scan(torch.autograd.Function):
         grad_W = grad_y.flatten(0, 1).T @ memory[1:].flatten(0, 1)
         initial = state_memory.view(batch, n_memories, -1)
         return None, None, None, None, grad_step, grad_x, grad_y, grad_U, grad_W, state, initial
+
+    @staticmethod
+    def _differentiable(ctx: Any, *grads: Tensor | None) -> list[Tensor | None]:
+        own, gate, implicit = ctx.way
+        inputs = ctx.saved_tensors[:7]
+        step, x, y, U, W, hidden, memory = inputs
+        name = next(one for one, code in _CODES.items() if code == gate)
+        discretization = next(one for one, value in IMPLICIT.items() if value == implicit)
+        results = loop(x, y, step, ctx.last[0], Weights(U, W, None), hidden, memory, own, name, discretization)
+        used = [(one, grad) for one, grad in zip(results, grads, strict=True) if grad is not None]
+        wanted = [one for one in inputs if one.requires_grad]
+        outputs, grad_outputs = zip(*used, strict=True)
+        found = iter(torch.autograd.grad(outputs, wanted, grad_outputs, create_graph=True, allow_unused=True))
+        return [next(found) if one.requires_grad else None for one in inputs]
 
 
 def scan(

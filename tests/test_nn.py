@@ -1,0 +1,435 @@
+import copy
+import itertools
+import math
+import pickle
+import threading
+
+import numpy as np
+import oracles
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_hippo import HiPPOMemory
+from sklearn_hippo._measures import DYNAMICS, modes
+
+torch = pytest.importorskip("torch")
+
+from sklearn_hippo import _ext_rnn  # noqa: E402
+from sklearn_hippo.nn import HiPPOCell, HiPPORNN, HiPPOState, _gated  # noqa: E402
+
+GATES = ["mgu", "timed", "gru", None]
+TIMESCALE = 3.0
+
+
+def make(measure="legs", gate="mgu", discretization="bilinear", dtype=torch.float64, seed=0, order=5, **params):
+    torch.manual_seed(seed)
+    own = {"timescale": None if measure == "legs" else TIMESCALE, "memory_size": 2} | params
+    rnn = HiPPORNN(3, 4, measure=measure, order=order, gate=gate, discretization=discretization, dtype=dtype, **own)
+    with torch.no_grad():  # so that no block of weights is without effect
+        for parameter in rnn.cell.parameters():
+            parameter.copy_(torch.randn(parameter.shape, dtype=dtype) / 2)
+    return rnn
+
+
+def batch(seed=0, length=9, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(6, length, 3, dtype=torch.float64, generator=generator).to(dtype)
+    times = torch.rand(6, length, dtype=torch.float64, generator=generator).cumsum(dim=1)
+    times[1, 3] = times[1, 2]  # a tie
+    return x, times, [length, 5, 1, length - 2, 2, length]
+
+
+def weights_of(cell):
+    names = ("weight_ux", "weight_uh", "bias_u", "weight_x", "weight_c", "bias", "weight_h")
+    return [None if getattr(cell, n) is None else getattr(cell, n).detach().double().numpy() for n in names]
+
+
+def plain(monkeypatch):
+    """No compiled recurrence."""
+    monkeypatch.setattr(_gated, "COMPILED_GATES", {})
+
+
+# --- what it computes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("measure", DYNAMICS)
+@pytest.mark.parametrize("order", [1, 2, 7, 32, 65])
+def test_modes_are_the_dynamics_in_other_coordinates(measure, order):
+    dynamics = DYNAMICS[measure](order)
+    assert_allclose(dynamics.A, oracles.dynamics(measure, order)[0], rtol=1e-12)
+    if measure == "rand":
+        assert dynamics.V is None
+        return
+    m = modes(dynamics)
+    turn, n = np.diag(m.frequency), len(m.frequency)
+    D = np.block([[np.zeros((n, n)), -turn], [turn, np.zeros((n, n))]]) - m.damping * np.eye(2 * n)
+    scale = np.abs(dynamics.A).max()
+    assert_allclose(m.out @ (D - m.V.T @ m.V) @ m.into, dynamics.A, atol=1e-13 * scale)
+    assert_allclose(m.out @ m.V.T @ m.b, dynamics.B, atol=1e-13 * scale)
+    assert_allclose(m.out @ m.into, np.eye(len(dynamics.B)), atol=1e-13)
+
+
+@pytest.mark.parametrize("discretization", _gated.DISCRETIZATIONS)
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("measure", DYNAMICS)
+def test_outputs_match_dense_algebra(measure, gate, discretization):
+    rnn = make(measure, gate, discretization)
+    x, times, lengths = batch()
+    outputs, state = rnn(x, times, lengths)
+    for i, length in enumerate(lengths):
+        hidden, memories = oracles.gated(
+            measure, 5, x[i, :length].numpy(), times[i, :length].numpy(), weights_of(rnn.cell), gate, discretization,
+            TIMESCALE,
+        )  # fmt: skip
+        assert_allclose(outputs[i, :length].detach(), hidden, atol=1e-12)
+        assert not outputs[i, length:].any()
+        assert_allclose(state.hidden[i].detach(), hidden[-1], atol=1e-12)
+        assert_allclose(state.memory[i].detach(), memories[-1], atol=1e-12 * max(1, np.abs(memories[-1]).max()))
+
+
+@pytest.mark.parametrize("simd", ["baseline", "avx2", None])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("gate", ["mgu", "timed", None])
+@pytest.mark.parametrize("order", [1, 16, 37])
+def test_compiled_and_plain_recurrences_agree(monkeypatch, simd, dtype, gate, order):
+    try:
+        _ext_rnn.use_simd(simd)
+        rnn = make("legt", gate, dtype=dtype, order=order, learn_timescale=True)
+        x, times, lengths = batch(dtype=dtype)
+        results = []
+        for _ in range(2):
+            rnn.zero_grad()
+            outputs, state = rnn(x, times, lengths)
+            (outputs.square().sum() + state.memory.sum()).backward()
+            results.append([outputs, *state, *(p.grad.clone() for p in rnn.parameters())])
+            plain(monkeypatch)
+        for compiled, other in zip(*results, strict=True):
+            scale = other.nan_to_num().abs().max().item() + 1
+            assert_allclose(compiled.detach(), other.detach(), atol=scale * (2e-5 if dtype == torch.float32 else 1e-12))
+    except ValueError as error:
+        assert "does not offer" in str(error)
+        pytest.skip(str(error))
+    finally:
+        _ext_rnn.use_simd()
+
+
+def remembering(measure, order, dtype, discretization="zoh"):
+    """A network whose memory is fed with its input."""
+    timescale = None if measure == "legs" else TIMESCALE
+    rnn = HiPPORNN(
+        1, 2, measure=measure, order=order, discretization=discretization, timescale=timescale, dtype=dtype
+    )
+    with torch.no_grad():
+        rnn.cell.weight_ux.fill_(1)
+        rnn.cell.weight_uh.zero_()
+    return rnn
+
+
+@pytest.mark.parametrize("measure", [m for m in DYNAMICS if m not in ("lmu", "rand")])
+@pytest.mark.parametrize("order", [1, 8, 32])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_memory_is_that_of_hippo_memory(measure, order, dtype):
+    rng = np.random.default_rng(0)
+    times, x = 7 + np.cumsum(rng.uniform(0.01, 0.5, 50)), rng.normal(size=50).astype(np.float32)
+    timescale = None if measure == "legs" else TIMESCALE
+    memory = HiPPOMemory(measure, order, timescale=timescale, interpolation="hold").update(x, times)
+    rnn = remembering(measure, order, dtype)
+    with torch.no_grad():
+        own = rnn(torch.tensor(x, dtype=dtype)[None, :, None], torch.tensor(times)[None])[1].memory[0, 0, :order]
+    assert_allclose(own, memory.coefficients_[0, 0], atol=1e-6 if dtype == torch.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("measure", DYNAMICS)
+@pytest.mark.parametrize("gate", GATES)
+def test_a_cell_makes_the_steps_of_the_network(measure, gate):
+    rnn = make(measure, gate)
+    x, times, _ = batch()
+    outputs, final = rnn(x, times)
+    elapsed = times - (2 * times[:, :1] - times[:, 1:2])
+    before = torch.cat([0 * elapsed[:, :1], elapsed[:, :-1]], dim=1)
+    steps = torch.log(elapsed / before) if measure == "legs" else (elapsed - before) / TIMESCALE
+    state = None
+    for t in range(x.shape[1]):
+        state = rnn.cell(x[:, t], steps[:, t], state)
+        assert_allclose(state[0].detach(), outputs[:, t].detach(), atol=1e-12)
+    assert_allclose(state[1].detach(), final.memory.detach(), atol=1e-11)
+
+
+# --- gradients -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["compiled", "plain"])
+@pytest.mark.parametrize("discretization", ["bilinear", "backward", "zoh"])
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("measure", ["legs", "legt", "lagt", "rand"])
+def test_gradients(monkeypatch, measure, gate, discretization, way):
+    if way == "plain":
+        plain(monkeypatch)
+    rnn = make(measure, gate, discretization, order=3, learn_timescale=measure != "legs")
+    x, times, lengths = batch(length=4)
+    x, times, lengths = x[:3].requires_grad_(), times[:3], [4, 2, 1]
+    names = [name for name, _ in rnn.named_parameters()]
+    n_states = rnn.cell.n_states
+    hidden = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    memory = torch.randn(3, 2, n_states, dtype=torch.float64, requires_grad=True)
+
+    def run(x, hidden, memory, *parameters):
+        own = dict(zip(names, parameters, strict=True))
+        earlier = HiPPOState(hidden, memory, times[:, 0] - 2, times[:, 0] - 1, torch.zeros(3, 3, dtype=torch.float64))
+        outputs, state = torch.func.functional_call(rnn, own, (x, times, lengths, None, earlier))
+        fresh, _ = torch.func.functional_call(rnn, own, (x, times, lengths))
+        return outputs, state.hidden, state.memory, fresh
+
+    assert torch.autograd.gradcheck(run, (x, hidden, memory, *rnn.parameters()), fast_mode=True)
+
+
+@pytest.mark.parametrize("gate", ["mgu", "timed", None])
+def test_second_derivatives(gate):
+    rnn = make("legt", gate, order=3, learn_timescale=True)
+    x, times, _ = batch()
+    x, times = x[:2, :3].requires_grad_(), times[:2, :3]
+    names = [name for name, _ in rnn.named_parameters()]
+
+    def run(x, *parameters):
+        own = dict(zip(names, parameters, strict=True))
+        return torch.func.functional_call(rnn, own, (x, times, [3, 2]))[0]
+
+    assert torch.autograd.gradgradcheck(run, (x, *rnn.parameters()), fast_mode=True)
+
+
+def test_the_gradient_of_early_inputs_decays_as_one_over_time():
+    # Proposition 5: under LegS, the derivative of the memory by an input at time s is of the order of 1 / t.
+    rnn = remembering("legs", 16, torch.float64)
+    norms = []
+    lengths = [50, 100, 200, 400, 800]
+    for length in lengths:
+        x = torch.randn(1, length, 1, dtype=torch.float64, requires_grad=True)
+        memory = rnn(x)[1].memory[0, 0]
+        rows = [torch.autograd.grad(one, x, retain_graph=True)[0][0, length // 20, 0] for one in memory]
+        norms.append(math.hypot(*rows))
+    slope = np.polyfit(np.log(lengths), np.log(norms), 1)[0]
+    assert slope == pytest.approx(-1, abs=0.05)
+    # under an exponential weight it vanishes exponentially
+    lagt = remembering("lagt", 4, torch.float64, "bilinear")
+    x = torch.randn(1, 400, 1, dtype=torch.float64, requires_grad=True)
+    (early,) = torch.autograd.grad(lagt(x)[1].memory.sum(), x)
+    assert early[0, 5].abs() < 1e-12 * early[0, -1].abs()
+
+
+# --- sequences -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("measure", ["legs", "fout"])
+def test_outputs_do_not_depend_on_the_batch_or_its_padding(measure, gate):
+    rnn = make(measure, gate, dtype=torch.float32)
+    x, times, lengths = batch(dtype=torch.float32)
+    for i, length in enumerate(lengths):
+        x[i, length:], times[i, length:] = math.nan, -1e9
+    outputs, state = rnn(x, times, lengths)
+    for i, length in enumerate(lengths):
+        alone, own = rnn(x[i : i + 1, :length], times[i : i + 1, :length])
+        assert_allclose(outputs[i, :length].detach(), alone[0].detach(), atol=1e-6)
+        assert_allclose(state.memory[i].detach(), own.memory[0].detach(), atol=1e-5)
+    if measure == "legs":  # nor does a timestamp of zero reset anything
+        times[0] -= times[0, 0].clone()
+        again, _ = rnn(x, times, lengths)
+        assert_array_equal(again[1:].detach(), outputs[1:].detach())
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 8), min_size=1, max_size=6),
+    cut=st.integers(1, 7),
+    measure=st.sampled_from(sorted(DYNAMICS)),
+    gate=st.sampled_from(GATES),
+    seed=st.integers(0, 100),
+)
+def test_parts_continue_as_the_whole(lengths, cut, measure, gate, seed):
+    assume(cut > 1 or measure == "legs")  # elsewhere the second time tells how long the first value had lasted
+    rnn = make(measure, gate, seed=seed)
+    lengths = [length + cut for length in lengths]  # every sequence goes on behind the cut
+    generator = torch.Generator().manual_seed(seed)
+    longest = max(lengths)
+    x = torch.randn(len(lengths), longest, 3, dtype=torch.float64, generator=generator)
+    x[torch.rand(x.shape, generator=generator) < 0.2] = math.nan
+    times = 0.1 + torch.rand(len(lengths), longest, dtype=torch.float64, generator=generator)
+    times = times.cumsum(dim=1)
+    whole, final = rnn(x, times, lengths)
+    first, state = rnn(x[:, :cut], times[:, :cut])
+    second, end = rnn(x[:, cut:], times[:, cut:], [length - cut for length in lengths], None, state)
+    assert_allclose(torch.cat([first, second], dim=1).detach(), whole.detach(), atol=1e-10)
+    for a, b in zip(final, end, strict=True):
+        assert_allclose(a.detach(), b.detach(), atol=1e-9)
+
+
+def test_regular_times_are_no_times_and_legs_does_not_see_the_unit():
+    rnn = make()
+    x, times, lengths = batch()
+    regular = torch.arange(9.0)
+    assert_array_equal(rnn(x, regular, lengths)[0].detach(), rnn(x, None, lengths)[0].detach())
+    assert_allclose(rnn(x, 60 * times + 1e6, lengths)[0].detach(), rnn(x, times, lengths)[0].detach(), atol=1e-6)
+    timed = make(gate="timed")
+    assert_allclose(timed(x, 4 * times, lengths)[0].detach(), timed(x, times, lengths)[0].detach(), atol=1e-12)
+
+
+@pytest.mark.parametrize("measure", ["legs", "lagt"])
+def test_the_timed_gate_does_not_see_the_sampling_rate(measure):
+    def ends(gate):
+        rnn = make(measure, gate, order=8, timescale=None if measure == "legs" else 0.3)
+        with torch.no_grad():
+            rnn.cell.weight_c /= 10
+        for length in (200, 400, 800, 1600):
+            t = torch.linspace(0, 1, length + 1, dtype=torch.float64)[1:]
+            x = torch.stack([torch.sin(15 * t), torch.cos(9 * t), t], dim=1)[None]
+            yield rnn(x, t[None])[1].hidden.detach()
+
+    timed = [(a - b).abs().max().item() for a, b in itertools.pairwise(ends("timed"))]
+    assert timed[2] < 0.6 * timed[1] < 0.4 * timed[0] < 0.01
+
+
+def test_missing_channels_keep_their_last_value():
+    rnn = make(mask_input=False)
+    told = make(mask_input=True)
+    x = torch.tensor([[[math.nan, 1, 1], [2, math.nan, 1], [math.nan, math.nan, 1]]], dtype=torch.float64)
+    held = torch.tensor([[[0, 1, 1], [2, 1, 1], [2, 1, 1]]], dtype=torch.float64)
+    assert_array_equal(rnn(x)[0].detach(), rnn(held)[0].detach())
+    mask = ~torch.isnan(x)
+    assert_array_equal(told(x)[0].detach(), told(held, mask=mask)[0].detach())
+    assert not torch.equal(told(x)[0], told(held)[0])
+    assert told.cell.input_size == 6
+
+
+def test_packed_and_length_first_sequences():
+    rnn, turned = make(), make(batch_first=False)
+    x, times, lengths = batch()
+    outputs, state = rnn(x, times, lengths)
+    other, _ = turned(x.transpose(0, 1), times.T, lengths)
+    assert_array_equal(other.transpose(0, 1).detach(), outputs.detach())
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    packed_outputs, packed_state = rnn(packed, times)
+    unpacked, _ = torch.nn.utils.rnn.pad_packed_sequence(packed_outputs, batch_first=True)
+    assert_array_equal(unpacked.detach(), outputs.detach())
+    assert_array_equal(packed_state.memory.detach(), state.memory.detach())
+
+
+def test_inputs_are_not_changed_and_modules_travel():
+    rnn = make("legt", learn_timescale=True)
+    x, times, lengths = batch()
+    x[0, 0, 0] = math.nan
+    before = x.clone(), times.clone()
+    outputs, _ = rnn(x, times, lengths)
+    assert torch.equal(torch.nan_to_num(x), torch.nan_to_num(before[0]))
+    assert torch.equal(times, before[1])
+    for copied in (copy.deepcopy(rnn), pickle.loads(pickle.dumps(rnn))):
+        assert_array_equal(copied(x, times, lengths)[0].detach(), outputs.detach())
+    other = make("legt", seed=1, learn_timescale=True)
+    other.load_state_dict(rnn.state_dict())
+    assert_array_equal(other(x, times, lengths)[0].detach(), outputs.detach())
+    # no table of any transition is stored
+    assert sum(p.numel() for p in rnn.state_dict().values()) == sum(p.numel() for p in rnn.parameters())
+    assert rnn.float().double().timescale == pytest.approx(TIMESCALE, rel=1e-7)
+    assert "measure='legt'" in repr(rnn)
+
+
+def test_threads_share_a_network():
+    rnn = make(dtype=torch.float32)
+    x, times, lengths = batch(dtype=torch.float32)
+    expected = rnn(x, times, lengths)[0].detach()
+    found = []
+
+    def work():
+        for _ in range(20):
+            found.append(torch.equal(rnn(x, times, lengths)[0].detach(), expected))
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(found) == 80
+    assert all(found)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_number_of_threads_changes_nothing(n_threads):
+    before = torch.get_num_threads()
+    rnn = make()
+    x = torch.randn(33, 12, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    try:
+        torch.set_num_threads(n_threads)
+        outputs, _ = rnn(x)
+    finally:
+        torch.set_num_threads(before)
+    alone = torch.cat([rnn(one[None])[0] for one in x])
+    assert_allclose(outputs.detach(), alone.detach(), atol=1e-13)
+
+
+def test_fout_keeps_whole_harmonics():
+    assert HiPPOCell(1, 2, measure="fout", order=4).n_states == 5
+    assert HiPPOCell(1, 2, measure="fout", order=5).n_states == 5
+
+
+def test_the_timescale_can_be_learned():
+    torch.manual_seed(0)
+    rnn = HiPPORNN(1, 4, measure="lagt", order=4, timescale=20.0, learn_timescale=True)
+    head = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.Adam([*rnn.parameters(), *head.parameters()], lr=0.03)
+    x = torch.randn(64, 20, 1)
+    target = x[:, -2:].mean(dim=1)  # what happened a short time ago
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = (head(rnn(x)[1].hidden) - target).square().mean()
+        loss.backward()
+        optimizer.step()
+    assert rnn.timescale < 15
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"measure": "fous"}, "measure must be one of 'legs', "),
+        ({"gate": "lstm"}, "gate must be one of None, 'mgu'"),
+        ({"discretization": "forward"}, "discretization must be one of"),
+        ({"order": 0}, "order must be an integer of at least 1, got 0"),
+        ({"memory_size": 1.5}, "memory_size must be an integer"),
+        ({"measure": "legt"}, "measure='legt' needs a positive timescale"),
+        ({"measure": "legt", "timescale": -1.0}, "needs a positive timescale"),
+        ({"timescale": 2.0}, "measure='legs' scales with the sequence"),
+        ({"learn_timescale": True}, "measure='legs' scales with the sequence"),
+    ],
+)
+def test_parameters_are_checked(params, message):
+    with pytest.raises(ValueError, match=message):
+        HiPPORNN(2, 3, **params)
+
+
+def test_inputs_are_checked():
+    rnn = make()
+    x, times, lengths = batch()
+    with pytest.raises(ValueError, match=r"x must have shape \(batch, length, 3\), got \(6, 9, 2\)"):
+        rnn(x[..., :2])
+    with pytest.raises(ValueError, match=r"times must have shape \(6, 9\)"):
+        rnn(x, times[:, :4])
+    with pytest.raises(ValueError, match="mask must have the shape of x"):
+        rnn(x, mask=torch.ones(6, 9))
+    for wrong in ([0, 1, 1, 1, 1, 1], [10, 1, 1, 1, 1, 1], [3, 3]):
+        with pytest.raises(ValueError, match="lengths must be 6 integers from 1 to 9"):
+            rnn(x, times, wrong)
+    with pytest.raises(ValueError, match="Times decrease at position 2"):
+        rnn(x, torch.where(torch.arange(9) == 2, 0.0, times))
+    with pytest.raises(ValueError, match="The time at position 3 is not finite"):
+        rnn(x, torch.where(torch.arange(9) == 3, math.nan, times))
+    infinite = x.clone()
+    infinite[2, 0, 1] = math.inf
+    with pytest.raises(ValueError, match="Infinite value at position 0, channel 1"):
+        rnn(infinite, times, lengths)
+    with pytest.raises(ValueError, match=r"x must have shape \(batch, 3\)"):
+        rnn.cell(x, times[:, 0])
+    with pytest.raises(ValueError, match=r"step must have shape \(6,\)"):
+        rnn.cell(x[:, 0], times)
