@@ -913,12 +913,17 @@ def _is_table(X: Any) -> bool:
     return isinstance(X, np.ndarray) and X.ndim == 2
 
 
+def _is_nested_list(X: Any) -> bool:
+    """Whether X is [[x, ...], ...] of numbers: with rows of one length, scikit-learn takes it for a table."""
+    return isinstance(X, list) and all(isinstance(row, list) and not hasattr(row[0], "__len__") for row in X)
+
+
 def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
     """Make a panel of an estimator's X, and hold it against what the estimator was fitted on.
 
     With ``reset``, sets ``n_features_in_``, ``feature_names_in_`` (where X is a DataFrame), ``n_channels_`` and
-    ``channel_names_``. ``n_features_in_`` is the length of the series if X is a table of numbers, and the number of
-    channels otherwise. A table at `transform` must be as wide as the one at `fit`; series of other lengths come as a
+    ``channel_names_``. ``n_features_in_`` is the length of the series if X is a table of numbers (or nested lists of one
+    length, which scikit-learn takes for one), and the number of channels otherwise. A table at `transform` must be as wide as the one at `fit`; series of other lengths come as a
     list or a `Panel`.
     """
     if not isinstance(X, (Panel, list, tuple, str, bytes, dict, np.ndarray)) and not hasattr(X, "to_numpy"):
@@ -930,6 +935,8 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
     if compared and hasattr(X, "columns"):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     panel = check_panel(X)
+    if reset and not table and _is_nested_list(X) and len(set(panel.lengths.tolist())) == 1:
+        table = compared = True
     if compared and not hasattr(X, "columns"):
         validate_data(estimator, X if table else None, reset=reset, skip_check_array=True)
     if reset:

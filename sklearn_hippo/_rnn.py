@@ -16,7 +16,7 @@ from sklearn.utils import Tags, check_array, check_random_state, column_or_1d, c
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
-from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler, ProgressBar
+from skorch.callbacks import EarlyStopping, GradientNormClipping, ProgressBar
 from torch import nn
 
 from ._compat import CallbackSupportMixin, fit_task
@@ -74,9 +74,9 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         measure: str = "legs",
         hidden_size: int = 64,
         *,
-        order: int | None = None,
-        memory_size: int = 1,
-        gate: str | None = "mgu",
+        order: int | None = 32,
+        memory_size: int = 4,
+        gate: str | None = "timed",
         discretization: str = "bilinear",
         timescale: float | None = None,
         learn_timescale: bool = False,
@@ -84,10 +84,10 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         standardize: bool = True,
         dropout: float = 0.0,
         max_epochs: int = 50,
-        lr: float = 1e-3,
-        schedule: str = "constant",
+        lr: float = 0.01,
+        schedule: str = "cosine",
         weight_decay: float = 0.0,
-        batch_size: int = 64,
+        batch_size: int = 16,
         max_grad_norm: float | None = 1.0,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -135,7 +135,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
 
     # --- targets, which the subclasses know -----------------------------------------------------------
 
-    def _learn_targets(self, y: Array) -> None:
+    def _learn_targets(self, y: Array, classes: Array | None) -> None:
         raise NotImplementedError
 
     def _encode(self, y: Array) -> Array:
@@ -172,12 +172,15 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             If X is not valid, as in `HiPPOTransformer.fit`; if y is missing, not finite, of another length or has only
             one class; if the device is not there; if the training diverges.
         """
-        return self._fit(X, y, sample_weight, int(self.max_epochs), fresh=not (self.warm_start and self._is_trained()))
+        fresh = not (self.warm_start and self._is_trained())
+        return self._fit(X, y, sample_weight, int(self.max_epochs), fresh=fresh)
 
     def _is_trained(self) -> bool:
         return hasattr(self, "net_")
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, n_epochs: int, *, fresh: bool) -> Self:
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, n_epochs: int, *, fresh: bool, classes: Array | None = None
+    ) -> Self:
         with fit_task(self, X, y, None, self._fitted_attributes) as epoch_ends:
             if y is None:
                 raise ValueError(
@@ -187,7 +190,9 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             panel = validate_panel(self, X, reset=fresh)
             y = self._check_y(y)
             check_consistent_length(panel, y)
-            weights = _check_sample_weight(sample_weight, panel, ensure_non_negative=True)
+            weights = _check_sample_weight(sample_weight, np.empty(len(panel)), dtype=np.float64)
+            if (weights < 0).any():
+                raise ValueError(f"Negative values in data passed to `sample_weight`: series {np.argmin(weights)}.")
             if not weights.any():
                 raise ValueError("All sample weights are zero: no series is left to learn from.")
             used = np.flatnonzero(weights)
@@ -195,7 +200,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
                 panel, y, weights = panel[used], y[used], weights[used]
             self._check_device()
             if fresh:
-                self._learn_targets(y)
+                self._learn_targets(y, classes)
                 self._learn_series(panel)
                 self._seed = int(check_random_state(self.random_state).randint(2**31))
             target = self._encode(y)
@@ -257,27 +262,44 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         cuda = [self.device] if torch.device(self.device or "cpu").type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(epoch_seed(self._seed, 0))
-            if fresh and net is None:
-                net = self._make_net(n_epochs).initialize()
-            elif net is None:
-                net = self.net_
+            if net is None:
+                net = self._make_net().initialize() if fresh else self._change_rate(self.net_)
+            first = 0 if resumed else len(net.history)
+            remaining = first + n_epochs - len(net.history)
+            epochs = dict(net.callbacks_)["epochs"]
+            epochs.set_params(
+                save=None if checkpoint is None else checkpoint.save,
+                watch=epoch_ends,
+                schedule=self.schedule if n_epochs > 1 else "constant",
+                first=first,
+                n_epochs=n_epochs,
+            )
             self.net_ = net
-            watcher = dict(net.callbacks_)["epochs"]
-            watcher.save, watcher.watch = (None if checkpoint is None else checkpoint.save), epoch_ends
-            if not resumed:
-                net.notify("on_train_begin", X=data, y=None)
             try:
-                if not stopped:
-                    net.fit_loop(data, epochs=n_epochs - len(net.history) if resumed else n_epochs)
-            except KeyboardInterrupt:
-                stopped = True
+                if not resumed:
+                    net.notify("on_train_begin", X=data, y=None)
+                if not stopped and remaining > 0:
+                    try:
+                        net.fit_loop(data, epochs=remaining)
+                    except KeyboardInterrupt:  # an early end keeps what was learned, as in skorch
+                        stopped = True
+                    net.notify("on_train_end", X=data, y=None)
+            except BaseException:
+                if fresh:
+                    del self.net_
+                raise
             finally:
-                watcher.save = watcher.watch = None
-            if not resumed or not stopped or len(net.history) < n_epochs:
-                net.notify("on_train_end", X=data, y=None)
+                epochs.set_params(save=None, watch=None)
         if checkpoint is not None:
             checkpoint.save(net, stopped)
         self._read_history()
+
+    def _change_rate(self, net: Net) -> Net:
+        """Go on with the lr of now, where that was changed."""
+        for group in net.optimizer_.param_groups:
+            group["initial_lr"] = group.get("initial_lr", group["lr"]) * self.lr / net.lr
+        net.lr = self.lr
+        return net
 
     def _read_history(self) -> None:
         history = self.net_.history
@@ -301,12 +323,10 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
                 f"{error} Change validation_fraction or use early_stopping=False."
             ) from None
 
-    def _make_net(self, n_epochs: int) -> Net:
+    def _make_net(self) -> Net:
         callbacks: list[Any] = [("epochs", Epochs(self._seed))]
         if self.max_grad_norm is not None:
             callbacks.append(("clip", GradientNormClipping(self.max_grad_norm)))
-        if self.schedule == "cosine":
-            callbacks.append(("schedule", LRScheduler("CosineAnnealingLR", T_max=n_epochs)))
         if self.early_stopping:
             sink = print if self.verbose else _silent
             callbacks.append(
@@ -353,6 +373,9 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         params = self.get_params()
         for name in ("checkpoint", "verbose", "device", *([] if self.schedule == "cosine" else ["max_epochs"])):
             del params[name]
+        plain = (str, int, float, bool, type, type(None))  # anything else may look different in the next process
+        given = sorted((self.net_params or {}).items())
+        params["net_params"] = [(name, value) for name, value in given if isinstance(value, plain)]
         if not isinstance(self.random_state, Integral):
             raise ValueError(
                 f"A checkpoint needs a training that can be repeated: set random_state to an integer, not "
@@ -413,7 +436,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         except ValueError:
             params = {"device": "cpu"}  # trained where there was another device
         with torch.random.fork_rng(devices=[]):
-            net = self._make_net(int(self.max_epochs))
+            net = self._make_net()
             net.set_params(**params)
             net.initialize()
         net.module_.load_state_dict(tensors_of(stored["module"]))
@@ -440,9 +463,9 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         measure: str = "legs",
         hidden_size: int = 64,
         *,
-        order: int | None = None,
-        memory_size: int = 1,
-        gate: str | None = "mgu",
+        order: int | None = 32,
+        memory_size: int = 4,
+        gate: str | None = "timed",
         discretization: str = "bilinear",
         timescale: float | None = None,
         learn_timescale: bool = False,
@@ -450,10 +473,10 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         standardize: bool = True,
         dropout: float = 0.0,
         max_epochs: int = 50,
-        lr: float = 1e-3,
-        schedule: str = "constant",
+        lr: float = 0.01,
+        schedule: str = "cosine",
         weight_decay: float = 0.0,
-        batch_size: int = 64,
+        batch_size: int = 16,
         max_grad_norm: float | None = 1.0,
         class_weight: Any = None,
         early_stopping: bool = False,
@@ -479,26 +502,27 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
 
     def _check_y(self, y: Any) -> Array:
         y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "O" and any(one is None or one != one for one in y):
-            at = next(i for i, one in enumerate(y) if one is None or one != one)
-            raise ValueError(f"The label of series {at} is missing ({y[at]}). Leave the series out.")
+        missing = [i for i, one in enumerate(y.tolist()) if one is None or one != one or one in (np.inf, -np.inf)]
+        if missing:
+            raise ValueError(f"The label of series {missing[0]} is {y[missing[0]]}: leave out series without a label.")
         check_classification_targets(y)
         return y
 
-    def _learn_targets(self, y: Array) -> None:
-        self.classes_ = np.unique(y)
-        self._check_classes()
-
-    def _check_classes(self) -> None:
+    def _learn_targets(self, y: Array, classes: Array | None) -> None:
+        self.classes_ = np.unique(y) if classes is None else classes
         if len(self.classes_) < 2:
             raise ValueError(
-                f"The classifier needs series of at least 2 classes, but y has only one class: {self.classes_[0]!r}."
+                f"The classifier needs series of at least 2 classes, but y has only one class: "
+                f"{self.classes_.tolist()[0]!r}."
             )
 
     def _encode(self, y: Array) -> Array:
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
-            raise ValueError(f"y has the class {unknown[0]!r}, which the classifier did not see at first: {self.classes_}.")
+            raise ValueError(
+                f"y has the class {unknown.tolist()[0]!r}, which the classifier did not see at first: "
+                f"{self.classes_.tolist()}."
+            )
         return np.searchsorted(self.classes_, y).astype(np.int64)
 
     def _class_weights(self, y: Array) -> Array:
@@ -523,8 +547,7 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
             classes = np.unique(np.asarray(classes))
             if not fresh and not np.array_equal(classes, self.classes_):
                 raise ValueError(f"classes={classes} are not those of the first call to partial_fit: {self.classes_}.")
-            self._given_classes = classes
-        return self._fit(X, y, sample_weight, 1, fresh=fresh)
+        return self._fit(X, y, sample_weight, 1, fresh=fresh, classes=classes)
 
     def decision_function(self, X: Any) -> Array:
         """Logits of the classes."""
@@ -552,9 +575,18 @@ class HiPPORNNRegressor(RegressorMixin, _HiPPORNN):
         return tags
 
     def _check_y(self, y: Any) -> Array:
-        return check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        y = np.asarray(y)
+        y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite=False, input_name="y")
+        wrong = np.argwhere(~np.isfinite(y))
+        if len(wrong):
+            raise ValueError(
+                f"The target of series {wrong[0, 0]} is {y[tuple(wrong[0])]}: leave out series without a target."
+            )
+        if y.ndim > 2:
+            raise ValueError(f"y must have shape (n_series,) or (n_series, n_targets), got {y.shape}.")
+        return y
 
-    def _learn_targets(self, y: Array) -> None:
+    def _learn_targets(self, y: Array, classes: Array | None) -> None:
         self._y_shape = y.shape[1:]
         columns = y.reshape(len(y), -1)
         self.target_mean_ = columns.mean(axis=0)

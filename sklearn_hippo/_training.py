@@ -107,6 +107,7 @@ class Batches(DataLoader[Batch]):
 
     def __init__(self, dataset: Series, batch_size: int, *, shuffle: bool = False, **params: Any):
         sampler = _Buckets(dataset.lengths, batch_size) if shuffle else _InOrder(len(dataset), batch_size)
+        params.setdefault("generator", torch.Generator())  # the loader seeds its workers: not from the global one
         super().__init__(dataset, batch_sampler=sampler, collate_fn=_itself, **params)
 
 
@@ -127,15 +128,36 @@ class Net(NeuralNet):
 class Epochs(Callback):
     """What the estimators do about every epoch.
 
-    Randomness is that of (seed, epoch), so that a resumed training goes on as if it had never stopped.
+    Randomness and learning rate depend on nothing but the number of the epoch, so that a training that was interrupted
+    goes on as if it had not been.
+
+    Parameters
+    ----------
+    seed : int
+    save : callable, optional
+        Called with the net after every epoch.
+    watch : callable, optional
+        Called after every epoch; returns whether to stop.
+    schedule : {"constant", "cosine"}
+        Of the learning rate.
+    first, n_epochs : int
+        Epochs before this training, and in it.
     """
 
-    def __init__(self, seed: int, save: Callable[[Any], None] | None = None, watch: Callable[[], bool] | None = None):
+    def __init__(
+        self, seed: int, save: Callable[[Any], None] | None = None, watch: Callable[[], bool] | None = None,
+        schedule: str = "constant", first: int = 0, n_epochs: int = 1,
+    ):  # fmt: skip
         self.seed, self.save, self.watch = seed, save, watch
+        self.schedule, self.first, self.n_epochs = schedule, first, n_epochs
 
     def on_epoch_begin(self, net: NeuralNet, **_: Any) -> None:
-        """Seed the epoch."""
+        """Set the seed and the learning rate."""
         torch.manual_seed(epoch_seed(self.seed, len(net.history)))
+        progress = (len(net.history) - 1 - self.first) / self.n_epochs
+        factor = (1 + math.cos(math.pi * progress)) / 2 if self.schedule == "cosine" else 1.0
+        for group in net.optimizer_.param_groups:
+            group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
 
     def on_batch_end(self, net: NeuralNet, loss: Tensor | None = None, training: bool = False, **_: Any) -> None:
         """Stop at a loss that is no number."""

@@ -1,0 +1,542 @@
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_param_validation, parametrize_with_checks
+
+from sklearn_hippo import HiPPOTransformer, Panel
+from sklearn_hippo.datasets import drop_observations, load_japanese_vowels, load_sktime, scale_time
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("skorch")
+
+from skorch.callbacks import Callback  # noqa: E402
+
+from sklearn_hippo import HiPPORNNClassifier, HiPPORNNRegressor  # noqa: E402
+from sklearn_hippo._training import Batches, Checkpoint, Series  # noqa: E402
+
+QUICK = {"hidden_size": 8, "max_epochs": 15, "lr": 0.02, "random_state": 0}
+
+# Mini-batches are drawn from other rows when rows are repeated.
+EXPECTED_FAILURES = {"check_sample_weight_equivalence_on_dense_data": "mini-batches depend on the number of series"}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@parametrize_with_checks(
+    [HiPPORNNClassifier(random_state=0), HiPPORNNRegressor(random_state=0)],
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", [HiPPORNNClassifier, HiPPORNNRegressor])
+def test_parameters_are_validated(estimator):
+    check_param_validation(estimator.__name__, estimator(max_epochs=1))
+
+
+def classes(n=60, seed=0, n_classes=2):
+    """Irregular series whose frequency tells the class."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % n_classes
+    series = []
+    for one in y:
+        t = np.sort(rng.uniform(0, 6, rng.integers(12, 25)))
+        phase = rng.uniform(0, 1)
+        series.append((t, np.stack([np.sin((1 + 2 * one) * t + phase), 5 + 1000 * np.cos(t)], axis=1)))
+    return Panel.from_list(series), np.array(["slow", "fast", "faster"])[y]
+
+
+# --- classification ------------------------------------------------------------------------------------
+
+
+def test_it_learns_classes_of_irregular_series():
+    panel, y = classes(120)
+    train, test = slice(0, 80), slice(80, None)
+    classifier = HiPPORNNClassifier(**QUICK | {"max_epochs": 40}).fit(panel[train], y[train])
+    assert classifier.score(panel[test], y[test]) > 0.9
+    assert list(classifier.classes_) == ["fast", "slow"]
+    probabilities = classifier.predict_proba(panel[test])
+    assert_allclose(probabilities.sum(axis=1), 1)
+    assert_array_equal(classifier.classes_[probabilities.argmax(axis=1)], classifier.predict(panel[test]))
+    assert_array_equal(classifier.decision_function(panel[test]) > 0, probabilities[:, 1] > 0.5)
+    assert classifier.n_features_in_ == classifier.n_channels_ == 2
+    assert classifier.loss_curve_[-1] < classifier.loss_curve_[0]
+    assert len(classifier.loss_curve_) == classifier.n_iter_ == 40
+
+
+def test_japanese_vowels():
+    X, y = load_japanese_vowels("train")
+    X_test, y_test = load_japanese_vowels("test")
+    classifier = HiPPORNNClassifier(random_state=0, max_epochs=20).fit(X, y)
+    assert classifier.score(X_test, y_test) > 0.95
+
+
+def test_every_form_of_x_is_the_same_to_it():
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(20, 7))
+    y = table[:, -1] > 0
+    fitted = HiPPORNNClassifier(**QUICK).fit(table, y)
+    expected = fitted.predict_proba(table)
+    forms = [pd.DataFrame(table), table[..., None], list(table), table.tolist(), Panel.from_list(list(table)),
+             pd.Series(list(table)), [(np.arange(7.0), row) for row in table], np.asfortranarray(table)]  # fmt: skip
+    for X in forms:
+        assert_array_equal(clone(fitted).fit(X, y).predict_proba(X), expected)
+    read_only = table.copy()
+    read_only.flags.writeable = False
+    assert_array_equal(clone(fitted).fit(read_only, y).predict_proba(read_only), expected)
+
+
+@pytest.mark.parametrize("y", [[3, 7], [True, False], [-1.0, 1.0], ["b", "a"], np.array(["b", "a"], dtype=object)])
+def test_labels_of_any_kind(y):
+    panel, _ = classes(20)
+    y = np.asarray(y)[np.arange(20) % 2]
+    predicted = HiPPORNNClassifier(**QUICK).fit(panel, y).predict(panel)
+    assert set(predicted) <= set(y)
+    assert predicted.dtype == y.dtype
+
+
+def test_a_fit_is_reproducible_and_leaves_global_generators_alone():
+    panel, y = classes()
+    torch.manual_seed(123)
+    np.random.seed(123)  # noqa: NPY002
+    states = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    classifier = HiPPORNNClassifier(**QUICK, dropout=0.2)
+    expected = classifier.fit(panel, y).predict_proba(panel)
+    assert torch.equal(torch.random.get_rng_state(), states[0])
+    assert_array_equal(np.random.get_state()[1], states[1])  # noqa: NPY002
+    torch.manual_seed(5)
+    assert_array_equal(classifier.fit(panel, y).predict_proba(panel), expected)
+    assert_array_equal(clone(classifier).fit(panel, y).predict_proba(panel), expected)
+    assert not np.array_equal(clone(classifier).set_params(random_state=1).fit(panel, y).predict_proba(panel), expected)
+    generator = clone(classifier).set_params(random_state=np.random.RandomState(0))
+    assert not np.array_equal(generator.fit(panel, y).predict_proba(panel), generator.fit(panel, y).predict_proba(panel))
+
+
+def test_predictions_do_not_depend_on_the_batch():
+    panel, y = classes()
+    classifier = HiPPORNNClassifier(**QUICK).fit(panel, y)
+    together = classifier.decision_function(panel)
+    alone = np.concatenate([classifier.decision_function(panel[[i]]) for i in range(len(panel))])
+    assert_allclose(alone, together, atol=1e-12)
+    backwards = classifier.decision_function(panel[np.arange(len(panel))[::-1]])
+    assert_allclose(backwards[::-1], together, atol=1e-12)
+
+
+def test_legs_does_not_know_the_unit_of_time():
+    panel, y = classes()
+    classifier = HiPPORNNClassifier(**QUICK).fit(panel, y)
+    stretched = classifier.decision_function(scale_time(panel, 60))
+    assert_allclose(stretched, classifier.decision_function(panel), atol=1e-9)
+    assert classifier.timescale_ is None
+    sliding = HiPPORNNClassifier("legt", **QUICK).fit(panel, y)
+    assert sliding.timescale_ == np.median(panel.durations)
+    assert HiPPORNNClassifier("legt", timescale=2.5, **QUICK | {"max_epochs": 1}).fit(panel, y).timescale_ == 2.5
+
+
+@pytest.mark.parametrize("measure", ["legs_lti", "legt", "lmu", "lagt", "fout", "rand"])
+def test_every_measure_trains(measure):
+    panel, y = classes(40)
+    params = QUICK | {"order": 8, "max_epochs": 4}
+    classifier = HiPPORNNClassifier(measure, **params, learn_timescale=True).fit(panel, y)
+    learned = classifier.net_.module_.rnn.timescale
+    assert learned != classifier.timescale_
+    assert learned == pytest.approx(classifier.timescale_, rel=0.5)
+
+
+def test_missing_values():
+    panel, y = classes()
+    holes = drop_observations(panel, 0.3, 0, by_channel=True)
+    told = HiPPORNNClassifier(**QUICK).fit(holes, y)
+    assert told.net_.module_.rnn.mask_input
+    assert np.isfinite(told.predict_proba(panel)).all()
+    assert not HiPPORNNClassifier(**QUICK).fit(panel, y).net_.module_.rnn.mask_input
+    untold = HiPPORNNClassifier(**QUICK, missing_indicator=False).fit(holes, y)
+    assert not untold.net_.module_.rnn.mask_input
+    empty = Panel.from_list([np.array([[1.0, np.nan], [2.0, np.nan]])])
+    assert np.isfinite(told.predict_proba(empty)).all()
+
+
+def test_standardization():
+    panel, y = classes()
+    classifier = HiPPORNNClassifier(**QUICK).fit(panel, y)
+    assert_allclose(classifier.mean_, panel.values.mean(axis=0))
+    assert_allclose(classifier.scale_, panel.values.std(axis=0))
+    moved = Panel(panel.values * [1e6, 1e-6] + [1e6, 3], panel.times, panel.offsets)
+    other = clone(classifier).fit(moved, y)
+    assert_allclose(other.decision_function(moved), classifier.decision_function(panel), atol=1e-3)
+    assert_array_equal(clone(classifier).set_params(standardize=False).fit(panel, y).scale_, 1)
+    constant = Panel(np.column_stack([panel.values[:, 0], np.full(len(panel.values), 0.1)]), panel.times, panel.offsets)
+    assert clone(classifier).fit(constant, y).scale_[1] == 1
+
+
+def test_weights():
+    panel, y = classes(40)
+    rng = np.random.default_rng(0)
+    wrong = rng.permutation(y)
+    weights = np.r_[np.ones(40), np.zeros(40)]
+    twice = panel[np.r_[0:40, 0:40]]
+    classifier = HiPPORNNClassifier(**QUICK)
+    expected = clone(classifier).fit(panel, y).predict_proba(panel)
+    # a weight of zero is no series
+    assert_array_equal(clone(classifier).fit(twice, np.r_[y, wrong], weights).predict_proba(panel), expected)
+    # and only the proportions of weights count
+    assert_allclose(clone(classifier).fit(panel, y, np.full(40, 7.0)).predict_proba(panel), expected, atol=1e-5)
+    # classes, too, have weights
+    few = np.flatnonzero((y == "slow") | (np.arange(40) < 6))
+    plain = clone(classifier).fit(panel[few], y[few]).predict_proba(panel)[:, 0].mean()
+    for class_weight in ("balanced", {"fast": 5, "slow": 1}):
+        weighted = clone(classifier).set_params(class_weight=class_weight).fit(panel[few], y[few])
+        assert weighted.predict_proba(panel)[:, 0].mean() > plain
+
+
+def test_early_stopping():
+    panel, y = classes(90, n_classes=3)
+    y = np.random.default_rng(0).permutation(y)  # nothing to be learned
+    params = QUICK | {"max_epochs": 300, "schedule": "constant"}
+    classifier = HiPPORNNClassifier(**params, early_stopping=True, n_iter_no_change=5).fit(panel, y)
+    assert classifier.n_iter_ < 300
+    assert len(classifier.validation_loss_curve_) == classifier.n_iter_
+    assert np.argmin(classifier.validation_loss_curve_) < classifier.n_iter_ - 3
+    assert HiPPORNNClassifier(**QUICK).fit(panel, y).validation_loss_curve_ is None
+    with pytest.raises(ValueError, match="cannot be set aside for early stopping"):
+        HiPPORNNClassifier(**params, early_stopping=True).fit(panel[:4], ["a", "b", "c", "c"])
+
+
+def test_warm_start_and_partial_fit():
+    panel, y = classes()
+    classifier = HiPPORNNClassifier(**QUICK | {"max_epochs": 5}, warm_start=True).fit(panel, y)
+    first = classifier.loss_curve_
+    classifier.set_params(lr=0.01).fit(panel, y)
+    assert classifier.n_iter_ == 10
+    assert classifier.loss_curve_[:5] == first
+    assert classifier.loss_curve_[-1] < first[-1]
+    with pytest.raises(ValueError, match="has the class 'new', which the classifier did not see"):
+        classifier.fit(panel, np.where(y == "slow", "new", y))
+
+    parts = HiPPORNNClassifier(**QUICK)
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        parts.partial_fit(panel, y)
+    slow = np.flatnonzero(y == "slow")
+    parts.partial_fit(panel[slow], y[slow], classes=["slow", "fast"])
+    for _ in range(20):
+        parts.partial_fit(panel, y)
+    assert parts.n_iter_ == 21
+    assert parts.loss_curve_[-1] < 0.75 * parts.loss_curve_[1]
+    with pytest.raises(ValueError, match="are not those of the first call"):
+        parts.partial_fit(panel, y, classes=["a", "b"])
+    # a pickled one goes on in the same way
+    again = pickle.loads(pickle.dumps(parts))
+    assert_array_equal(
+        again.partial_fit(panel, y).predict_proba(panel), parts.partial_fit(panel, y).predict_proba(panel)
+    )
+
+
+def test_progress_is_told(capsys):
+    panel, y = classes(20)
+    HiPPORNNClassifier(**QUICK | {"max_epochs": 2}).fit(panel, y)
+    assert capsys.readouterr().out == ""
+    HiPPORNNClassifier(**QUICK | {"max_epochs": 2}, verbose=1).fit(panel, y)
+    assert "train_loss" in capsys.readouterr().out
+    HiPPORNNClassifier(**QUICK | {"max_epochs": 2}, verbose=2).fit(panel, y)
+    assert "it/s" in capsys.readouterr().err
+
+
+def test_what_skorch_offers():
+    panel, y = classes(20)
+
+    class Counter(Callback):
+        batches = 0
+
+        def on_batch_end(self, net, training=False, **kwargs):
+            Counter.batches += training
+
+    params = {"callbacks": [("counter", Counter())], "optimizer": torch.optim.SGD, "batch_size": 5}
+    classifier = HiPPORNNClassifier(**QUICK | {"max_epochs": 3}, net_params=params).fit(panel, y)
+    assert Counter.batches == 12
+    assert isinstance(classifier.net_.optimizer_, torch.optim.SGD)
+    assert "callbacks" in params
+
+
+def test_scikit_learn_callbacks():
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn >= 1.9")
+    panel, y = classes(40)
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    classifier = HiPPORNNClassifier(**QUICK | {"max_epochs": 4}).set_callbacks(monitor, callback.ProgressBar())
+    classifier.fit(panel, y)
+    pickle.dumps(classifier.net_)
+    pipeline = make_pipeline(HiPPORNNClassifier(**QUICK | {"max_epochs": 2}))
+    pipeline.set_callbacks(callback.ProgressBar()).fit(panel, y)
+
+    class Stop:
+        def setup(self, estimator, context):
+            self.seen = 0
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context):
+            self.seen += context.task_name == "epoch"
+            return self.seen == 3
+
+        def teardown(self, estimator, context):
+            pass
+
+    assert HiPPORNNClassifier(**QUICK).set_callbacks(Stop()).fit(panel, y).n_iter_ == 3
+
+
+# --- with the rest of scikit-learn ---------------------------------------------------------------------
+
+
+def test_grids_and_meta_estimators():
+    panel, y = classes(48)
+    quick = HiPPORNNClassifier(**QUICK)
+    grid = {"measure": ["legs", "lagt"], "gate": ["mgu", "timed"]}
+    search = GridSearchCV(quick, grid, cv=2, n_jobs=2).fit(panel, y)
+    alone = cross_val_score(clone(quick).set_params(**search.best_params_), panel, y, cv=2)
+    assert search.best_score_ == pytest.approx(alone.mean())
+    assert search.predict(panel).shape == (48,)
+    features = make_pipeline(HiPPOTransformer(order=4), StandardScaler(), LogisticRegression())
+    for meta in (
+        VotingClassifier([("rnn", quick), ("features", features)], voting="soft"),
+        StackingClassifier([("rnn", quick), ("features", features)], cv=2),
+        CalibratedClassifierCV(quick, cv=2),
+    ):
+        assert meta.fit(panel, y).predict(panel).shape == (48,)
+    assert cross_val_predict(quick, panel, y, cv=2, method="predict_proba").shape == (48, 2)
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = clone(quick).set_fit_request(sample_weight=True)
+        cross_val_score(routed, panel, y, cv=2, params={"sample_weight": np.ones(48)})
+    assert "HiPPORNNClassifier" in quick._repr_html_()
+
+
+def test_pickles_are_arrays_and_predict_the_same(tmp_path):
+    panel, y = classes(30)
+    for learn in (False, True):
+        fitted = HiPPORNNClassifier("legt", **QUICK, learn_timescale=learn).fit(panel, y)
+        expected = fitted.predict_proba(panel)
+        stored = pickle.dumps(fitted)
+        assert b"torch" not in stored
+        assert_array_equal(pickle.loads(stored).predict_proba(panel), expected)
+        joblib.dump(fitted, tmp_path / "fitted")
+        loaded = joblib.load(tmp_path / "fitted", mmap_mode="r")
+        assert_array_equal(loaded.predict_proba(panel), expected)
+        assert loaded.loss_curve_ == fitted.loss_curve_
+    values = [one for one in vars(fitted).values() if isinstance(one, np.ndarray)]
+    assert all(one.size < 100 for one in values)  # no training data inside
+    assert len(stored) < 100_000
+
+
+@pytest.mark.parametrize("estimator", [HiPPORNNClassifier, HiPPORNNRegressor])
+def test_skops_needs_no_trust(estimator):
+    io = pytest.importorskip("skops.io")
+    panel, y = classes(30)
+    fitted = estimator(**QUICK).fit(panel, y == "slow")
+    stored = io.dumps(fitted)
+    unknown = io.get_untrusted_types(data=stored)
+    assert unknown == [f"sklearn_hippo._rnn.{estimator.__name__}"]
+    assert_array_equal(io.loads(stored, trusted=unknown).predict(panel), fitted.predict(panel))
+
+
+# --- regression ----------------------------------------------------------------------------------------
+
+
+def test_regression_of_one_and_of_several_targets():
+    panel, _ = classes(120)
+    own = np.random.default_rng(1).normal(size=120)
+    levels = np.repeat(own, panel.lengths)[:, None] * [1, 0]
+    panel = Panel(panel.values + levels, panel.times, panel.offsets)
+    y = np.column_stack([1e4 + 100 * own, own**2])
+    train, test = slice(0, 80), slice(80, None)
+    both = HiPPORNNRegressor(**QUICK | {"max_epochs": 60}).fit(panel[train], y[train])
+    predicted = both.predict(panel[test])
+    assert predicted.shape == (40, 2)
+    assert r2_score(y[test, 0], predicted[:, 0]) > 0.7
+    one = HiPPORNNRegressor(**QUICK).fit(panel[train], y[train, 0])
+    assert one.predict(panel[test]).shape == (40,)
+    assert one.fit(panel[train], np.full(80, 3.0)).predict(panel[test]) == pytest.approx(3, abs=0.5)
+    with pytest.raises(ValueError, match="but the regressor was trained on"):
+        both.partial_fit(panel[train], y[train, 0])
+    again = HiPPORNNRegressor(**QUICK)
+    for _ in range(3):
+        again.partial_fit(panel, own)
+    assert again.n_iter_ == 3
+
+
+# --- batches -------------------------------------------------------------------------------------------
+
+
+def test_batches_are_of_similar_lengths_and_complete():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 200, 300)
+    panel = Panel(np.arange(lengths.sum(), dtype=np.float32), None, np.r_[0, np.cumsum(lengths)])
+    data = Series(panel, np.arange(300), np.ones(300))
+    seen, padded, plain = [], 0, 0
+    for batch, (y, _) in Batches(data, 16, shuffle=True):
+        seen += y.tolist()
+        padded += batch["x"].numel()
+        for x, length, i in zip(batch["x"], batch["lengths"], y, strict=True):
+            assert_array_equal(x[:length, 0], panel[int(i)][1][:, 0])
+    for batch, _ in Batches(data, 16):
+        plain += batch["x"].numel()
+    assert sorted(seen) == list(range(300))
+    assert padded < 1.35 * lengths.sum() < 0.8 * plain
+
+
+# --- interruptions -------------------------------------------------------------------------------------
+
+
+class Stuck(Callback):
+    """Hangs in the middle of a training."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 7 and "STUCK" in os.environ:
+            time.sleep(600)
+
+
+TRAINING = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_rnn import HiPPORNNClassifier, STOPPED, Stuck, classes, torch
+torch.set_num_threads(1)
+params = STOPPED | {{"checkpoint": {path!r}, "net_params": {{"callbacks": [("stuck", Stuck())]}}}}
+HiPPORNNClassifier(**params).fit(*classes())
+"""
+STOPPED = QUICK | {"dropout": 0.1, "early_stopping": True, "n_iter_no_change": 12}
+
+
+def test_a_killed_training_goes_on_to_the_same_end(tmp_path):
+    panel, y = classes()
+    whole = HiPPORNNClassifier(**STOPPED).fit(panel, y)
+    path = tmp_path / "folder" / "rnn.checkpoint"
+    code = TRAINING.format(tests=os.path.dirname(__file__), path=str(path))
+    child = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"STUCK": "1"})
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and child.poll() is None:
+            time.sleep(0.1)
+            if path.exists() and b"history" in path.read_bytes() and n_epochs_in(path) == 6:
+                break
+        time.sleep(0.3)
+        assert child.poll() is None
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    resumed = HiPPORNNClassifier(**STOPPED, checkpoint=str(path))
+    assert n_epochs_in(path) == 6
+    resumed.fit(panel, y)
+    assert resumed.loss_curve_ == whole.loss_curve_
+    assert_array_equal(resumed.predict_proba(panel), whole.predict_proba(panel))
+    # what has come to its end is read, not trained again
+    assert_array_equal(clone(resumed).fit(panel, y).predict_proba(panel), whole.predict_proba(panel))
+
+
+def n_epochs_in(path):
+    return len(pickle.loads(path.read_bytes())["net"].history)
+
+
+def test_checkpoints_know_whose_they_are(tmp_path):
+    panel, y = classes(20)
+    path = tmp_path / "rnn.checkpoint"
+    params = QUICK | {"max_epochs": 2, "schedule": "constant"}
+    HiPPORNNClassifier(**params, checkpoint=path).fit(panel, y)
+    longer = HiPPORNNClassifier(**params | {"max_epochs": 4}, checkpoint=path).fit(panel, y)
+    assert longer.n_iter_ == 4
+    assert_array_equal(
+        longer.predict_proba(panel), HiPPORNNClassifier(**params | {"max_epochs": 4}).fit(panel, y).predict_proba(panel)
+    )
+    with pytest.raises(ValueError, match="is the checkpoint of another training"):
+        HiPPORNNClassifier(**params | {"lr": 0.1}, checkpoint=path).fit(panel, y)
+    with pytest.raises(ValueError, match="is the checkpoint of another training"):
+        HiPPORNNClassifier(**params, checkpoint=path).fit(panel[:10], y[:10])
+    path.write_bytes(b"?")
+    with pytest.raises(ValueError, match="is not a checkpoint of this version"):
+        HiPPORNNClassifier(**params, checkpoint=path).fit(panel, y)
+    with pytest.raises(ValueError, match="set random_state to an integer"):
+        HiPPORNNClassifier(**params | {"random_state": None}, checkpoint=tmp_path / "other").fit(panel, y)
+    assert Checkpoint(tmp_path / "none", "").load() == (None, False)
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------
+
+
+def test_bad_targets():
+    panel, y = classes(20)
+    classifier, regressor = HiPPORNNClassifier(**QUICK), HiPPORNNRegressor(**QUICK)
+    for estimator in (classifier, regressor):
+        with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
+            estimator.fit(panel, None)
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            estimator.fit(panel, y[:10] == "slow")
+        with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`: series 3"):
+            estimator.fit(panel, y == "slow", np.where(np.arange(20) == 3, -1.0, 1.0))
+        with pytest.raises(ValueError, match="(?i)sample weights .*zero"):
+            estimator.fit(panel, y == "slow", np.zeros(20))
+    with pytest.raises(ValueError, match="only one class: 'slow'"):
+        classifier.fit(panel, ["slow"] * 20)
+    with pytest.raises(ValueError, match="The label of series 2 is None"):
+        classifier.fit(panel, np.where(np.arange(20) == 2, None, y))
+    with pytest.raises(ValueError, match="The label of series 2 is nan"):
+        classifier.fit(panel, np.where(np.arange(20) == 2, np.nan, 1.0))
+    with pytest.raises(ValueError, match="The target of series 5 is nan"):
+        regressor.fit(panel, np.where(np.arange(20) == 5, np.nan, 1.0))
+    with pytest.raises(ValueError, match="The target of series 5 is inf"):
+        regressor.fit(panel, np.where(np.arange(20) == 5, np.inf, 1.0))
+    assert not hasattr(classifier, "net_")
+
+
+def test_bad_series_and_parameters():
+    panel, y = classes(20)
+    quick = HiPPORNNClassifier(**QUICK)
+    with pytest.raises(ValueError, match="Series 1 has no observations"):
+        quick.fit([[1.0, 2.0], []], ["a", "b"])
+    nothing = Panel(np.column_stack([panel.values[:, 0], np.full(len(panel.values), np.nan)]), None, panel.offsets)
+    with pytest.raises(ValueError, match="Channel 1 has no observation in any training series"):
+        quick.fit(nothing, y)
+    for device in ("cuda", "tpu", "cuda:99"):
+        with pytest.raises(ValueError, match=r"is not available here .* Use device='cpu'"):
+            clone(quick).set_params(device=device).fit(panel, y)
+    with pytest.raises(ValueError, match="Training diverged: the loss became nan in epoch 1. Lower lr"):
+        HiPPORNNRegressor(**QUICK | {"lr": 1e30}, max_grad_norm=None).fit(panel, np.arange(20.0))
+    with pytest.raises(ValueError, match="The timescale of measure='legt' cannot be learned"):
+        HiPPORNNClassifier("legt", **QUICK).fit([[1.0], [2.0]], [0, 1])
+    fitted = quick.fit(panel, y)
+    with pytest.raises(ValueError, match="X has 1 channels, but HiPPORNNClassifier was fitted on 2"):
+        fitted.predict([[1.0, 2.0]])
+
+
+def test_one_observation_is_a_series():
+    X = [[1.0], [2.0], [1.0, 2.0], [2.0, 1.0]] * 5
+    y = [0, 1, 1, 0] * 5
+    classifier = HiPPORNNClassifier(**QUICK | {"max_epochs": 60}).fit(X, y)
+    assert classifier.score(X, y) == 1
+
+
+def test_a_real_regression():
+    X, y = load_sktime("Covid3Month", "train")
+    regressor = HiPPORNNRegressor(random_state=0, max_epochs=5).fit(X, y)
+    assert regressor.predict(X).shape == (140,)
