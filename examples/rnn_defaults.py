@@ -49,7 +49,9 @@ def measure(configuration, name):
     panel, y = load_sktime(name, "train")
     scores = []
     for seed in range(N_SEEDS):
-        folds = StratifiedKFold(min(N_FOLDS, np.unique(y, return_counts=True)[1].min()), shuffle=True, random_state=seed)
+        folds = StratifiedKFold(
+            min(N_FOLDS, np.unique(y, return_counts=True)[1].min()), shuffle=True, random_state=seed
+        )
         classifier = HiPPORNNClassifier(random_state=seed, **configuration)
         scores += list(cross_val_score(classifier, panel, y, cv=folds))
     return scores

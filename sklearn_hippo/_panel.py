@@ -922,9 +922,9 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
     """Make a panel of an estimator's X, and hold it against what the estimator was fitted on.
 
     With ``reset``, sets ``n_features_in_``, ``feature_names_in_`` (where X is a DataFrame), ``n_channels_`` and
-    ``channel_names_``. ``n_features_in_`` is the length of the series if X is a table of numbers (or nested lists of one
-    length, which scikit-learn takes for one), and the number of channels otherwise. A table at `transform` must be as wide as the one at `fit`; series of other lengths come as a
-    list or a `Panel`.
+    ``channel_names_``. ``n_features_in_`` is the length of the series if X is a table of numbers (or nested lists of
+    one length, which scikit-learn takes for a table), and the number of channels otherwise. A table at `transform` must
+    be as wide as the one at `fit`; series of other lengths come as a list or a `Panel`.
     """
     if not isinstance(X, (Panel, list, tuple, str, bytes, dict, np.ndarray)) and not hasattr(X, "to_numpy"):
         X = X if hasattr(X, "columns") or issparse(X) else np.asarray(X)

@@ -27,6 +27,104 @@ from .nn._gated import DISCRETIZATIONS, GATES
 
 Array = NDArray[Any]
 
+# What both estimators document in the same words.
+_PARAMETERS = """
+    measure : {"legs", "legs_lti", "legt", "lmu", "lagt", "fout", "rand"}, default="legs"
+        What the memory keeps of the past; see `HiPPOTransformer` and `sklearn_hippo.nn.HiPPOCell`.
+    hidden_size : int, default=64
+        Number of hidden units.
+    order : int or None, default=32
+        Coefficients of each memory; None means ``hidden_size``, as in the paper.
+    memory_size : int, default=4
+        Number of memories; the paper's network has one.
+    gate : {"timed", "mgu", "gru", None}, default="timed"
+        How the hidden state is updated, as in `sklearn_hippo.nn.HiPPOCell`. ``"mgu"`` is the paper's; ``"timed"`` knows
+        how long a step of the clock lasts, so that predictions hardly change with the sampling rate. ``"gru"`` is not
+        compiled and many times slower.
+    discretization : {"bilinear", "backward", "zoh"}, default="bilinear"
+        Of a step of the memory; ``"zoh"`` is exact and slower.
+    timescale : float, optional
+        Length of the window or time constant, in units of the timestamps. By default the median duration of the
+        training series. ``"legs"`` has none.
+    learn_timescale : bool, default=False
+        Whether the timescale is trained with the weights, from that value on.
+    missing_indicator : bool or "auto", default="auto"
+        Whether the network is told which values were observed. A missing value is its channel's last one, and the mean
+        before there is any. ``"auto"`` tells it if values are missing in the training series.
+    standardize : bool, default=True
+        Subtract each channel's mean over all training observations, and divide by its standard deviation.
+    dropout : float in [0, 1), default=0
+        Share of the last hidden state that is dropped in training.
+    max_epochs : int, default=50
+        Passes through the training series.
+    lr : float, default=0.01
+        Learning rate of AdamW.
+    schedule : {"cosine", "constant"}, default="cosine"
+        Whether the learning rate falls to zero over the epochs, as a cosine does, or stays.
+    weight_decay : float, default=0
+        Decoupled weight decay.
+    batch_size : int, default=16
+        Series in a mini-batch. They are of about the same length, so that little is padded.
+    max_grad_norm : float or None, default=1.0
+        Longer gradients are shortened to this length.
+    CLASS_WEIGHT    early_stopping : bool, default=False
+        Whether to set ``validation_fraction`` of the training series aside, to stop when their loss has not improved
+        for ``n_iter_no_change`` epochs, and to keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of series that is set aside, stratified by class.
+    n_iter_no_change : int, default=10
+        Patience of early stopping, in epochs.
+    warm_start : bool, default=False
+        Whether `fit` goes on with the weights of the last one.
+    checkpoint : str or path-like, optional
+        File into which the training is written after every epoch, all or nothing. A `fit` that finds it goes on where
+        it ended, on the same series with the same parameters, and ends with the same numbers as if it had never been
+        interrupted. It is a pickle: only leave it where you trust the files.
+    net_params : dict, optional
+        More parameters of `skorch.NeuralNet`: ``{"callbacks": [...], "optimizer": torch.optim.SGD}``.
+    verbose : int, default=0
+        1 prints a line for every epoch, 2 also shows a progress bar.
+    random_state : int, RandomState instance or None, default=None
+        Of initial weights, mini-batches and dropout. The global generators are not touched.
+    device : str or torch.device, optional
+        Where to compute; the CPU by default.
+"""
+_CLASS_WEIGHT = """    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss, on top of ``sample_weight``.
+"""
+_ATTRIBUTES = """
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the PyTorch module.
+    loss_curve_ : list of float
+        Training loss of every epoch.
+    validation_loss_curve_ : list of float or None
+        Loss of the series set aside by ``early_stopping``.
+    n_iter_ : int
+        Number of epochs.
+    mean_, scale_ : ndarray of shape (n_channels,)
+        What is subtracted from the channels, and what they are divided by.
+    timescale_ : float or None
+        The timescale at the start of the training; None for ``"legs"``.
+    n_channels_ : int
+        Number of channels.
+    channel_names_ : tuple of str or None
+        Names of the channels, where X had them.
+    n_features_in_ : int
+        Length of the series if X was a table of numbers, otherwise the number of channels.
+    feature_names_in_ : ndarray of str
+        Only if X was a DataFrame with string columns.
+"""
+_NOTES = """
+    The defaults were chosen by cross-validation on the training parts of six sets; ``examples/rnn_defaults.py`` repeats
+    it. Predictions are computed in double precision on the CPU, so that they do not depend on the batch. Ctrl-C ends a
+    training and keeps what was learned.
+
+    References
+    ----------
+    .. [1] Gu, Dao, Ermon, Rudra, Ré, "HiPPO: Recurrent Memory with Optimal Polynomial Projections", NeurIPS 2020,
+       arXiv:2008.07669.
+"""
+
 
 class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share: everything but the targets."""
@@ -63,6 +161,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
     _doc_link_module = "sklearn_hippo"
     _doc_link_template = "https://sklearn-hippo.readthedocs.io/api.html#sklearn_hippo.{estimator_name}"
 
+    net_: Net
     net_class: ClassVar[type[Net]] = Net
     _criterion: ClassVar[type[nn.Module]]
 
@@ -250,9 +349,8 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         self, panel: Panel, target: Array, weights: Array, n_epochs: int, fresh: bool, epoch_ends: Any
     ) -> None:  # fmt: skip
         panel = self._standardized(panel)
-        rows = np.arange(len(panel)), None
-        if self.early_stopping:
-            rows = self._split(target)
+        everything = np.arange(len(panel)), None
+        rows: tuple[Array, Array | None] = self._split(target) if self.early_stopping else everything
         data = tuple(None if r is None else Series(panel[r], target[r], weights[r]) for r in rows)
         checkpoint, net, stopped = None, None, False
         if self.checkpoint is not None and fresh:
@@ -450,7 +548,40 @@ def _silent(*_: Any) -> None:
 
 
 class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
-    """TODO."""
+    __doc__ = rf"""Classify series with the gated HiPPO-RNN [1]_.
+
+    A hidden state h and a memory c of all that it ever paid attention to, in optimal polynomial projection, are updated
+    with every observation (section 2.4 of the paper, and `sklearn_hippo.nn.HiPPOCell`); a linear map of the last hidden
+    state gives the classes. Series may be of different lengths, irregularly sampled and incomplete.
+
+    Parameters
+    ----------
+    {_PARAMETERS.strip().replace("    CLASS_WEIGHT", _CLASS_WEIGHT)}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    {_ATTRIBUTES.strip()}
+
+    See Also
+    --------
+    HiPPOTransformer : Coefficients as features for any classifier, without training.
+    HiPPORNNRegressor : The same for numbers.
+
+    Notes
+    -----
+    {_NOTES.strip()}
+
+    Examples
+    --------
+    >>> from sklearn_hippo import HiPPORNNClassifier
+    >>> X = [[0.0, 1.0, 2.0], [0.0, 1.0], [2.0, 1.0, 0.0, -1.0], ([0.0, 2.5], [1.0, 0.0])] * 10
+    >>> y = ["up", "up", "down", "down"] * 10
+    >>> classifier = HiPPORNNClassifier(hidden_size=8, order=4, max_epochs=20, random_state=0).fit(X, y)
+    >>> classifier.predict([[1.0, 2.0, 3.0, 4.0]])
+    array(['up'], dtype='<U4')
+    """
 
     _criterion = nn.CrossEntropyLoss
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
@@ -539,7 +670,30 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
     def partial_fit(
         self, X: Any, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Train for one epoch."""
+        """Train for one more epoch, at a constant learning rate.
+
+        The first call learns the scales of the channels from what it is given.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`.
+        y : array-like of shape (n_series,)
+            Target values.
+        classes : array-like of shape (n_classes,), optional
+            All classes that will ever come; needed by the first call.
+        sample_weight : array-like of shape (n_series,), optional
+            Weights of the series in the loss.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit` does, and if the classes are missing or not those of the first call.
+        """
         fresh = not self._is_trained()
         if fresh and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit: later calls may bring others.")
@@ -550,22 +704,81 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         return self._fit(X, y, sample_weight, 1, fresh=fresh, classes=classes)
 
     def decision_function(self, X: Any) -> Array:
-        """Logits of the classes."""
+        """Compute the logits of the classes; of two classes, how far the second is above the first.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of shape (n_series, n_classes), or (n_series,) for two classes
+        """
         scores = self._outputs(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def predict_proba(self, X: Any) -> Array:
-        """Probabilities of the classes."""
+        """Compute the probabilities of the classes, in the order of ``classes_``.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of shape (n_series, n_classes)
+        """
         return softmax(self._outputs(X), axis=1)
 
     def predict(self, X: Any) -> Array:
-        """Most probable class of every series."""
+        """Predict the most probable class of every series.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of shape (n_series,)
+        """
         scores = self._outputs(X)
         return self.classes_[scores.argmax(axis=1)]
 
 
 class HiPPORNNRegressor(RegressorMixin, _HiPPORNN):
-    """TODO."""
+    __doc__ = rf"""Predict numbers from series with the gated HiPPO-RNN [1]_.
+
+    As `HiPPORNNClassifier`, with the mean squared error of one or several targets, which are standardized inside.
+
+    Parameters
+    ----------
+    {_PARAMETERS.strip().replace("    CLASS_WEIGHT", "")}
+
+    Attributes
+    ----------
+    target_mean_, target_scale_ : ndarray of shape (n_targets,)
+        Mean and standard deviation of the targets.
+    {_ATTRIBUTES.strip()}
+
+    See Also
+    --------
+    HiPPORNNClassifier : The same for classes.
+
+    Notes
+    -----
+    {_NOTES.strip()}
+
+    Examples
+    --------
+    >>> from sklearn_hippo import HiPPORNNRegressor
+    >>> X = [[k / 10, k / 10, k / 10] for k in range(20)]
+    >>> regressor = HiPPORNNRegressor(hidden_size=8, order=4, random_state=0).fit(X, range(20))
+    >>> regressor.predict([[1.0, 1.0]]).round()
+    array([10.])
+    """
 
     _criterion = nn.MSELoss
 
@@ -595,7 +808,9 @@ class HiPPORNNRegressor(RegressorMixin, _HiPPORNN):
 
     def _encode(self, y: Array) -> Array:
         if y.shape[1:] != self._y_shape:
-            raise ValueError(f"y has the shape {y.shape}, but the regressor was trained on (n_series, *{self._y_shape}).")
+            raise ValueError(
+                f"y has the shape {y.shape}, but the regressor was trained on (n_series, *{self._y_shape})."
+            )
         return ((y.reshape(len(y), -1) - self.target_mean_) / self.target_scale_).astype(np.float32)
 
     def _n_outputs(self) -> int:
@@ -603,10 +818,41 @@ class HiPPORNNRegressor(RegressorMixin, _HiPPORNN):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train for one epoch."""
+        """Train for one more epoch, at a constant learning rate.
+
+        The first call learns the scales of the channels and of the targets from what it is given.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`.
+        y : array-like of shape (n_series,) or (n_series, n_targets)
+            Target values.
+        sample_weight : array-like of shape (n_series,), optional
+            Weights of the series in the loss.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit` does.
+        """
         return self._fit(X, y, sample_weight, 1, fresh=not self._is_trained())
 
     def predict(self, X: Any) -> Array:
-        """Predict the targets of every series."""
+        """Predict the targets of every series.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of shape (n_series,) or (n_series, n_targets), as y in `fit`
+        """
         outputs = self._outputs(X) * self.target_scale_ + self.target_mean_
         return outputs.reshape(len(outputs), *self._y_shape)

@@ -134,7 +134,9 @@ def test_a_fit_is_reproducible_and_leaves_global_generators_alone():
     assert_array_equal(clone(classifier).fit(panel, y).predict_proba(panel), expected)
     assert not np.array_equal(clone(classifier).set_params(random_state=1).fit(panel, y).predict_proba(panel), expected)
     generator = clone(classifier).set_params(random_state=np.random.RandomState(0))
-    assert not np.array_equal(generator.fit(panel, y).predict_proba(panel), generator.fit(panel, y).predict_proba(panel))
+    assert not np.array_equal(
+        generator.fit(panel, y).predict_proba(panel), generator.fit(panel, y).predict_proba(panel)
+    )
 
 
 def test_predictions_do_not_depend_on_the_batch():
@@ -329,7 +331,7 @@ def test_grids_and_meta_estimators():
         assert meta.fit(panel, y).predict(panel).shape == (48,)
     assert cross_val_predict(quick, panel, y, cv=2, method="predict_proba").shape == (48, 2)
     with sklearn.config_context(enable_metadata_routing=True):
-        routed = clone(quick).set_fit_request(sample_weight=True)
+        routed = clone(quick).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
         cross_val_score(routed, panel, y, cv=2, params={"sample_weight": np.ones(48)})
     assert "HiPPORNNClassifier" in quick._repr_html_()
 
@@ -494,7 +496,7 @@ def test_bad_targets():
             estimator.fit(panel, y[:10] == "slow")
         with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`: series 3"):
             estimator.fit(panel, y == "slow", np.where(np.arange(20) == 3, -1.0, 1.0))
-        with pytest.raises(ValueError, match="(?i)sample weights .*zero"):
+        with pytest.raises(ValueError, match=r"(?i)sample weights .*zero"):
             estimator.fit(panel, y == "slow", np.zeros(20))
     with pytest.raises(ValueError, match="only one class: 'slow'"):
         classifier.fit(panel, ["slow"] * 20)
@@ -520,7 +522,7 @@ def test_bad_series_and_parameters():
     for device in ("cuda", "tpu", "cuda:99"):
         with pytest.raises(ValueError, match=r"is not available here .* Use device='cpu'"):
             clone(quick).set_params(device=device).fit(panel, y)
-    with pytest.raises(ValueError, match="Training diverged: the loss became nan in epoch 1. Lower lr"):
+    with pytest.raises(ValueError, match=r"Training diverged: the loss became nan in epoch 1. Lower lr"):
         HiPPORNNRegressor(**QUICK | {"lr": 1e30}, max_grad_norm=None).fit(panel, np.arange(20.0))
     with pytest.raises(ValueError, match="The timescale of measure='legt' cannot be learned"):
         HiPPORNNClassifier("legt", **QUICK).fit([[1.0], [2.0]], [0, 1])

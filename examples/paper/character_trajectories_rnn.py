@@ -47,7 +47,11 @@ def main(n_seeds=3):
     _, test = train_test_split(rest, test_size=0.5, stratify=y[rest], random_state=1)
     half = subsample(panel, 2)
     rates = {"200": without_times(panel), "100": without_times(half)}
-    known = pd.read_csv(RESULTS, dtype={"rate": str}) if RESULTS.exists() else pd.DataFrame(columns=["cell", "rate", "seed"])
+    known = (
+        pd.read_csv(RESULTS, dtype={"rate": str})
+        if RESULTS.exists()
+        else pd.DataFrame(columns=["cell", "rate", "seed"])
+    )
     for cell, parameters in CELLS.items():
         for seed in range(n_seeds):
             for rate, other in (("200", "100"), ("100", "200")):
@@ -83,7 +87,9 @@ def main(n_seeds=3):
 
 def report():
     results = pd.read_csv(RESULTS, dtype={"rate": str})
-    table = Table("cell", "no shift", *PAPER, "half dropped", title="CharacterTrajectories, test accuracy, mean of seeds")
+    table = Table(
+        "cell", "no shift", *PAPER, "half dropped", title="CharacterTrajectories, test accuracy, mean of seeds"
+    )
     for cell, rows in results.groupby("cell", sort=False):
         mean = rows.groupby("rate")[["same", "other", "times x 2", "times / 2", "dropped"]].mean().loc[["200", "100"]]
         values = [mean["same"].mean(), *mean["other"], mean["times x 2"].mean(), mean["times / 2"].mean()]

@@ -1,8 +1,8 @@
 """The gated recurrence over time: in plain PyTorch for any device, and compiled for the CPU.
 
-Both keep the memory in the coordinates of `Modes`, in which an implicit step of any length costs O(order), so a batch of
-irregular sequences costs what a regular one does. Arrays are laid out time by time, (length, batch, ...), and the rows
-of a batch are sorted by length: ``active[t]`` of them have not ended at time t.
+Both keep the memory in the coordinates of `Modes`, in which an implicit step of any length costs O(order): irregular
+sequences cost what regular ones do. Arrays are laid out time by time, (length, batch, ...), and the rows of a batch are
+sorted by length: ``active[t]`` of them have not ended at time t.
 """
 
 import math
@@ -63,8 +63,8 @@ def coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.devi
     A[turn, n + turn] -= m.frequency
     A[n + turn, turn] += m.frequency
     return Coordinates(
-        tensor(m.into), tensor(m.out), tensor(m.into @ c_origin), tensor(A, torch.float64), tensor(m.frequency), tensor(m.V),
-        tuple(m.b), m.damping,
+        tensor(m.into), tensor(m.out), tensor(m.into @ c_origin), tensor(A, torch.float64), tensor(m.frequency),
+        tensor(m.V), tuple(m.b), m.damping,
     )  # fmt: skip
 
 
@@ -198,7 +198,7 @@ class _Scan(torch.autograd.Function):
         ctx: Any, own: Coordinates, gate: int, implicit: float, lengths: Tensor, step: Tensor, x: Tensor, y: Tensor,
         U: Tensor, W: Tensor, hidden_0: Tensor, memory_0: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        length, batch, n_memories = x.shape
+        length, batch, _ = x.shape
         width = W.shape[1]
         ragged = int(lengths[-1]) < length
         new = x.new_zeros if ragged else x.new_empty  # what has ended must not disturb the gradients' sums
@@ -208,10 +208,10 @@ class _Scan(torch.autograd.Function):
         active = (lengths[None] > torch.arange(length)[:, None]).sum(dim=1)
         assert own.frequency is not None
         assert own.V is not None
-        arrays = [_array(one) for one in (own.frequency, own.V, own.origin)]
         ctx.sequence = sequence(
-            *arrays, np.array(own.b), own.damping, implicit, gate, _array(step), _array(active).astype(np.intp),
-            _array(x), _array(y), _array(U), _array(W), *(one.numpy() for one in (u, memory, hidden, act)),
+            _array(own.frequency), _array(own.V), _array(own.origin), np.array(own.b), own.damping, implicit, gate,
+            _array(step), _array(active).astype(np.intp), _array(x), _array(y), _array(U), _array(W),
+            u.numpy(), memory.numpy(), hidden.numpy(), act.numpy(),
         )  # fmt: skip
         ctx.n_threads = max(1, min(torch.get_num_threads(), batch // 4))
         ctx.last = lengths, torch.arange(batch)
@@ -228,7 +228,7 @@ class _Scan(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():  # second derivatives are wanted
             return None, None, None, None, *_Scan._differentiable(ctx, grad_outputs, grad_hidden, grad_memory)
-        step, x, y, U, W, hidden_0, memory_0, memory, hidden = ctx.saved_tensors
+        _, x, _, U, W, _, _, memory, hidden = ctx.saved_tensors
         length, batch, n_memories = x.shape
         new = x.new_zeros if int(ctx.last[0][-1]) < length else x.new_empty
         state = x.new_zeros(batch, U.shape[1]) if grad_hidden is None else grad_hidden.clone()

@@ -97,7 +97,8 @@ class HiPPOCell(nn.Module):
     ):
         super().__init__()
         for name, value, allowed in (
-            ("measure", measure, tuple(DYNAMICS)), ("gate", gate, GATES), ("discretization", discretization, DISCRETIZATIONS),
+            ("measure", measure, tuple(DYNAMICS)), ("gate", gate, GATES),
+            ("discretization", discretization, DISCRETIZATIONS),
         ):  # fmt: skip
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
@@ -139,7 +140,12 @@ class HiPPOCell(nn.Module):
                 self.bias[self.hidden_size :].uniform_(0, math.log(100))
 
     def extra_repr(self) -> str:
-        """Parameters, for the module's representation."""
+        """Parameters, for the module's representation.
+
+        Returns
+        -------
+        str
+        """
         return (
             f"{self.input_size}, {self.hidden_size}, measure={self.measure!r}, order={self.order}, "
             f"memory_size={self.memory_size}, gate={self.gate!r}, discretization={self.discretization!r}"
@@ -221,7 +227,7 @@ class HiPPORNN(nn.Module):
     ----------
     input_size, hidden_size : int
         Number of channels, and of hidden units.
-    measure, order, memory_size, gate, discretization
+    measure, order, memory_size, gate, discretization : optional
         As in `HiPPOCell`.
     timescale : float, optional
         Length of the window or time constant, in units of the timestamps: needed by all measures but ``"legs"``, which
@@ -290,11 +296,15 @@ class HiPPORNN(nn.Module):
             raise ValueError(f"measure={measure!r} needs a positive timescale, in units of the times; got {timescale}.")
         if self.clock == "log" and (timescale is not None or learn_timescale):
             raise ValueError(f"measure={measure!r} scales with the sequence: it has no timescale.")
-        log = None if timescale is None else torch.tensor(math.log(timescale), device=device, dtype=torch.float64)
-        if learn_timescale:
-            self.log_timescale = nn.Parameter(log)
+        self.log_timescale: Tensor | None
+        if timescale is None:
+            self.log_timescale = None
         else:
-            self.register_buffer("log_timescale", log)
+            log = torch.tensor(math.log(timescale), device=device, dtype=torch.float64)
+            if learn_timescale:
+                self.log_timescale = nn.Parameter(log)
+            else:
+                self.register_buffer("log_timescale", log)
 
     @property
     def timescale(self) -> float | None:
@@ -302,7 +312,12 @@ class HiPPORNN(nn.Module):
         return None if self.log_timescale is None else math.exp(self.log_timescale.item())
 
     def extra_repr(self) -> str:
-        """Parameters, for the module's representation."""
+        """Parameters, for the module's representation.
+
+        Returns
+        -------
+        str
+        """
         return f"timescale={self.timescale}, mask_input={self.mask_input}, batch_first={self.batch_first}"
 
     def forward(
@@ -356,8 +371,8 @@ class HiPPORNN(nn.Module):
         if mask is not None and mask.shape != x.shape:
             raise ValueError(f"mask must have the shape of x, {tuple(x.shape)}, got {tuple(mask.shape)}.")
         if self.batch_first:
-            x, times, mask = (None if one is None else one.transpose(0, 1) for one in (x, times, mask))
-        assert x is not None
+            x = x.transpose(0, 1)
+            times, mask = (None if one is None else one.transpose(0, 1) for one in (times, mask))
         length, batch, _ = x.shape
         lengths = torch.full((batch,), length) if lengths is None else torch.as_tensor(lengths, device="cpu").long()
         if lengths.shape != (batch,) or batch == 0 or int(lengths.min()) < 1 or int(lengths.max()) > length:
@@ -370,7 +385,8 @@ class HiPPORNN(nn.Module):
             order = torch.argsort(lengths, descending=True, stable=True)
             back = torch.argsort(order)
             lengths = lengths[order]
-            x, times, mask = (None if one is None else one[:, order] for one in (x, times, mask))
+            x = x[:, order]
+            times, mask = (None if one is None else one[:, order] for one in (times, mask))
             state = None if state is None else HiPPOState(*(one[order] for one in state))
         inside = torch.arange(length)[:, None] < lengths
         x, seen = self._fill(x, inside.to(x.device), mask, None if state is None else state.seen)
@@ -391,7 +407,7 @@ class HiPPORNN(nn.Module):
         latest = torch.where(observed, position, 0).cummax(dim=0).values
         filled = torch.cat([first[None], torch.where(observed, x, 0.0)]).gather(0, latest)
         if torch.isinf(filled).any():
-            t, row, channel = torch.nonzero(torch.isinf(filled))[0].tolist()
+            t, _, channel = torch.nonzero(torch.isinf(filled))[0].tolist()
             raise ValueError(f"Infinite value at position {t}, channel {channel}. Write NaN for what was not observed.")
         seen = filled[-1]  # what lies behind the end is not observed
         filled = torch.where(inside[..., None], filled, 0.0)
@@ -430,5 +446,6 @@ class HiPPORNN(nn.Module):
             begins = begins | (already <= 0)
             step = torch.log(torch.where(begins, 1.0, elapsed) / torch.where(begins, 1.0, already))
         else:
+            assert self.log_timescale is not None
             step = (times - before) * torch.exp(-self.log_timescale.double())
         return torch.where(begins, math.inf, step), start, times[-1]
