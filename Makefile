@@ -37,6 +37,7 @@ docs: $(VENV)/built
 bench: $(VENV)/built
 	$(BIN)/python examples/benchmarks/projection.py
 	$(BIN)/python examples/benchmarks/memory.py
+	$(BIN)/python examples/benchmarks/rnn.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info docs/_build docs/api docs/gallery _ext/*.c sklearn_hippo/*.so

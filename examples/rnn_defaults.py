@@ -70,11 +70,17 @@ def main():
             accuracy = np.mean(measure(CONFIGURATIONS[configuration], name))
             writer.writerow([configuration, name, f"{accuracy:.4f}", N_SEEDS, N_FOLDS, torch.__version__])
             file.flush()
+    report()
+
+
+def report():
     results = pd.read_csv(RESULTS).pivot(index="configuration", columns="set", values="accuracy")[list(SETS)]
     results["mean"] = results.mean(axis=1)
+    results = (100 * results).round(1).sort_values("mean", ascending=False)
+    results.to_csv(RESULTS.with_name("rnn_defaults_table.csv"), lineterminator="\n")
     table = Table("configuration", *results.columns)
-    for configuration, row in results.sort_values("mean", ascending=False).iterrows():
-        table.add_row(str(configuration), *(f"{100 * one:.1f}" for one in row))
+    for configuration, row in results.iterrows():
+        table.add_row(str(configuration), *(f"{one:.1f}" for one in row))
     Console(width=150).print(table)
 
 

@@ -1,5 +1,6 @@
 """What the benchmarks share: medians, the reference, the table."""
 
+import csv
 import ctypes
 import platform
 import subprocess
@@ -46,14 +47,19 @@ def load_recurrence():
     return recurrence
 
 
-def report(*parts):
-    """Run the parts, each of which adds rows to a table, and print it."""
+def report(*parts, path=None):
+    """Run the parts, each of which adds rows to a table, print it, and write it to a file if one is named."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.machine())
     table = Table(title=f"{cpu}, {simd_name()}, Python {platform.python_version()}, NumPy {np.__version__}")
-    for column in ("what", "ours", "reference", "ratio"):
+    columns = ("what", "ours", "reference", "ratio")
+    for column in columns:
         table.add_column(column)
     for part in track(parts, description="measuring", transient=True):
         part(table)
     Console(width=150).print(table)
+    if path is not None:
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([columns, *zip(*(column.cells for column in table.columns), strict=True)])

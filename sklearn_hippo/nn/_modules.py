@@ -401,17 +401,25 @@ class HiPPORNN(nn.Module):
     def _fill(self, x: Tensor, inside: Tensor, mask: Tensor | None, before: Tensor | None) -> tuple[Tensor, Tensor]:
         """Give channels that were not observed their last value; also returns the last ones of all."""
         length, batch, n_channels = x.shape
-        observed = (~torch.isnan(x) if mask is None else mask.bool() & ~torch.isnan(x)) & inside[..., None]
-        first = x.new_zeros(batch, n_channels) if before is None else before
-        position = torch.arange(1, length + 1, device=x.device)[:, None, None]
-        latest = torch.where(observed, position, 0).cummax(dim=0).values
-        filled = torch.cat([first[None], torch.where(observed, x, 0.0)]).gather(0, latest)
+        inside = inside[..., None]
+        observed = ~torch.isnan(x) if mask is None else mask.bool() & ~torch.isnan(x)
+        if bool((observed | ~inside).all()):
+            filled = torch.where(inside, x, 0.0)
+            seen = x.gather(0, inside.sum(dim=0).expand(1, batch, n_channels) - 1)[0]
+        else:
+            observed = observed & inside
+            first = x.new_zeros(batch, n_channels) if before is None else before
+            position = torch.arange(1, length + 1, device=x.device)[:, None, None]
+            latest = torch.where(observed, position, 0).cummax(dim=0).values
+            filled = torch.cat([first[None], torch.where(observed, x, 0.0)]).gather(0, latest)
+            seen = filled[-1]  # what lies behind the end is not observed
+            filled = torch.where(inside, filled, 0.0)
         if torch.isinf(filled).any():
             t, _, channel = torch.nonzero(torch.isinf(filled))[0].tolist()
             raise ValueError(f"Infinite value at position {t}, channel {channel}. Write NaN for what was not observed.")
-        seen = filled[-1]  # what lies behind the end is not observed
-        filled = torch.where(inside[..., None], filled, 0.0)
-        return (torch.cat([filled, observed.to(x.dtype)], dim=-1) if self.mask_input else filled), seen
+        if self.mask_input:
+            filled = torch.cat([filled, (observed & inside).to(x.dtype)], dim=-1)
+        return filled, seen
 
     def _steps(
         self, times: Tensor | None, inside: Tensor, lengths: Tensor, state: HiPPOState | None, device: torch.device
