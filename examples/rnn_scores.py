@@ -2,7 +2,7 @@
 
     python examples/rnn_scores.py
 
-Writes examples/results/rnn_scores_table.csv: test accuracy, or, for the regression, the root mean squared error and that
+Writes examples/results/rnn_scores_table.csv: test accuracy, or, for a regression, the root mean squared error and that
 of predicting the training mean.
 """
 

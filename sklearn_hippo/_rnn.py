@@ -402,8 +402,9 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
     def _read_history(self) -> None:
         history = self.net_.history
         self.n_iter_ = len(history)
-        self.loss_curve_ = [row["train_loss"] for row in history]
-        self.validation_loss_curve_ = [row["valid_loss"] for row in history] if self.early_stopping else None
+        self.loss_curve_ = [float(row["train_loss"]) for row in history]
+        validated = history and "valid_loss" in history[0]
+        self.validation_loss_curve_ = [float(row["valid_loss"]) for row in history] if validated else None
 
     def _split(self, target: Array) -> tuple[Array, Array]:
         """Series for training and for validation."""
@@ -491,8 +492,8 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         """Outputs of the network for every series, in double precision on the CPU."""
         check_is_fitted(self)
         panel = self._standardized(validate_panel(self, X, reset=False))
-        device = torch.device(self.net_.device)
         module = deepcopy(self.net_.module_).eval()
+        device = next(module.parameters()).device
         if device.type == "cpu":
             module = module.double()  # so that a series' output is the same in every batch
         dtype = next(module.parameters()).dtype

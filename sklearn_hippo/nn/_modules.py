@@ -200,7 +200,7 @@ class HiPPOCell(nn.Module):
         if step.shape != x.shape[:1]:
             raise ValueError(f"step must have shape ({len(x)},), got {tuple(step.shape)}.")
         hidden, memory = (None, None) if state is None else state
-        ones = torch.ones(len(x), dtype=torch.int64)
+        ones = torch.ones(len(x), dtype=torch.int64, device=x.device)
         _, hidden, memory = self._scan(x[None], step[None].double(), ones, hidden, memory)
         return hidden, memory
 
@@ -370,6 +370,7 @@ class HiPPORNN(nn.Module):
             raise ValueError(f"times must have shape {tuple(x.shape[:2])}, got {tuple(times.shape)}.")
         if mask is not None and mask.shape != x.shape:
             raise ValueError(f"mask must have the shape of x, {tuple(x.shape)}, got {tuple(mask.shape)}.")
+        times, mask = (None if one is None else one.to(x.device) for one in (times, mask))
         if self.batch_first:
             x = x.transpose(0, 1)
             times, mask = (None if one is None else one.transpose(0, 1) for one in (times, mask))
