@@ -23,7 +23,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"(quickstart|character_trajectories|dask_shards|rnn_\w+)\.py$"
+    "ignore_pattern": r"/(quickstart|character_trajectories|dask_shards|rnn_\w+)\.py$"
     r"|/(benchmarks|paper|output|results)/",
     "nested_sections": False,
     "download_all_examples": False,

@@ -18,11 +18,16 @@ from sklearn_hippo._ext_projection import simd_name
 REPEATS = 9
 
 
-def medians(*functions, repeats=REPEATS):
-    """Median seconds of each function, measured in turns so that all meet the same noise."""
+def medians(*functions, repeats=REPEATS, warm=False):
+    """Median seconds of each function, measured in turns so that all meet the same noise.
+
+    With ``warm``, each is called once before it is timed, so that it does not meet the caches of another.
+    """
     seconds = [[] for _ in functions]
     for _ in range(repeats):
         for one, function in zip(seconds, functions, strict=True):
+            if warm:
+                function()
             begin = time.perf_counter()
             function()
             one.append(time.perf_counter() - begin)

@@ -114,7 +114,7 @@ def speed(size):
             training(m, *i)
             for m, i in ((rnn, (x,)), (rnn, (x, times)), (timed, (x,)), (lstm(size), (x,)), (dense, (x,)))
         ]
-        ours, irregular, of_timed, theirs, eager = medians(*steps, repeats=15)
+        ours, irregular, of_timed, theirs, eager = medians(*steps, repeats=15, warm=True)
         for name, mine, other in (
             ("regular / nn.LSTM", ours, theirs),
             ("irregular times / nn.LSTM", irregular, theirs),
