@@ -5,8 +5,7 @@
  *
  *     u_t = x_t + U h_{t-1},  m_t = step(m_{t-1}, u_t),  a_t = y_t + W m_t,  h_t = h_{t-1} + gate(a_t) (tanh(a_t) - h_{t-1})
  *
- * where x and y are what the inputs contribute. Only the product with W is a matrix product: BLAS does it, one for all
- * rows, in every step.
+ * where x and y are what the inputs contribute. Only the product with W is a matrix product, one for all rows in every step.
  *
  * The memory is kept in coordinates in which its dynamics are normal plus low rank (Modes of _measures.py): z_j + i z_{K+j}
  * is a complex mode, lambda_j = i frequency_j - damping, and
@@ -26,10 +25,9 @@
 #include "moments.h"
 
 #define MAX_RANK 2
+#define PADDING 64
 
 enum { NO_GATE, MGU, TIMED };
-
-typedef void (*gemm_fn)(char *, char *, int *, int *, int *, void *, void *, int *, void *, int *, void *, void *, int *);
 
 /* All arrays are of the precision in use. */
 typedef struct {
@@ -52,14 +50,15 @@ typedef struct {
     void *grad_state;         /* (batch, n_hidden) of the last hidden state; becomes that of the first */
     void *grad_memory;        /* (batch, n_memories * 2 n_modes) likewise */
     double *grad_step;        /* (length, batch) or NULL */
-    gemm_fn gemm;
+    void *packed;             /* (n_outputs + PADDING) (n_memories * 2 n_modes + PADDING) numbers for W, repacked */
 } sequence_t;
 
 typedef void (*sequence_fn)(const sequence_t *, ptrdiff_t first, ptrdiff_t last, void *scratch);
 
 typedef struct {
     sequence_fn forward, backward;
-} pair_t;
+    void (*prepack)(const sequence_t *, int backward);
+} kernels_t;
 
 /* sums over modes may be reordered; a compiler without OpenMP ignores the request */
 #define PRAGMA(x) _Pragma(#x)
@@ -110,10 +109,9 @@ typedef struct {
 #undef TERMS
 #undef TYPED
 
-static sequence_fn select_sequence(int is_double, int backward)
+static kernels_t select_kernels(int is_double)
 {
-    const pair_t pair = is_double ? select_pair_double() : select_pair_float();
-    return backward ? pair.backward : pair.forward;
+    return is_double ? select_double() : select_float();
 }
 
 #endif

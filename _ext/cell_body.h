@@ -169,15 +169,68 @@ TARGET static void FN(add)(ptrdiff_t n, REAL factor, const REAL *restrict x, REA
         y[i] += factor * x[i];
 }
 
-/* C += A W^T for W of shape (columns, inner), or A W for (inner, columns); all of them by rows. */
-static void FN(multiply)(gemm_fn gemm, int transposed, ptrdiff_t n_rows, ptrdiff_t n_inner, ptrdiff_t n_columns,
-                         const REAL *A, const REAL *W, REAL *C)
+/* --- C += A W, with few rows of A at a time and the same W in every step: it is packed once ------------------------ */
+
+typedef REAL FN(vector) __attribute__((vector_size(BYTES), aligned(sizeof(REAL)), may_alias));
+
+enum { FN(WIDTH) = sizeof(FN(vector)) / sizeof(REAL), FN(PANEL) = FN(WIDTH) * TILE_VECTORS };
+
+/* Panels of as many columns as a tile has, each of them contiguous by rows; the last one is filled with zeros. */
+static void FN(pack)(ptrdiff_t inner, ptrdiff_t columns, ptrdiff_t by_row, ptrdiff_t by_column, const REAL *W, REAL *packed)
 {
-    int rows = (int)n_rows, inner = (int)n_inner, columns = (int)n_columns, stride = transposed ? inner : columns;
-    REAL one = 1;
-    gemm(transposed ? "T" : "N", "N", &columns, &rows, &inner, &one, (void *)W, &stride, (void *)A, &inner, &one, C,
-         &columns);
+    for (ptrdiff_t first = 0; first < columns; first += FN(PANEL))
+        for (ptrdiff_t k = 0; k < inner; k++)
+            for (ptrdiff_t j = first; j < first + FN(PANEL); j++)
+                *packed++ = j < columns ? W[k * by_row + j * by_column] : 0;
 }
+
+/* m rows of one panel: all sums stay in registers. */
+TARGET static inline __attribute__((always_inline)) void FN(tile)(const int m, ptrdiff_t inner, const REAL *A,
+                                                                  const REAL *panel, REAL *C, ptrdiff_t stride,
+                                                                  ptrdiff_t columns)
+{
+    typedef FN(vector) vector;
+    vector sums[TILE_ROWS][TILE_VECTORS];
+    REAL last[FN(PANEL)];
+    for (int r = 0; r < m; r++)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            sums[r][v] = (vector){0};
+    for (ptrdiff_t k = 0; k < inner; k++, panel += FN(PANEL)) {
+        vector w[TILE_VECTORS];
+        for (int v = 0; v < TILE_VECTORS; v++)
+            w[v] = *(const vector *)(panel + v * FN(WIDTH));
+        for (int r = 0; r < m; r++)
+            for (int v = 0; v < TILE_VECTORS; v++)
+                sums[r][v] += A[r * inner + k] * w[v];
+    }
+    for (int r = 0; r < m; r++, C += stride) {
+        if (columns >= FN(PANEL)) {
+            for (int v = 0; v < TILE_VECTORS; v++)
+                *(vector *)(C + v * FN(WIDTH)) += sums[r][v];
+        } else {
+            for (int v = 0; v < TILE_VECTORS; v++)
+                *(vector *)(last + v * FN(WIDTH)) = sums[r][v];
+            for (ptrdiff_t j = 0; j < columns; j++)
+                C[j] += last[j];
+        }
+    }
+}
+
+TARGET static void FN(multiply)(ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t columns, const REAL *A, const REAL *packed,
+                                REAL *C)
+{
+    for (ptrdiff_t j = 0; j < columns; j += FN(PANEL), packed += inner * FN(PANEL)) {
+        ptrdiff_t i = 0;
+        for (; i + TILE_ROWS <= rows; i += TILE_ROWS)
+            FN(tile)(TILE_ROWS, inner, A + i * inner, packed, C + i * columns + j, columns, columns - j);
+        for (; i + 2 <= rows; i += 2)
+            FN(tile)(2, inner, A + i * inner, packed, C + i * columns + j, columns, columns - j);
+        for (; i < rows; i++)
+            FN(tile)(1, inner, A + i * inner, packed, C + i * columns + j, columns, columns - j);
+    }
+}
+
+/* --- the hidden state ------------------------------------------------------------------------------------------------ */
 
 /* exp(x) = 2^i exp(x - i log 2), in a form that compilers vectorize; saturates instead of overflowing. */
 TARGET static inline REAL FN(exponential)(REAL x)
@@ -287,7 +340,7 @@ TARGET static void FN(forward)(const sequence_t *s, ptrdiff_t first, ptrdiff_t l
             }
         }
         memcpy(act + first * G, (const REAL *)s->y + (t * B + first) * G, (end - first) * G * sizeof(REAL));
-        FN(multiply)(s->gemm, 1, end - first, MP, G, next_memory + first * MP, s->W, act + first * G);
+        FN(multiply)(end - first, MP, G, next_memory + first * MP, s->packed, act + first * G);
         for (ptrdiff_t i = first; i < end; i++)
             FN(blend)(s->gate, H, s->step[t * B + i], act + i * G, hidden + i * H, next_hidden + i * H);
     }
@@ -314,7 +367,7 @@ TARGET static void FN(backward)(const sequence_t *s, ptrdiff_t first, ptrdiff_t 
                 *grad_step = slope;
         }
         if (end > first)
-            FN(multiply)(s->gemm, 0, end - first, G, MP, grad_y + first * G, s->W, grad_memory + first * MP);
+            FN(multiply)(end - first, G, MP, grad_y + first * G, s->packed, grad_memory + first * MP);
         for (ptrdiff_t i = first; i < end; i++) {
             FN(prepare)(s, s->step[t * B + i], &step);
             for (ptrdiff_t m = 0; m < M; m++) {
@@ -328,6 +381,16 @@ TARGET static void FN(backward)(const sequence_t *s, ptrdiff_t first, ptrdiff_t 
     }
 }
 
-static const pair_t FN(pair) = {FN(forward), FN(backward)};
+/* W as the forward or the backward pass needs it. */
+static void FN(prepack)(const sequence_t *s, int backward)
+{
+    const ptrdiff_t G = s->n_outputs, MP = s->n_memories * 2 * s->n_modes;
+    if (backward)
+        FN(pack)(G, MP, MP, 1, s->W, s->packed);
+    else
+        FN(pack)(MP, G, 1, MP, s->W, s->packed);
+}
+
+static const kernels_t FN(kernels) = {FN(forward), FN(backward), FN(prepack)};
 
 #undef FN

@@ -8,32 +8,50 @@ typedef struct {
 } TYPED(step_t);
 
 #define ISA baseline
+#define BYTES 16
+#define TILE_ROWS 4
+#define TILE_VECTORS 2
 #define TARGET
 #include "cell_body.h"
 #undef ISA
+#undef BYTES
+#undef TILE_ROWS
+#undef TILE_VECTORS
 #undef TARGET
 
 #ifdef HIPPO_X86
 #define ISA avx2
+#define BYTES 32
+#define TILE_ROWS 4
+#define TILE_VECTORS 3
 #define TARGET __attribute__((target("avx2,fma")))
 #include "cell_body.h"
 #undef ISA
+#undef BYTES
+#undef TILE_ROWS
+#undef TILE_VECTORS
 #undef TARGET
 
 #define ISA avx512
+#define BYTES 64
+#define TILE_ROWS 8
+#define TILE_VECTORS 3
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
 #include "cell_body.h"
 #undef ISA
+#undef BYTES
+#undef TILE_ROWS
+#undef TILE_VECTORS
 #undef TARGET
 #endif
 
-static pair_t TYPED(select_pair)(void)
+static kernels_t TYPED(select)(void)
 {
 #ifdef HIPPO_X86
     if (simd.lanes == 8)
-        return JOIN(pair, REAL, avx512);
+        return JOIN(kernels, REAL, avx512);
     if (simd.lanes == 4)
-        return JOIN(pair, REAL, avx2);
+        return JOIN(kernels, REAL, avx2);
 #endif
-    return JOIN(pair, REAL, baseline);
+    return JOIN(kernels, REAL, baseline);
 }

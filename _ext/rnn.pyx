@@ -2,17 +2,13 @@
 # cython: freethreading_compatible=True
 """The gated recurrence over whole sequences, forward and backward; cell.h has the algebra.
 
-The rows of a batch are independent, so every thread takes some of them through all of time. BLAS has to be limited to
-one thread meanwhile.
+The rows of a batch are independent, so every thread takes some of them through all of time.
 """
 from cython cimport floating
 from cython.parallel cimport prange
-from scipy.linalg.cython_blas cimport dgemm, sgemm
 
 cdef extern from "cell.h" nogil:
-    enum: MAX_RANK
-    ctypedef void (*gemm_fn)(char*, char*, int*, int*, int*, void*, void*, int*, void*, int*, void*, void*,
-                             int*) noexcept nogil
+    enum: MAX_RANK, PADDING
     ctypedef struct sequence_t:
         Py_ssize_t length, batch, n_hidden, n_outputs, n_memories, n_modes
         int rank, gate
@@ -37,12 +33,17 @@ cdef extern from "cell.h" nogil:
         void* grad_state
         void* grad_memory
         double* grad_step
-        gemm_fn gemm
+        void* packed
     ctypedef void (*sequence_fn)(const sequence_t*, Py_ssize_t, Py_ssize_t, void*) noexcept nogil
-    sequence_fn select_sequence(int is_double, int backward)
+    ctypedef struct kernels_t:
+        sequence_fn forward
+        sequence_fn backward
+        void (*prepack)(const sequence_t*, int) noexcept nogil
+    kernels_t select_kernels(int is_double)
     int select_simd(const char*)
 
 NO_GATE, MGU, TIMED = 0, 1, 2  # as in cell.h
+PACKING = PADDING
 
 
 def use_simd(name=None):
@@ -84,9 +85,11 @@ cdef class Sequence:
         self._run(1, scratch.shape[0], <char*> &scratch[0, 0], scratch.shape[1] * sizeof(floating))
 
     cdef void _run(self, bint backward, int n_threads, char* scratch, Py_ssize_t stride):
-        cdef sequence_fn run = select_sequence(self.is_double, backward)
+        cdef kernels_t kernels = select_kernels(self.is_double)
+        cdef sequence_fn run = kernels.backward if backward else kernels.forward
         cdef sequence_t* s = &self.s
         cdef int i
+        kernels.prepack(s, backward)
         for i in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
             run(s, s.batch * i // n_threads, s.batch * (i + 1) // n_threads, scratch + i * stride)
 
@@ -109,11 +112,12 @@ def sequence(
     floating[:, :, ::1] memory,      # INOUT (length + 1, batch, n_memories * 2 n_modes), from the initial one on
     floating[:, :, ::1] hidden,      # INOUT (length + 1, batch, n_hidden)
     floating[:, :, ::1] act,         # OUT   (length, batch, n_outputs)
+    floating[::1] packed,            # WORK  ((n_outputs + PACKING) (n_memories * 2 n_modes + PACKING),)
 ):
     """Lay out a batch; forward fills u, memory, hidden and act."""
     cdef int r
     cdef Sequence one = Sequence()
-    one.kept = (frequency, V, origin, step, active, x, y, U, W, u, memory, hidden, act)
+    one.kept = (frequency, V, origin, step, active, x, y, U, W, u, memory, hidden, act, packed)
     one.is_double = floating is double
     one.s.length, one.s.batch, one.s.n_memories = x.shape[0], x.shape[1], x.shape[2]
     one.s.n_hidden, one.s.n_outputs, one.s.n_modes = U.shape[1], W.shape[0], frequency.shape[0]
@@ -126,7 +130,7 @@ def sequence(
     one.s.u, one.s.memory, one.s.hidden, one.s.act = (
         &u[0, 0, 0], &memory[0, 0, 0], &hidden[0, 0, 0], &act[0, 0, 0]
     )
-    one.s.gemm = <gemm_fn> dgemm if floating is double else <gemm_fn> sgemm
+    one.s.packed = &packed[0]
     return one
 
 

@@ -8,6 +8,7 @@ Array = NDArray[Any]
 NO_GATE: int
 MGU: int
 TIMED: int
+PACKING: int
 
 def use_simd(name: str | None = None) -> None: ...
 
@@ -42,4 +43,5 @@ def sequence(
     memory: Array,
     hidden: Array,
     act: Array,
+    packed: Array,
 ) -> Sequence: ...

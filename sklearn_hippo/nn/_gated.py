@@ -6,16 +6,15 @@ sorted by length: ``active[t]`` of them have not ended at time t.
 """
 
 import math
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from .._ext_rnn import MGU, NO_GATE, TIMED, sequence
+from .._ext_rnn import MGU, NO_GATE, PACKING, TIMED, sequence
 from .._measures import DYNAMICS, modes
 
 # How much of a step is implicit; the exact step for a held input needs the matrix exponential.
@@ -181,11 +180,6 @@ def loop(
 # --- compiled -----------------------------------------------------------------------------------------
 
 
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
 def _array(x: Tensor) -> NDArray[Any]:
     return x.detach().contiguous().numpy()
 
@@ -208,18 +202,18 @@ class _Scan(torch.autograd.Function):
         active = (lengths[None] > torch.arange(length)[:, None]).sum(dim=1)
         assert own.frequency is not None
         assert own.V is not None
+        packed = np.empty((len(W) + PACKING) * (width + PACKING), u.numpy().dtype)
         ctx.sequence = sequence(
             _array(own.frequency), _array(own.V), _array(own.origin), np.array(own.b), own.damping, implicit, gate,
             _array(step), _array(active).astype(np.intp), _array(x), _array(y), _array(U), _array(W),
-            u.numpy(), memory.numpy(), hidden.numpy(), act.numpy(),
+            u.numpy(), memory.numpy(), hidden.numpy(), act.numpy(), packed,
         )  # fmt: skip
         ctx.n_threads = max(1, min(torch.get_num_threads(), batch // 4))
         ctx.last = lengths, torch.arange(batch)
         ctx.save_for_backward(step, x, y, U, W, hidden_0, memory_0, memory, hidden)
         ctx.way = own, gate, implicit
         ctx.set_materialize_grads(False)
-        with _blas().limit(limits=1, user_api="blas"):
-            ctx.sequence.forward(np.empty((ctx.n_threads, own.V.shape[1]), u.numpy().dtype))
+        ctx.sequence.forward(np.empty((ctx.n_threads, own.V.shape[1]), packed.dtype))
         return hidden[1:], hidden[ctx.last], memory[ctx.last].reshape(memory_0.shape)
 
     @staticmethod
@@ -238,11 +232,10 @@ class _Scan(torch.autograd.Function):
         grad_x, grad_y = new(x.shape), new((length, batch, len(W)))
         grad_step = torch.zeros(length, batch, dtype=torch.float64) if ctx.needs_input_grad[4] else None
         scratch = np.empty((ctx.n_threads, W.shape[1] // n_memories), grad_x.numpy().dtype)
-        with _blas().limit(limits=1, user_api="blas"):
-            ctx.sequence.backward(
-                state.numpy(), state_memory.numpy(), None if grad_outputs is None else _array(grad_outputs),
-                grad_x.numpy(), grad_y.numpy(), None if grad_step is None else grad_step.numpy(), scratch,
-            )  # fmt: skip
+        ctx.sequence.backward(
+            state.numpy(), state_memory.numpy(), None if grad_outputs is None else _array(grad_outputs),
+            grad_x.numpy(), grad_y.numpy(), None if grad_step is None else grad_step.numpy(), scratch,
+        )  # fmt: skip
         grad_U = grad_x.flatten(0, 1).T @ hidden[:-1].flatten(0, 1)
         grad_W = grad_y.flatten(0, 1).T @ memory[1:].flatten(0, 1)
         initial = state_memory.view(batch, n_memories, -1)
