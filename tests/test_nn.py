@@ -115,6 +115,32 @@ def test_compiled_and_plain_recurrences_agree(monkeypatch, simd, dtype, gate, or
         _ext_rnn.use_simd()
 
 
+@pytest.mark.parametrize("simd", ["baseline", "avx2", None])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("rows", "hidden", "order"), [(1, 24, 24), (19, 57, 50), (34, 96, 32)])
+def test_compiled_products_of_every_size(monkeypatch, simd, dtype, rows, hidden, order):
+    try:
+        _ext_rnn.use_simd(simd)
+    except ValueError as error:
+        pytest.skip(str(error))
+    try:
+        torch.manual_seed(0)
+        rnn = HiPPORNN(2, hidden, order=order, memory_size=2, dtype=dtype)
+        x = torch.randn(rows, 5, 2, dtype=dtype)
+        lengths = torch.arange(rows) % 5 + 1
+        results = []
+        for _ in range(2):
+            rnn.zero_grad()
+            rnn(x, None, lengths)[0].square().sum().backward()
+            results.append([p.grad.clone() for p in rnn.parameters()])
+            plain(monkeypatch)
+        for compiled, other in zip(*results, strict=True):
+            scale = other.abs().max().item() + 1
+            assert_allclose(compiled, other, atol=scale * (1e-5 if dtype == torch.float32 else 1e-13))
+    finally:
+        _ext_rnn.use_simd()
+
+
 def remembering(measure, order, dtype, discretization="zoh"):
     """A network whose memory is fed with its input."""
     timescale = None if measure == "legs" else TIMESCALE
