@@ -79,6 +79,7 @@ typedef struct {
 #define MANTISSA 23
 #define BIAS 127
 #define LARGEST 87.0f
+#define LONGEST 1e9
 #define TERMS 7
 #define TYPED(f) f##_float
 #include "cell_dispatch.h"
@@ -88,6 +89,7 @@ typedef struct {
 #undef MANTISSA
 #undef BIAS
 #undef LARGEST
+#undef LONGEST
 #undef TERMS
 #undef TYPED
 
@@ -97,6 +99,7 @@ typedef struct {
 #define MANTISSA 52
 #define BIAS 1023
 #define LARGEST 708.0
+#define LONGEST 1e100
 #define TERMS 12
 #define TYPED(f) f##_double
 #include "cell_dispatch.h"
@@ -106,6 +109,7 @@ typedef struct {
 #undef MANTISSA
 #undef BIAS
 #undef LARGEST
+#undef LONGEST
 #undef TERMS
 #undef TYPED
 

@@ -5,10 +5,11 @@
 TARGET static void FN(prepare)(const sequence_t *m, double h, TYPED(step_t) *s)
 {
     const ptrdiff_t K = m->n_modes;
-    const REAL w = (REAL)(m->implicit * h), one = (REAL)(1 + m->implicit * h * m->damping);
+    const double known = h > LONGEST ? LONGEST : h;  /* nothing is left of the past; squares must not overflow */
+    const REAL w = (REAL)(m->implicit * known), one = (REAL)(1 + m->implicit * known * m->damping);
     REAL *restrict re = s->re, *restrict im = s->im;
     const REAL *restrict frequency = m->frequency;
-    s->h = h, s->w = m->implicit * h, s->v = h - s->w;
+    s->h = h > DBL_MAX ? h : known, s->w = m->implicit * known, s->v = known - s->w;
     s->ratio = (REAL)(1 / m->implicit - 1);
     if (h > DBL_MAX)
         return;
@@ -253,12 +254,12 @@ TARGET static inline REAL FN(exponential)(REAL x)
 }
 
 /* The new hidden state from the old one and act: the arguments of tanh and, from n on, of the gate. They are replaced by
- * tanh and gate, or for the timed gate, 1 - exp(-h exp(x)), by h exp(x): how long a unit relaxes within the step. */
+ * tanh and gate, or for the timed gate, 1 - exp(-h exp(x)), by its rate exp(x). */
 TARGET static void FN(blend)(int gate, ptrdiff_t n, double h, REAL *restrict act, const REAL *restrict hidden,
                              REAL *restrict after)
 {
     REAL *restrict opening = act + n;
-    const REAL step = (REAL)(h > DBL_MAX ? LARGEST : h), longest = LARGEST;
+    const REAL step = (REAL)(h > LONGEST ? LONGEST : h);
     SIMD
     for (ptrdiff_t i = 0; i < n; i++)
         act[i] = 1 - 2 / (1 + FN(exponential)(2 * act[i]));
@@ -271,16 +272,12 @@ TARGET static void FN(blend)(int gate, ptrdiff_t n, double h, REAL *restrict act
             after[i] = hidden[i] + opening[i] * (act[i] - hidden[i]);
         }
     } else if (h > DBL_MAX) {
-        for (ptrdiff_t i = 0; i < n; i++) {
-            opening[i] = longest;
-            after[i] = act[i];
-        }
+        memcpy(after, act, n * sizeof(REAL));
     } else {
         SIMD
         for (ptrdiff_t i = 0; i < n; i++) {
-            const REAL time = step * FN(exponential)(opening[i]);
-            opening[i] = time < longest ? time : longest;
-            after[i] = act[i] + FN(exponential)(-opening[i]) * (hidden[i] - act[i]);
+            opening[i] = FN(exponential)(opening[i]);
+            after[i] = act[i] + FN(exponential)(-step * opening[i]) * (hidden[i] - act[i]);
         }
     }
 }
@@ -292,13 +289,16 @@ TARGET static double FN(unblend)(int gate, ptrdiff_t n, double h, const REAL *re
 {
     const REAL *restrict opening = act + n;
     REAL *restrict grad_opening = grad_act + n;
+    const REAL step = (REAL)(h > LONGEST ? LONGEST : h);
     REAL sum = 0;
-    if (gate == NO_GATE) {
+    if (gate == NO_GATE || (gate == TIMED && h > DBL_MAX)) {
         SIMD
         for (ptrdiff_t i = 0; i < n; i++) {
             grad_act[i] = grad[i] * (1 - act[i] * act[i]);
             grad[i] = 0;
         }
+        if (gate == TIMED)
+            memset(grad_opening, 0, n * sizeof(REAL));
     } else if (gate == MGU) {
         SIMD
         for (ptrdiff_t i = 0; i < n; i++) {
@@ -309,14 +309,15 @@ TARGET static double FN(unblend)(int gate, ptrdiff_t n, double h, const REAL *re
     } else {
         SIMD_SUM(sum)
         for (ptrdiff_t i = 0; i < n; i++) {
-            const REAL stays = FN(exponential)(-opening[i]);
+            const REAL stays = FN(exponential)(-step * opening[i]);
+            const REAL slope = grad[i] * (act[i] - hidden[i]) * stays * opening[i];
             grad_act[i] = grad[i] * (1 - stays) * (1 - act[i] * act[i]);
-            grad_opening[i] = grad[i] * (act[i] - hidden[i]) * stays * opening[i];
-            sum += grad_opening[i];
+            grad_opening[i] = step * slope;
+            sum += slope;
             grad[i] *= stays;
         }
     }
-    return h > 0 && h <= DBL_MAX ? sum / h : 0;
+    return sum;
 }
 
 TARGET static void FN(forward)(const sequence_t *s, ptrdiff_t first, ptrdiff_t last, void *scratch)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._ext_rnn import MGU, NO_GATE, PACKING, TIMED, sequence
+from .._ext_rnn import MGU, NO_GATE, PACKING, TIMED, Sequence, sequence
 from .._measures import DYNAMICS, modes
 
 # How much of a step is implicit; the exact step for a held input needs the matrix exponential.
@@ -44,6 +44,11 @@ class Coordinates(NamedTuple):
 @lru_cache(maxsize=64)
 def coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.device) -> Coordinates:
     """Make them once for every precision: cast from double, never from each other."""
+    with torch.inference_mode(False), torch.no_grad():  # they outlive the mode in which they are first needed
+        return _coordinates(measure, order, dtype, device)
+
+
+def _coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.device) -> Coordinates:
     dynamics = DYNAMICS[measure](order)
     c_origin = -np.linalg.solve(dynamics.A, dynamics.B)
 
@@ -184,6 +189,25 @@ def _array(x: Tensor) -> NDArray[Any]:
     return x.detach().contiguous().numpy()
 
 
+def _lay_out(
+    way: Any, step: Tensor, x: Tensor, y: Tensor, U: Tensor, W: Tensor, u: Tensor, memory: Tensor, hidden: Tensor,
+    act: Tensor,
+) -> tuple[Sequence, NDArray[Any]]:  # fmt: skip
+    """The compiled recurrence over these arrays, and scratch for its threads."""
+    own, gate, implicit, lengths = way
+    length, batch, _ = x.shape
+    dtype = u.numpy().dtype
+    active = (lengths[None] > torch.arange(length)[:, None]).sum(dim=1)
+    packed = np.empty((len(W) + PACKING) * (W.shape[1] + PACKING), dtype)
+    n_threads = max(1, min(torch.get_num_threads(), batch // 4))
+    recurrence = sequence(
+        _array(own.frequency), _array(own.V), _array(own.origin), np.array(own.b), own.damping, implicit, gate,
+        _array(step), _array(active).astype(np.intp), _array(x), _array(y), _array(U), _array(W),
+        u.detach().numpy(), memory.detach().numpy(), hidden.detach().numpy(), act.detach().numpy(), packed,
+    )  # fmt: skip
+    return recurrence, np.empty((n_threads, own.V.shape[1]), dtype)
+
+
 class _Scan(torch.autograd.Function):
     """The compiled recurrence and its gradient, which needs what a forward pass leaves behind of every step."""
 
@@ -199,22 +223,13 @@ class _Scan(torch.autograd.Function):
         u, act = new(x.shape), new(y.shape)
         memory, hidden = new((length + 1, batch, width)), new((length + 1, batch, U.shape[1]))
         memory[0], hidden[0] = memory_0.reshape(batch, width), hidden_0
-        active = (lengths[None] > torch.arange(length)[:, None]).sum(dim=1)
-        assert own.frequency is not None
-        assert own.V is not None
-        packed = np.empty((len(W) + PACKING) * (width + PACKING), u.numpy().dtype)
-        ctx.sequence = sequence(
-            _array(own.frequency), _array(own.V), _array(own.origin), np.array(own.b), own.damping, implicit, gate,
-            _array(step), _array(active).astype(np.intp), _array(x), _array(y), _array(U), _array(W),
-            u.numpy(), memory.numpy(), hidden.numpy(), act.numpy(), packed,
-        )  # fmt: skip
-        ctx.n_threads = max(1, min(torch.get_num_threads(), batch // 4))
-        ctx.last = lengths, torch.arange(batch)
-        ctx.save_for_backward(step, x, y, U, W, hidden_0, memory_0, memory, hidden)
-        ctx.way = own, gate, implicit
+        ctx.way = own, gate, implicit, lengths
+        ctx.save_for_backward(step, x, y, U, W, hidden_0, memory_0, u, memory, hidden, act)
         ctx.set_materialize_grads(False)
-        ctx.sequence.forward(np.empty((ctx.n_threads, own.V.shape[1]), packed.dtype))
-        return hidden[1:], hidden[ctx.last], memory[ctx.last].reshape(memory_0.shape)
+        recurrence, scratch = _lay_out(ctx.way, step, x, y, U, W, u, memory, hidden, act)
+        recurrence.forward(scratch)
+        last = lengths, torch.arange(batch)
+        return hidden[1:], hidden[last], memory[last].reshape(memory_0.shape)
 
     @staticmethod
     def backward(
@@ -222,33 +237,34 @@ class _Scan(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():  # second derivatives are wanted
             return None, None, None, None, *_Scan._differentiable(ctx, grad_outputs, grad_hidden, grad_memory)
-        _, x, _, U, W, _, _, memory, hidden = ctx.saved_tensors
-        length, batch, n_memories = x.shape
-        new = x.new_zeros if int(ctx.last[0][-1]) < length else x.new_empty
-        state = x.new_zeros(batch, U.shape[1]) if grad_hidden is None else grad_hidden.clone()
-        state_memory = x.new_zeros(batch, W.shape[1])
+        step, x, y, U, W, _, memory_0, u, memory, hidden, act = ctx.saved_tensors
+        length, batch, _ = x.shape
+        new = x.new_zeros if int(ctx.way[3][-1]) < length else x.new_empty
+        state, state_memory = x.new_zeros(batch, U.shape[1]), x.new_zeros(batch, W.shape[1])
+        if grad_hidden is not None:
+            state.copy_(grad_hidden)
         if grad_memory is not None:
             state_memory.copy_(grad_memory.reshape(state_memory.shape))
-        grad_x, grad_y = new(x.shape), new((length, batch, len(W)))
+        grad_x, grad_y = new(x.shape), new(y.shape)
         grad_step = torch.zeros(length, batch, dtype=torch.float64) if ctx.needs_input_grad[4] else None
-        scratch = np.empty((ctx.n_threads, W.shape[1] // n_memories), grad_x.numpy().dtype)
-        ctx.sequence.backward(
+        recurrence, scratch = _lay_out(ctx.way, step, x, y, U, W, u, memory, hidden, act)
+        recurrence.backward(
             state.numpy(), state_memory.numpy(), None if grad_outputs is None else _array(grad_outputs),
             grad_x.numpy(), grad_y.numpy(), None if grad_step is None else grad_step.numpy(), scratch,
         )  # fmt: skip
         grad_U = grad_x.flatten(0, 1).T @ hidden[:-1].flatten(0, 1)
         grad_W = grad_y.flatten(0, 1).T @ memory[1:].flatten(0, 1)
-        initial = state_memory.view(batch, n_memories, -1)
+        initial = state_memory.view(memory_0.shape)
         return None, None, None, None, grad_step, grad_x, grad_y, grad_U, grad_W, state, initial
 
     @staticmethod
     def _differentiable(ctx: Any, *grads: Tensor | None) -> list[Tensor | None]:
-        own, gate, implicit = ctx.way
+        own, gate, implicit, lengths = ctx.way
         inputs = ctx.saved_tensors[:7]
         step, x, y, U, W, hidden, memory = inputs
         name = next(one for one, code in _CODES.items() if code == gate)
         discretization = next(one for one, value in IMPLICIT.items() if value == implicit)
-        results = loop(x, y, step, ctx.last[0], Weights(U, W, None), hidden, memory, own, name, discretization)
+        results = loop(x, y, step, lengths, Weights(U, W, None), hidden, memory, own, name, discretization)
         used = [(one, grad) for one, grad in zip(results, grads, strict=True) if grad is not None]
         wanted = [one for one in inputs if one.requires_grad]
         outputs, grad_outputs = zip(*used, strict=True)

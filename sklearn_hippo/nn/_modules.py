@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from .._measures import DYNAMICS
 from ._gated import DISCRETIZATIONS, GATES, Coordinates, Weights, coordinates, scan
 
+STRETCH = 128  # steps at a time where no gradient is wanted
 N_BLOCKS = {None: 1, "mgu": 2, "timed": 2, "gru": 3}  # the candidate and its gates
 
 
@@ -158,17 +159,31 @@ class HiPPOCell(nn.Module):
         self, x: Tensor, step: Tensor, lengths: Tensor, hidden: Tensor | None, memory: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Outputs and final state of inputs x (length, batch, input_size), sorted by decreasing length."""
+        if x.dtype not in (torch.float32, torch.float64) or x.dtype != self.weight_c.dtype:
+            raise ValueError(
+                f"Inputs and weights must both be float32 or float64, got {x.dtype} and {self.weight_c.dtype}."
+            )
         own = self._coordinates()
-        batch = x.shape[1]
+        length, batch, _ = x.shape
         z = x.new_zeros(batch, self.memory_size, own.into.shape[0]) if memory is None else memory @ own.into.T
         hidden = x.new_zeros(batch, self.hidden_size) if hidden is None else hidden
         blocks = self.weight_c.view(len(self.weight_c), self.memory_size, self.order)
-        W = (blocks @ own.out[: self.order]).flatten(1)
-        inputs = F.linear(x, self.weight_ux, self.bias_u), F.linear(x, self.weight_x, self.bias)
-        outputs, hidden, z = scan(
-            *inputs, step, lengths, Weights(self.weight_uh, W, self.weight_h), hidden, z, own, self.gate,
-            self.discretization,
-        )  # fmt: skip
+        weights = Weights(self.weight_uh, (blocks @ own.out[: self.order]).flatten(1), self.weight_h)
+
+        def run(part: Tensor, steps: Tensor, ends: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            inputs = F.linear(part, self.weight_ux, self.bias_u), F.linear(part, self.weight_x, self.bias)
+            return scan(*inputs, steps, ends, weights, h, c, own, self.gate, self.discretization)
+
+        if torch.is_grad_enabled() or length <= STRETCH:
+            outputs, hidden, z = run(x, step, lengths, hidden, z)
+        else:  # nothing of a step is needed again: a stretch of them at a time, of the sequences that go on
+            outputs = x.new_zeros(length, batch, self.hidden_size)
+            for first in range(0, length, STRETCH):
+                n = int((lengths > first).sum())
+                ends = (lengths[:n] - first).clamp(max=STRETCH)
+                rows = slice(first, first + int(ends[0]))
+                outputs[rows, :n], h, c = run(x[rows, :n], step[rows, :n], ends, hidden[:n], z[:n])
+                hidden, z = torch.cat([h, hidden[n:]]), torch.cat([c, z[n:]])
         return outputs, hidden, z @ own.out.T
 
     def forward(self, x: Tensor, step: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
@@ -199,6 +214,8 @@ class HiPPOCell(nn.Module):
             raise ValueError(f"x must have shape (batch, {self.input_size}), got {tuple(x.shape)}.")
         if step.shape != x.shape[:1]:
             raise ValueError(f"step must have shape ({len(x)},), got {tuple(step.shape)}.")
+        if len(x) == 0 or not bool((step >= 0).all()):
+            raise ValueError("step must hold a number from zero on, or infinity, for each of at least one sequence.")
         hidden, memory = (None, None) if state is None else state
         ones = torch.ones(len(x), dtype=torch.int64, device=x.device)
         _, hidden, memory = self._scan(x[None], step[None].double(), ones, hidden, memory)
@@ -359,11 +376,15 @@ class HiPPORNN(nn.Module):
             padded, lengths = pad_packed_sequence(x, batch_first=self.batch_first)
             outputs, state = self.forward(padded, times, lengths, mask, state)
             assert isinstance(outputs, Tensor)
-            packed = pack_padded_sequence(outputs, lengths, batch_first=self.batch_first, enforce_sorted=False)
-            return packed, state
+            if x.sorted_indices is not None:
+                outputs = outputs.index_select(0 if self.batch_first else 1, x.sorted_indices)
+                lengths = lengths[x.sorted_indices.cpu()]
+            data = pack_padded_sequence(outputs, lengths, batch_first=self.batch_first).data
+            return PackedSequence(data, x.batch_sizes, x.sorted_indices, x.unsorted_indices), state
         if x.ndim != 3 or x.shape[2] != self.input_size:
             wanted = "batch, length" if self.batch_first else "length, batch"
             raise ValueError(f"x must have shape ({wanted}, {self.input_size}), got {tuple(x.shape)}.")
+        times = None if times is None else torch.as_tensor(times)
         if times is not None and times.ndim == 1:
             times = times.expand(len(x), -1) if self.batch_first else times[:, None].expand(-1, x.shape[1])
         if times is not None and times.shape != x.shape[:2]:
@@ -375,7 +396,10 @@ class HiPPORNN(nn.Module):
             x = x.transpose(0, 1)
             times, mask = (None if one is None else one.transpose(0, 1) for one in (times, mask))
         length, batch, _ = x.shape
-        lengths = torch.full((batch,), length) if lengths is None else torch.as_tensor(lengths, device="cpu").long()
+        lengths = torch.full((batch,), length) if lengths is None else torch.as_tensor(lengths, device="cpu")
+        if lengths.is_floating_point():
+            raise ValueError(f"lengths must be integers, got {lengths.dtype}.")
+        lengths = lengths.long()
         if lengths.shape != (batch,) or batch == 0 or int(lengths.min()) < 1 or int(lengths.max()) > length:
             raise ValueError(
                 f"lengths must be {batch} integers from 1 to {length}; got shape {tuple(lengths.shape)} and values "
