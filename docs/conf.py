@@ -23,8 +23,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"/(quickstart|character_trajectories|dask_shards|rnn_\w+)\.py$"
-    r"|/(benchmarks|paper|output|results)/",
+    "ignore_pattern": r"^(?!.*plot_)",  # scripts are not for the gallery
     "nested_sections": False,
     "download_all_examples": False,
     "show_memory": False,

@@ -1,6 +1,8 @@
 """HiPPORNNClassifier and HiPPORNNRegressor: the gated HiPPO-RNN as scikit-learn estimators, trained by skorch."""
 
 import os
+import threading
+import warnings
 from copy import deepcopy
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -22,7 +24,7 @@ from torch import nn
 from ._compat import CallbackSupportMixin, fit_task
 from ._measures import DYNAMICS
 from ._panel import Panel, validate_panel
-from ._training import Batches, Checkpoint, Epochs, Net, Network, Series, arrays_of, epoch_seed, tensors_of
+from ._training import Batches, Checkpoint, Epochs, Net, Network, Series, arrays_of, diverged, epoch_seed, tensors_of
 from .nn._gated import DISCRETIZATIONS, GATES
 
 Array = NDArray[Any]
@@ -81,7 +83,8 @@ _PARAMETERS = """
         it ended, on the same series with the same parameters, and ends with the same numbers as if it had never been
         interrupted. It is a pickle: only leave it where you trust the files.
     net_params : dict, optional
-        More parameters of `skorch.NeuralNet`: ``{"callbacks": [...], "optimizer": torch.optim.SGD}``.
+        More parameters of `skorch.NeuralNet`: ``{"callbacks": [...], "optimizer": torch.optim.SGD}``. A scheduler of
+        the learning rate among the callbacks wants ``schedule="constant"``.
     verbose : int, default=0
         1 prints a line for every epoch, 2 also shows a progress bar.
     random_state : int, RandomState instance or None, default=None
@@ -117,13 +120,26 @@ _ATTRIBUTES = """
 _NOTES = """
     The defaults were chosen by cross-validation on the training parts of six sets; ``examples/rnn_defaults.py`` repeats
     it. Predictions are computed in double precision on the CPU, so that they do not depend on the batch. Ctrl-C ends a
-    training and keeps what was learned.
+    training and keeps the finished epochs. The trainings in the threads of one process take turns, since PyTorch has
+    one random generator; use processes (``n_jobs``). ``warm_start`` and `partial_fit` keep the network and the scales
+    of the channels; of the parameters, those of the training may change in between.
 
     References
     ----------
     .. [1] Gu, Dao, Ermon, Rudra, Ré, "HiPPO: Recurrent Memory with Optimal Polynomial Projections", NeurIPS 2020,
        arXiv:2008.07669.
 """
+
+# PyTorch's generator is global: of the trainings in the threads of a process, one at a time may draw from it.
+_GENERATOR = threading.RLock()
+
+_RESERVED = {"module", "train_split", "max_epochs", "warm_start"}
+_RESERVED_HINTS = {
+    "module": "Write a skorch net of your own around sklearn_hippo.nn.HiPPORNN.",
+    "train_split": "Use early_stopping and validation_fraction.",
+    "max_epochs": "Use the parameter of the same name.",
+    "warm_start": "Use the parameter of the same name.",
+}
 
 
 class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
@@ -162,6 +178,8 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
     _doc_link_template = "https://sklearn-hippo.readthedocs.io/api.html#sklearn_hippo.{estimator_name}"
 
     net_: Net
+    _built: dict[str, Any]  # what the network was made with
+    _lr: float  # of the last training
     net_class: ClassVar[type[Net]] = Net
     _criterion: ClassVar[type[nn.Module]]
 
@@ -272,14 +290,18 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             one class; if the device is not there; if the training diverges.
         """
         fresh = not (self.warm_start and self._is_trained())
-        return self._fit(X, y, sample_weight, int(self.max_epochs), fresh=fresh)
+        return self._fit(X, y, sample_weight, int(self.max_epochs), fresh=fresh, resumable=fresh)
 
     def _is_trained(self) -> bool:
         return hasattr(self, "net_")
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._is_trained()
+
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, n_epochs: int, *, fresh: bool, classes: Array | None = None
-    ) -> Self:
+        self, X: Any, y: Any, sample_weight: Any, n_epochs: int, *, fresh: bool, classes: Array | None = None,
+        resumable: bool = False,
+    ) -> Self:  # fmt: skip
         with fit_task(self, X, y, None, self._fitted_attributes) as epoch_ends:
             if y is None:
                 raise ValueError(
@@ -291,9 +313,10 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             check_consistent_length(panel, y)
             weights = _check_sample_weight(sample_weight, np.empty(len(panel)), dtype=np.float64)
             if (weights < 0).any():
-                raise ValueError(f"Negative values in data passed to `sample_weight`: series {np.argmin(weights)}.")
+                raise ValueError(f"Negative values in data passed to `sample_weight`: series {np.argmax(weights < 0)}.")
             if not weights.any():
                 raise ValueError("All sample weights are zero: no series is left to learn from.")
+            weights = weights / weights.max()
             used = np.flatnonzero(weights)
             if len(used) < len(panel):
                 panel, y, weights = panel[used], y[used], weights[used]
@@ -304,7 +327,9 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
                 self._seed = int(check_random_state(self.random_state).randint(2**31))
             target = self._encode(y)
             weights = weights * self._class_weights(y)
-            self._train(panel, target, weights / weights.mean(), n_epochs, fresh, epoch_ends)
+            data = self._standardized(panel), target, weights / weights.mean()
+            with _GENERATOR:
+                self._train(*data, n_epochs, fresh, resumable, epoch_ends)
         return self
 
     def _check_y(self, y: Any) -> Array:
@@ -346,64 +371,96 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         return Panel._trusted(values, panel.times, panel.offsets, None)
 
     def _train(
-        self, panel: Panel, target: Array, weights: Array, n_epochs: int, fresh: bool, epoch_ends: Any
-    ) -> None:  # fmt: skip
-        panel = self._standardized(panel)
+        self, panel: Panel, target: Array, weights: Array, n_epochs: int, fresh: bool, resumable: bool, epoch_ends: Any
+    ) -> None:
         everything = np.arange(len(panel)), None
         rows: tuple[Array, Array | None] = self._split(target) if self.early_stopping else everything
         data = tuple(None if r is None else Series(panel[r], target[r], weights[r]) for r in rows)
+        self._check_net_params()
         checkpoint, net, stopped = None, None, False
-        if self.checkpoint is not None and fresh:
+        if self.checkpoint is not None and resumable:
             checkpoint = Checkpoint(self.checkpoint, self._fingerprint(panel, target, weights))
             net, stopped = checkpoint.load()
         resumed = net is not None
+        before = None if fresh else (self.net_, self._built, self._lr)
         cuda = [self.device] if torch.device(self.device or "cpu").type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(epoch_seed(self._seed, 0))
+            if fresh:
+                self._built = self._module_params()
             if net is None:
-                net = self._make_net().initialize() if fresh else self._change_rate(self.net_)
+                net = self._make_net().initialize() if fresh else self._continued()
+            self._lr = self.lr
             first = 0 if resumed else len(net.history)
             remaining = first + n_epochs - len(net.history)
-            epochs = dict(net.callbacks_)["epochs"]
-            epochs.set_params(
-                save=None if checkpoint is None else checkpoint.save,
-                watch=epoch_ends,
-                schedule=self.schedule if n_epochs > 1 else "constant",
-                first=first,
-                n_epochs=n_epochs,
-            )
+            epochs = dict(net.callbacks_)["hippo_epochs"]
+            schedule = self.schedule if n_epochs > 1 else "constant"
+            save = None if checkpoint is None else checkpoint.save
+            epochs.set_params(save=save, watch=epoch_ends, schedule=schedule, first=first, n_epochs=n_epochs)
             self.net_ = net
+            interrupted = False
             try:
                 if not resumed:
                     net.notify("on_train_begin", X=data, y=None)
                 if not stopped and remaining > 0:
                     try:
                         net.fit_loop(data, epochs=remaining)
-                    except KeyboardInterrupt:  # an early end keeps what was learned, as in skorch
-                        stopped = True
+                    except KeyboardInterrupt:
+                        stopped = epochs.asked or _ran_out_of_patience(net)
+                        interrupted = not stopped
+                        self._drop_unfinished(data[1] is not None)
                     net.notify("on_train_end", X=data, y=None)
+                    if not all(torch.isfinite(one).all() for one in net.module_.parameters()):
+                        raise diverged("weights are not finite any more")
             except BaseException:
-                if fresh:
+                if before is None:
                     del self.net_
+                else:
+                    self.net_, self._built, self._lr = before
                 raise
             finally:
                 epochs.set_params(save=None, watch=None)
-        if checkpoint is not None:
+        if checkpoint is not None and not interrupted:  # otherwise the last whole epoch is there
             checkpoint.save(net, stopped)
         self._read_history()
 
-    def _change_rate(self, net: Net) -> Net:
-        """Go on with the lr of now, where that was changed."""
-        for group in net.optimizer_.param_groups:
-            group["initial_lr"] = group.get("initial_lr", group["lr"]) * self.lr / net.lr
-        net.lr = self.lr
+    def _drop_unfinished(self, validated: bool) -> None:
+        """Ctrl-C comes in the middle of an epoch."""
+        history = self.net_.history
+        if not {"train_loss", "dur", *(["valid_loss"] if validated else [])} <= set(history[-1]):
+            del history[-1]
+        if not history:
+            raise KeyboardInterrupt
+
+    def _continued(self) -> Net:
+        """The same network and optimizer, trained on with the parameters of now."""
+        wanted = self._module_params()
+        changed = [name for name, value in wanted.items() if value != self._built[name] and "dropout" not in name]
+        if changed:
+            raise ValueError(
+                f"{changed[0].removeprefix('module__')!r} has changed since the network was made, which warm_start and "
+                "partial_fit go on with. Use fit with warm_start=False to begin anew."
+            )
+        old, self._built = self.net_, wanted
+        net = self._make_net().initialize()
+        net.module_.load_state_dict(old.module_.state_dict())
+        net.optimizer_.load_state_dict(deepcopy(old.optimizer_.state_dict()))
+        net.history.extend(dict(row) for row in old.history)
+        if self.early_stopping:  # what was not validated is no best epoch
+            for row in net.history:
+                row.setdefault("valid_loss", np.inf)
+                row.setdefault("valid_loss_best", False)
+        for group in net.optimizer_.param_groups:  # a schedule may have ended at zero
+            group["initial_lr"] = group["lr"] = group.get("initial_lr", group["lr"]) * self.lr / self._lr
+            if "optimizer" not in (self.net_params or {}) and group.get("weight_decay", 0) > 0:
+                group["weight_decay"] = self.weight_decay
         return net
 
     def _read_history(self) -> None:
         history = self.net_.history
         self.n_iter_ = len(history)
         self.loss_curve_ = [float(row["train_loss"]) for row in history]
-        validated = history and "valid_loss" in history[0]
+        validated = any("valid_loss" in row for row in history)
         self.validation_loss_curve_ = [float(row["valid_loss"]) for row in history] if validated else None
 
     def _split(self, target: Array) -> tuple[Array, Array]:
@@ -422,24 +479,29 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
                 f"{error} Change validation_fraction or use early_stopping=False."
             ) from None
 
+    def _check_net_params(self) -> None:
+        params = self.net_params or {}
+        for name in _RESERVED & set(params):
+            raise ValueError(f"net_params may not set {name!r}: the estimator does. {_RESERVED_HINTS.get(name, '')}")
+        if isinstance(params.get("callbacks"), str):
+            raise ValueError(f"callbacks={params['callbacks']!r} in net_params: give a list of callbacks.")
+
     def _make_net(self) -> Net:
-        callbacks: list[Any] = [("epochs", Epochs(self._seed))]
+        params = dict(self.net_params or {})
+        callbacks: list[Any] = list(params.pop("callbacks", None) or [])
         if self.max_grad_norm is not None:
-            callbacks.append(("clip", GradientNormClipping(self.max_grad_norm)))
+            callbacks.append(("hippo_clip", GradientNormClipping(self.max_grad_norm)))
         if self.early_stopping:
             sink = print if self.verbose else _silent
-            callbacks.append(
-                ("early_stopping", EarlyStopping(patience=self.n_iter_no_change, load_best=True, sink=sink))
-            )
+            patience = EarlyStopping(patience=self.n_iter_no_change, load_best=True, sink=sink)
+            callbacks.append(("hippo_early_stopping", patience))
         if self.verbose > 1:
-            callbacks.append(("progress", ProgressBar()))
-        params = dict(self.net_params or {})
-        callbacks = [*(params.pop("callbacks", None) or []), *callbacks[1:], callbacks[0]]  # ours has the last word
+            callbacks.append(("hippo_progress", ProgressBar()))
+        callbacks.append(("hippo_epochs", Epochs(self._seed)))  # it has the last word
         defaults = {
             "criterion": self._criterion,
             "criterion__reduction": "none",
             "optimizer": torch.optim.AdamW,
-            "optimizer__weight_decay": self.weight_decay,
             "iterator_train": Batches,
             "iterator_train__shuffle": True,
             "iterator_valid": Batches,
@@ -448,9 +510,11 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             "verbose": int(self.verbose),
             "device": self.device or "cpu",
         }
-        return self.net_class(
-            Network, callbacks=callbacks, train_split=None, **(defaults | self._module_params() | params)
-        )
+        if self.weight_decay > 0 or "optimizer" not in params:
+            defaults["optimizer__weight_decay"] = self.weight_decay
+        if self.weight_decay > 0:  # the logarithm of a time has no natural zero to decay to
+            defaults["optimizer__param_groups"] = [("*log_timescale", {"weight_decay": 0.0})]
+        return self.net_class(Network, callbacks=callbacks, train_split=None, **(defaults | self._built | params))
 
     def _module_params(self) -> dict[str, Any]:
         return {
@@ -472,9 +536,8 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         params = self.get_params()
         for name in ("checkpoint", "verbose", "device", *([] if self.schedule == "cosine" else ["max_epochs"])):
             del params[name]
-        plain = (str, int, float, bool, type, type(None))  # anything else may look different in the next process
-        given = sorted((self.net_params or {}).items())
-        params["net_params"] = [(name, value) for name, value in given if isinstance(value, plain)]
+        given = {name: value for name, value in (self.net_params or {}).items() if name != "callbacks"}
+        params["net_params"] = sorted((name, value) for name, value in given.items() if _is_plain(value))
         if not isinstance(self.random_state, Integral):
             raise ValueError(
                 f"A checkpoint needs a training that can be repeated: set random_state to an integer, not "
@@ -539,13 +602,38 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             net.set_params(**params)
             net.initialize()
         net.module_.load_state_dict(tensors_of(stored["module"]))
-        net.optimizer_.load_state_dict(tensors_of(stored["optimizer"]))
+        try:
+            net.optimizer_.load_state_dict(tensors_of(stored["optimizer"]))
+        except (KeyError, ValueError):  # net_params has another optimizer by now
+            warnings.warn(
+                "The state of the optimizer does not fit net_params: it begins anew.", UserWarning, stacklevel=2
+            )
         net.history.extend(stored["history"])
         self.net_ = net
 
 
 def _silent(*_: Any) -> None:
     pass
+
+
+def _is_missing_label(label: Any) -> bool:
+    try:
+        return bool(label is None or label != label or label in (np.inf, -np.inf))
+    except TypeError:  # pandas' NA is neither equal nor different
+        return True
+
+
+def _ran_out_of_patience(net: Net) -> bool:
+    return any(isinstance(one, EarlyStopping) and one.misses_ >= one.patience for _, one in net.callbacks_)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value looks the same in the next process."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    return isinstance(value, (str, int, float, bool, type, type(None)))
 
 
 class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
@@ -634,7 +722,7 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
 
     def _check_y(self, y: Any) -> Array:
         y = column_or_1d(y, warn=True)
-        missing = [i for i, one in enumerate(y.tolist()) if one is None or one != one or one in (np.inf, -np.inf)]
+        missing = [i for i, one in enumerate(y.tolist()) if _is_missing_label(one)]
         if missing:
             raise ValueError(f"The label of series {missing[0]} is {y[missing[0]]}: leave out series without a label.")
         check_classification_targets(y)
@@ -662,6 +750,8 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
             return np.ones(len(y))
         present = np.unique(y)
         weights = compute_class_weight(self.class_weight, classes=present, y=y)
+        if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+            raise ValueError(f"class_weight must be finite and not negative, nor all zero; got {self.class_weight}.")
         return weights[np.searchsorted(present, y)]
 
     def _n_outputs(self) -> int:

@@ -32,17 +32,17 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.rnn.hidden_size, n_outputs)
 
-    def forward(self, x: Tensor, lengths: Tensor, times: Tensor | None = None) -> Tensor:
-        """Outputs of shape (batch, n_outputs)."""
+    def forward(self, x: Tensor, lengths: Tensor, times: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
+        """Outputs of shape (batch, n_outputs); the weights of the series are the loss's."""
         _, state = self.rnn(x, times, lengths)
         return self.head(self.dropout(state.hidden))
 
 
-Batch = tuple[dict[str, Tensor], tuple[Tensor, Tensor]]
+Batch = tuple[dict[str, Tensor], Tensor]
 
 
 class Series(Dataset[Batch]):
-    """The series of a panel, handed out as padded batches with their targets and weights."""
+    """The series of a panel, handed out as padded batches with their weights, and their targets."""
 
     def __init__(self, panel: Panel, y: Array | None = None, weights: Array | None = None):
         self.values = torch.tensor(panel.values)
@@ -63,10 +63,10 @@ class Series(Dataset[Batch]):
         lengths = self.lengths[chosen]
         last = (self.first[chosen] + lengths - 1)[:, None]  # what lies behind the end is not read
         rows = torch.minimum(self.first[chosen, None] + torch.arange(int(lengths.max())), last)
-        batch = {"x": self.values[rows], "lengths": lengths}
+        batch = {"x": self.values[rows], "lengths": lengths, "weight": self.weights[chosen]}
         if self.times is not None:
             batch["times"] = self.times[rows]
-        return batch, (self.y[chosen], self.weights[chosen])
+        return batch, self.y[chosen]
 
 
 class _Buckets(BatchSampler):
@@ -120,9 +120,14 @@ class Net(NeuralNet):
 
     def get_loss(self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         """Mean over a batch of the weighted losses."""
-        target, weight = (to_tensor(one, device=self.device) for one in y_true)
-        loss = self.criterion_(y_pred, target)
-        return (loss.flatten(1).mean(dim=1) * weight if loss.ndim > 1 else loss * weight).mean()
+        weight = to_tensor(X["weight"], device=self.device)
+        loss = self.criterion_(y_pred, to_tensor(y_true, device=self.device))
+        return ((loss.flatten(1).mean(dim=1) if loss.ndim > 1 else loss) * weight).mean()
+
+    def predict(self, X: Any) -> Array:
+        """Codes of the classes, or standardized targets: what skorch's scoring callbacks ask for."""
+        outputs = super().predict(X)
+        return outputs.argmax(axis=1) if isinstance(self.criterion_, nn.CrossEntropyLoss) else outputs
 
 
 class Epochs(Callback):
@@ -151,31 +156,42 @@ class Epochs(Callback):
         self.seed, self.save, self.watch = seed, save, watch
         self.schedule, self.first, self.n_epochs = schedule, first, n_epochs
 
+    def on_train_begin(self, net: NeuralNet, **_: Any) -> None:
+        """Nobody has asked for an end yet."""
+        self.asked = False
+
     def on_epoch_begin(self, net: NeuralNet, **_: Any) -> None:
         """Set the seed and the learning rate."""
         torch.manual_seed(epoch_seed(self.seed, len(net.history)))
-        progress = (len(net.history) - 1 - self.first) / self.n_epochs
-        factor = (1 + math.cos(math.pi * progress)) / 2 if self.schedule == "cosine" else 1.0
-        for group in net.optimizer_.param_groups:
-            group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
+        if self.schedule == "cosine":
+            progress = (len(net.history) - 1 - self.first) / self.n_epochs
+            for group in net.optimizer_.param_groups:
+                initial = group.setdefault("initial_lr", group["lr"])
+                group["lr"] = initial * (1 + math.cos(math.pi * progress)) / 2
 
     def on_batch_end(self, net: NeuralNet, loss: Tensor | None = None, training: bool = False, **_: Any) -> None:
         """Stop at a loss that is no number."""
         if training and loss is not None and not torch.isfinite(loss):
-            raise ValueError(
-                f"Training diverged: the loss became {loss.item()} in epoch {len(net.history)}. Lower lr or "
-                "max_grad_norm, and keep standardize=True unless the values are of order one."
-            )
+            raise diverged(f"the loss became {loss.item()} in epoch {len(net.history)}")
 
     def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
         """Save, and tell whoever watches, who may stop the training."""
         if self.save is not None:
             self.save(net)
         if self.watch is not None and self.watch():
+            self.asked = True
             raise KeyboardInterrupt  # skorch's way to end a training early
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"save": None, "watch": None}
+
+
+def diverged(what: str) -> ValueError:
+    """The error for a training that leads nowhere."""
+    return ValueError(
+        f"Training diverged: {what}. Lower lr or max_grad_norm, and keep standardize=True unless the values are of "
+        "order one."
+    )
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -200,8 +216,8 @@ class Checkpoint:
             raise ValueError(f"{self.path} is not a checkpoint of this version ({error}). Delete it.") from error
         if fingerprint != self.fingerprint:
             raise ValueError(
-                f"{self.path} is the checkpoint of another training: of other series, targets or parameters. Delete "
-                "it, or give this estimator a file of its own."
+                f"{self.path} is the checkpoint of another training: of other series, targets or parameters (with "
+                "schedule='cosine', max_epochs is one of them). Delete it, or give this estimator a file of its own."
             )
         return net, stopped
 

@@ -339,6 +339,71 @@ def test_packed_and_length_first_sequences():
     assert_array_equal(packed_state.memory.detach(), state.memory.detach())
 
 
+def test_packed_sequences_keep_their_order():
+    rnn = make()
+    x = [torch.randn(4, 3, dtype=torch.float64) for _ in range(20)]
+    packed = torch.nn.utils.rnn.pack_sequence(x)
+    outputs, _ = rnn(packed)
+    assert outputs.sorted_indices is None
+    assert_allclose(outputs.data[:20].detach(), rnn(torch.stack(x))[0][:, 0].detach(), atol=1e-14)
+
+
+def test_long_inference_is_the_same_and_inference_leaves_no_trace():
+    rnn = make(order=11)
+    x = torch.randn(3, 300, 3, dtype=torch.float64)
+    with torch.inference_mode():
+        outputs, state = rnn(x, None, [40, 300, 256])
+    again, other = rnn(x, None, [40, 300, 256])
+    assert_allclose(outputs, again.detach(), atol=1e-12)
+    assert_allclose(state.memory, other.memory.detach(), atol=1e-11)
+    again.sum().backward()
+
+
+@pytest.mark.parametrize("gate", ["mgu", "timed", None])
+def test_gradients_by_times_also_at_ties(gate):
+    rnn = make("legt", gate, order=3)
+    x, _, _ = batch(length=5)
+
+    def run(steps):
+        state = None
+        for t in range(3):
+            state = rnn.cell(x[:, t], steps[:, t], state)
+        return state
+
+    steps = torch.tensor([[0.5, 0.0, 0.2]] * 6, dtype=torch.float64)
+
+    def numerically(k, h):  # one-sided: a step is not negative
+        moved = steps.clone()
+        moved[:, k] += h
+        return run(moved)[0].sum()
+
+    steps.requires_grad_()
+    (gradient,) = torch.autograd.grad(run(steps)[0].sum(), steps)
+    steps = steps.detach()
+    for k in range(3):
+        slope = (4 * numerically(k, 1e-6) - 3 * numerically(k, 0) - numerically(k, 2e-6)) / 2e-6
+        assert gradient[:, k].sum().item() == pytest.approx(slope.item(), rel=1e-3, abs=1e-5)
+
+
+def test_gradients_of_any_layout_and_the_memory_they_hold():
+    rnn = make()
+    x, _, _ = batch()
+    _, state = rnn(x)
+    torch.einsum("bh,bk->hk", state.hidden, torch.randn(6, 5, dtype=torch.float64)).square().sum().backward()
+    loss = rnn(x)[0].sum()
+    loss.backward()
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        loss.backward()
+
+
+def test_endless_steps_forget():
+    for dtype in (torch.float32, torch.float64):
+        rnn = remembering("lagt", 4, dtype, "backward")
+        x = torch.tensor([[1.0, 2.0, 3.0]], dtype=dtype)[..., None]
+        memory = rnn(x, torch.tensor([[0.0, 1.0, 1e25]], dtype=torch.float64))[1].memory
+        assert_allclose(memory.detach()[0, 0], [3, 0, 0, 0], atol=1e-6)
+
+
 def test_inputs_are_not_changed_and_modules_travel():
     rnn = make("legt", learn_timescale=True)
     x, times, lengths = batch()

@@ -1,3 +1,4 @@
+import copy
 import os
 import pickle
 import signal
@@ -14,6 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
@@ -27,7 +29,7 @@ from sklearn_hippo.datasets import drop_observations, load_japanese_vowels, load
 torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
-from skorch.callbacks import Callback  # noqa: E402
+from skorch.callbacks import Callback, EpochScoring, LRScheduler  # noqa: E402
 
 from sklearn_hippo import HiPPORNNClassifier, HiPPORNNRegressor  # noqa: E402
 from sklearn_hippo._training import Batches, Checkpoint, Series  # noqa: E402
@@ -311,6 +313,104 @@ def test_scikit_learn_callbacks():
     assert HiPPORNNClassifier(**QUICK).set_callbacks(Stop()).fit(panel, y).n_iter_ == 3
 
 
+def test_schedulers_and_scores_of_skorch():
+    panel, y = classes(20)
+    slower = ("slower", LRScheduler("StepLR", step_size=2, gamma=0.1))
+    score = EpochScoring("accuracy", on_train=True, name="correct")
+    params = QUICK | {"schedule": "constant", "max_epochs": 6}
+    classifier = HiPPORNNClassifier(**params, net_params={"callbacks": [slower, score]}).fit(panel, y)
+    assert classifier.net_.history[:, "event_lr"] == pytest.approx(0.02 * 0.1 ** np.array([0, 0, 1, 1, 2, 2]))
+    assert 0 <= classifier.net_.history[-1, "correct"] <= 1
+    faster = HiPPORNNClassifier(**params, net_params={"lr": 0.5, "optimizer": torch.optim.Rprop})
+    faster.partial_fit(panel, y, classes=["slow", "fast"]).partial_fit(panel, y)
+    assert faster.net_.optimizer_.param_groups[0]["initial_lr"] == 0.5
+    for name in ("module", "train_split", "max_epochs"):
+        with pytest.raises(ValueError, match=f"net_params may not set '{name}'"):
+            HiPPORNNClassifier(**params, net_params={name: None}).fit(panel, y)
+    with pytest.raises(ValueError, match="give a list of callbacks"):
+        HiPPORNNClassifier(**params, net_params={"callbacks": "disable"}).fit(panel, y)
+
+
+def test_a_learned_timescale_does_not_decay():
+    panel, y = classes(20)
+    params = QUICK | {"max_epochs": 3, "weight_decay": 1.0, "learn_timescale": True}
+    found = [
+        HiPPORNNClassifier("legt", **params).fit(scale_time(panel, unit), y).net_.module_.rnn.timescale / unit
+        for unit in (1, 1000)
+    ]
+    assert found[0] == pytest.approx(found[1], rel=1e-3)
+
+
+class Interrupt(Callback):
+    """Ctrl-C in the fourth epoch, once."""
+
+    armed = True
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        if Interrupt.armed and len(net.history) == 4 and training:
+            Interrupt.armed = False
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_keeps_the_finished_epochs(tmp_path):
+    panel, y = classes(20)
+    params = QUICK | {"checkpoint": tmp_path / "c", "max_epochs": 8}
+    interrupted = HiPPORNNClassifier(**params, net_params={"callbacks": [Interrupt()]})
+    assert interrupted.fit(panel, y).n_iter_ == 3
+    assert interrupted.predict(panel).shape == (20,)
+    whole = HiPPORNNClassifier(**QUICK | {"max_epochs": 8}).fit(panel, y)
+    resumed = interrupted.fit(panel, y)
+    assert resumed.loss_curve_ == whole.loss_curve_
+
+
+def test_a_failed_training_leaves_what_was_before():
+    panel, y = classes(20)
+    wild = {"lr": 1e30, "max_grad_norm": None}
+    failed = HiPPORNNClassifier(**QUICK | wild, net_params={"optimizer": torch.optim.SGD})
+    with pytest.raises(ValueError, match="Training diverged"):
+        failed.fit(panel, y)
+    with pytest.raises(NotFittedError):
+        failed.predict(panel)
+
+    class Spoil(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            net.module_.head.bias.data[0] = np.nan
+
+    with pytest.raises(ValueError, match="weights are not finite any more"):
+        HiPPORNNClassifier(**QUICK | {"max_epochs": 1}, net_params={"callbacks": [Spoil()]}).fit(panel, y)
+    good = HiPPORNNClassifier(**QUICK, warm_start=True).fit(panel, y)
+    expected = good.predict_proba(panel)
+    with pytest.raises(ValueError, match="Training diverged"):
+        good.set_params(**wild).fit(panel, y)
+    assert_array_equal(good.predict_proba(panel), expected)
+    assert good.n_iter_ == len(good.net_.history) == 15
+    assert np.isfinite(good.set_params(lr=0.01).partial_fit(panel, y).predict_proba(panel)).all()
+
+
+def test_what_may_change_between_trainings():
+    panel, y = classes(40)
+    classifier = HiPPORNNClassifier(**QUICK, warm_start=True).fit(panel, y)
+    classifier.set_params(early_stopping=True, batch_size=5, verbose=0).fit(panel, y)
+    assert classifier.n_iter_ > 15
+    assert np.isinf(classifier.validation_loss_curve_[0])
+    assert np.isfinite(classifier.validation_loss_curve_[-1])
+    with pytest.raises(ValueError, match="'gate' has changed since the network was made"):
+        classifier.set_params(gate="mgu").fit(panel, y)
+    # copies keep the network that was trained, whatever the parameters have become
+    expected = classifier.predict_proba(panel)
+    classifier.set_params(hidden_size=5)
+    for copied in (pickle.loads(pickle.dumps(classifier)), copy.deepcopy(classifier)):
+        assert_array_equal(copied.predict_proba(panel), expected)
+
+
+def test_trainings_in_threads_take_turns():
+    panel, y = classes(20)
+    classifier = HiPPORNNClassifier(**QUICK)
+    expected = clone(classifier).fit(panel, y).loss_curve_
+    fits = joblib.Parallel(3, backend="threading")(joblib.delayed(clone(classifier).fit)(panel, y) for _ in range(6))
+    assert all(one.loss_curve_ == expected for one in fits)
+
+
 # --- with the rest of scikit-learn ---------------------------------------------------------------------
 
 
@@ -398,7 +498,7 @@ def test_batches_are_of_similar_lengths_and_complete():
     panel = Panel(np.arange(lengths.sum(), dtype=np.float32), None, np.r_[0, np.cumsum(lengths)])
     data = Series(panel, np.arange(300), np.ones(300))
     seen, padded, plain = [], 0, 0
-    for batch, (y, _) in Batches(data, 16, shuffle=True):
+    for batch, y in Batches(data, 16, shuffle=True):
         seen += y.tolist()
         padded += batch["x"].numel()
         for x, length, i in zip(batch["x"], batch["lengths"], y, strict=True):
@@ -508,6 +608,10 @@ def test_bad_targets():
         regressor.fit(panel, np.where(np.arange(20) == 5, np.nan, 1.0))
     with pytest.raises(ValueError, match="The target of series 5 is inf"):
         regressor.fit(panel, np.where(np.arange(20) == 5, np.inf, 1.0))
+    with pytest.raises(ValueError, match="class_weight must be finite"):
+        HiPPORNNClassifier(**QUICK, class_weight={"slow": -1, "fast": 1}).fit(panel, y)
+    with pytest.raises(ValueError, match="The label of series 1 is <NA>"):
+        classifier.fit(panel, pd.array([*y[:1], pd.NA, *y[2:]], dtype="string"))
     assert not hasattr(classifier, "net_")
 
 
@@ -522,7 +626,7 @@ def test_bad_series_and_parameters():
     for device in ("cuda", "tpu", "cuda:99"):
         with pytest.raises(ValueError, match=r"is not available here .* Use device='cpu'"):
             clone(quick).set_params(device=device).fit(panel, y)
-    with pytest.raises(ValueError, match=r"Training diverged: the loss became nan in epoch 1. Lower lr"):
+    with pytest.raises(ValueError, match=r"Training diverged: the loss became (nan|inf) in epoch 1. Lower lr"):
         HiPPORNNRegressor(**QUICK | {"lr": 1e30}, max_grad_norm=None).fit(panel, np.arange(20.0))
     with pytest.raises(ValueError, match="The timescale of measure='legt' cannot be learned"):
         HiPPORNNClassifier("legt", **QUICK).fit([[1.0], [2.0]], [0, 1])
