@@ -1,5 +1,10 @@
 """The HiPPO-RNN as PyTorch modules: ``pip install "sklearn-hippo[rnn]"``."""
 
-from ._modules import HiPPOCell, HiPPORNN, HiPPOState
+try:
+    from ._modules import HiPPOCell, HiPPORNN, HiPPOState
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise ImportError('sklearn_hippo.nn needs PyTorch: pip install "sklearn-hippo[rnn]"') from error
 
 __all__ = ["HiPPOCell", "HiPPORNN", "HiPPOState"]
