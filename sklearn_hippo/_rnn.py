@@ -488,7 +488,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
 
     def _make_net(self) -> Net:
         params = dict(self.net_params or {})
-        callbacks: list[Any] = list(params.pop("callbacks", None) or [])
+        callbacks: list[Any] = deepcopy(list(params.pop("callbacks", None) or []))  # they keep state of the training
         if self.max_grad_norm is not None:
             callbacks.append(("hippo_clip", GradientNormClipping(self.max_grad_norm)))
         if self.early_stopping:

@@ -321,6 +321,7 @@ def test_schedulers_and_scores_of_skorch():
     classifier = HiPPORNNClassifier(**params, net_params={"callbacks": [slower, score]}).fit(panel, y)
     assert classifier.net_.history[:, "event_lr"] == pytest.approx(0.02 * 0.1 ** np.array([0, 0, 1, 1, 2, 2]))
     assert 0 <= classifier.net_.history[-1, "correct"] <= 1
+    assert not hasattr(slower[1], "lr_scheduler_")  # parameters are not changed
     faster = HiPPORNNClassifier(**params, net_params={"lr": 0.5, "optimizer": torch.optim.Rprop})
     faster.partial_fit(panel, y, classes=["slow", "fast"]).partial_fit(panel, y)
     assert faster.net_.optimizer_.param_groups[0]["initial_lr"] == 0.5
