@@ -83,15 +83,6 @@ typedef struct {
 #define TERMS 7
 #define TYPED(f) f##_float
 #include "cell_dispatch.h"
-#undef REAL
-#undef INT
-#undef MAGIC
-#undef MANTISSA
-#undef BIAS
-#undef LARGEST
-#undef LONGEST
-#undef TERMS
-#undef TYPED
 
 #define REAL double
 #define INT int64_t
@@ -103,15 +94,6 @@ typedef struct {
 #define TERMS 12
 #define TYPED(f) f##_double
 #include "cell_dispatch.h"
-#undef REAL
-#undef INT
-#undef MAGIC
-#undef MANTISSA
-#undef BIAS
-#undef LARGEST
-#undef LONGEST
-#undef TERMS
-#undef TYPED
 
 static kernels_t select_kernels(int is_double)
 {

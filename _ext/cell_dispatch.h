@@ -1,4 +1,5 @@
-/* The types and the three instruction sets of one precision: included by cell.h with REAL and TYPED defined. */
+/* The types and the three instruction sets of one precision: included by cell.h, which defines what differs between
+ * precisions; undefined here. */
 
 /* What a step of one length needs, for all memories of a row. */
 typedef struct {
@@ -55,3 +56,13 @@ static kernels_t TYPED(select)(void)
 #endif
     return JOIN(kernels, REAL, baseline);
 }
+
+#undef REAL
+#undef INT
+#undef MAGIC
+#undef MANTISSA
+#undef BIAS
+#undef LARGEST
+#undef LONGEST
+#undef TERMS
+#undef TYPED

@@ -8,7 +8,7 @@ from cython cimport floating
 from cython.parallel cimport prange
 
 cdef extern from "cell.h" nogil:
-    enum: MAX_RANK, PADDING
+    enum: MAX_RANK, PADDING, _NO_GATE "NO_GATE", _MGU "MGU", _TIMED "TIMED"
     ctypedef struct sequence_t:
         Py_ssize_t length, batch, n_hidden, n_outputs, n_memories, n_modes
         int rank, gate
@@ -42,7 +42,7 @@ cdef extern from "cell.h" nogil:
     kernels_t select_kernels(int is_double)
     int select_simd(const char*)
 
-NO_GATE, MGU, TIMED = 0, 1, 2  # as in cell.h
+NO_GATE, MGU, TIMED = _NO_GATE, _MGU, _TIMED
 PACKING = PADDING
 
 

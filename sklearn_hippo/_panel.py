@@ -958,3 +958,13 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
             f"{list(fitted)}. Give the same channels in the same order."
         )
     return panel
+
+
+def learned_timescale(measure: str, timescale: float | None, duration: float) -> float:
+    """The timescale that an estimator was given, or else the median duration of its training series."""
+    if timescale is None and duration == 0:
+        raise ValueError(
+            f"The timescale of measure={measure!r} cannot be learned: the median duration of the training series is "
+            "zero. Set timescale, in units of the timestamps."
+        )
+    return duration if timescale is None else float(timescale)

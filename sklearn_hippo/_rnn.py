@@ -23,7 +23,7 @@ from torch import nn
 
 from ._compat import CallbackSupportMixin, fit_task
 from ._measures import DYNAMICS
-from ._panel import Panel, validate_panel
+from ._panel import Panel, learned_timescale, validate_panel
 from ._training import Batches, Checkpoint, Epochs, Net, Network, Series, arrays_of, diverged, epoch_seed, tensors_of
 from .nn._gated import DISCRETIZATIONS, GATES
 
@@ -133,8 +133,8 @@ _NOTES = """
 # PyTorch's generator is global: of the trainings in the threads of a process, one at a time may draw from it.
 _GENERATOR = threading.RLock()
 
-_RESERVED = {"module", "train_split", "max_epochs", "warm_start"}
-_RESERVED_HINTS = {
+# What net_params may not set, and what to use instead.
+_RESERVED = {
     "module": "Write a skorch net of your own around sklearn_hippo.nn.HiPPORNN.",
     "train_split": "Use early_stopping and validation_fraction.",
     "max_epochs": "Use the parameter of the same name.",
@@ -289,14 +289,11 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             If X is not valid, as in `HiPPOTransformer.fit`; if y is missing, not finite, of another length or has only
             one class; if the device is not there; if the training diverges.
         """
-        fresh = not (self.warm_start and self._is_trained())
+        fresh = not (self.warm_start and self.__sklearn_is_fitted__())
         return self._fit(X, y, sample_weight, int(self.max_epochs), fresh=fresh, resumable=fresh)
 
-    def _is_trained(self) -> bool:
-        return hasattr(self, "net_")
-
     def __sklearn_is_fitted__(self) -> bool:
-        return self._is_trained()
+        return hasattr(self, "net_")
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, n_epochs: int, *, fresh: bool, classes: Array | None = None,
@@ -358,12 +355,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         self.scale_ = np.where(scale > 1e-12 * np.maximum(1e-300, np.abs(self.mean_)), scale, 1.0)
         self.timescale_ = None
         if DYNAMICS[self.measure](1).clock == "linear":
-            self.timescale_ = float(np.median(panel.durations) if self.timescale is None else self.timescale)
-            if self.timescale_ == 0:
-                raise ValueError(
-                    f"The timescale of measure={self.measure!r} cannot be learned: the median duration of the "
-                    "training series is zero. Set timescale, in units of the timestamps."
-                )
+            self.timescale_ = learned_timescale(self.measure, self.timescale, float(np.median(panel.durations)))
         self._indicator = panel.has_missing if self.missing_indicator == "auto" else bool(self.missing_indicator)
 
     def _standardized(self, panel: Panel) -> Panel:
@@ -442,10 +434,8 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
                 "partial_fit go on with. Use fit with warm_start=False to begin anew."
             )
         old, self._built = self.net_, wanted
-        net = self._make_net().initialize()
-        net.module_.load_state_dict(old.module_.state_dict())
-        net.optimizer_.load_state_dict(deepcopy(old.optimizer_.state_dict()))
-        net.history.extend(dict(row) for row in old.history)
+        history = [dict(row) for row in old.history]
+        net = self._restored(old.module_.state_dict(), deepcopy(old.optimizer_.state_dict()), history)
         if self.early_stopping:  # what was not validated is no best epoch
             for row in net.history:
                 row.setdefault("valid_loss", np.inf)
@@ -481,8 +471,9 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
 
     def _check_net_params(self) -> None:
         params = self.net_params or {}
-        for name in _RESERVED & set(params):
-            raise ValueError(f"net_params may not set {name!r}: the estimator does. {_RESERVED_HINTS.get(name, '')}")
+        for name, instead in _RESERVED.items():
+            if name in params:
+                raise ValueError(f"net_params may not set {name!r}: the estimator does. {instead}")
         if isinstance(params.get("callbacks"), str):
             raise ValueError(f"callbacks={params['callbacks']!r} in net_params: give a list of callbacks.")
 
@@ -598,18 +589,23 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         except ValueError:
             params = {"device": "cpu"}  # trained where there was another device
         with torch.random.fork_rng(devices=[]):
-            net = self._make_net()
-            net.set_params(**params)
-            net.initialize()
-        net.module_.load_state_dict(tensors_of(stored["module"]))
+            module, optimizer = (tensors_of(stored[part]) for part in ("module", "optimizer"))
+            self.net_ = self._restored(module, optimizer, stored["history"], **params)
+
+    def _restored(self, module: Any, optimizer: Any, history: list[Any], **params: Any) -> Net:
+        """A net of the parameters of now, with what another one has learned."""
+        net = self._make_net()
+        net.set_params(**params)
+        net.initialize()
+        net.module_.load_state_dict(module)
         try:
-            net.optimizer_.load_state_dict(tensors_of(stored["optimizer"]))
+            net.optimizer_.load_state_dict(optimizer)
         except (KeyError, ValueError):  # net_params has another optimizer by now
             warnings.warn(
                 "The state of the optimizer does not fit net_params: it begins anew.", UserWarning, stacklevel=2
             )
-        net.history.extend(stored["history"])
-        self.net_ = net
+        net.history.extend(history)
+        return net
 
 
 def _silent(*_: Any) -> None:
@@ -785,7 +781,7 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         ValueError, TypeError
             As `fit` does, and if the classes are missing or not those of the first call.
         """
-        fresh = not self._is_trained()
+        fresh = not self.__sklearn_is_fitted__()
         if fresh and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit: later calls may bring others.")
         if classes is not None:
@@ -931,7 +927,7 @@ class HiPPORNNRegressor(RegressorMixin, _HiPPORNN):
         ValueError, TypeError
             As `fit` does.
         """
-        return self._fit(X, y, sample_weight, 1, fresh=not self._is_trained())
+        return self._fit(X, y, sample_weight, 1, fresh=not self.__sklearn_is_fitted__())
 
     def predict(self, X: Any) -> Array:
         """Predict the targets of every series.

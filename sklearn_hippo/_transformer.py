@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 
 from ._compat import CallbackSupportMixin, fit_task
 from ._measures import MEASURES, Measure
-from ._panel import Panel, as_times, check_panel, own_times, validate_panel
+from ._panel import Panel, as_times, check_panel, learned_timescale, own_times, validate_panel
 from ._projection import INTERPOLATIONS, project, reconstruct, series_span
 from ._recurrence import DISCRETIZATIONS, prefixes, recur
 
@@ -188,12 +188,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             self.length_ = int(np.median(panel.lengths))
             self.timescale_ = None
             if self._measure.has_timescale:
-                self.timescale_ = self.duration_ if self.timescale is None else float(self.timescale)
-                if self.timescale_ == 0:
-                    raise ValueError(
-                        f"The timescale of measure={self.measure!r} cannot be learned: the median duration of the "
-                        "training series is zero. Set timescale, in units of the timestamps."
-                    )
+                self.timescale_ = learned_timescale(self.measure, self.timescale, self.duration_)
             self._fitted = self._shape_parameters()
         return self
 

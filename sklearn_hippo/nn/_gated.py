@@ -20,8 +20,7 @@ from .._measures import DYNAMICS, modes
 # How much of a step is implicit; the exact step for a held input needs the matrix exponential.
 IMPLICIT = {"bilinear": 0.5, "backward": 1.0}
 DISCRETIZATIONS = (*IMPLICIT, "zoh")
-_CODES = {None: NO_GATE, "mgu": MGU, "timed": TIMED}
-COMPILED_GATES = dict(_CODES)
+COMPILED_GATES = {None: NO_GATE, "mgu": MGU, "timed": TIMED}
 GATES = (*COMPILED_GATES, "gru")
 
 
@@ -194,14 +193,16 @@ def _lay_out(
     act: Tensor,
 ) -> tuple[Sequence, NDArray[Any]]:  # fmt: skip
     """The compiled recurrence over these arrays, and scratch for its threads."""
-    own, gate, implicit, lengths = way
+    own, gate, discretization, lengths = way
     length, batch, _ = x.shape
     dtype = u.numpy().dtype
     active = (lengths[None] > torch.arange(length)[:, None]).sum(dim=1)
     packed = np.empty((len(W) + PACKING) * (W.shape[1] + PACKING), dtype)
     n_threads = max(1, min(torch.get_num_threads(), batch // 4))
     recurrence = sequence(
-        _array(own.frequency), _array(own.V), _array(own.origin), np.array(own.b), own.damping, implicit, gate,
+        _array(own.frequency), _array(own.V), _array(own.origin), np.array(own.b), own.damping,
+        IMPLICIT[discretization],
+        COMPILED_GATES[gate],
         _array(step), _array(active).astype(np.intp), _array(x), _array(y), _array(U), _array(W),
         u.detach().numpy(), memory.detach().numpy(), hidden.detach().numpy(), act.detach().numpy(), packed,
     )  # fmt: skip
@@ -213,8 +214,8 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, own: Coordinates, gate: int, implicit: float, lengths: Tensor, step: Tensor, x: Tensor, y: Tensor,
-        U: Tensor, W: Tensor, hidden_0: Tensor, memory_0: Tensor,
+        ctx: Any, own: Coordinates, gate: str | None, discretization: str, lengths: Tensor, step: Tensor, x: Tensor,
+        y: Tensor, U: Tensor, W: Tensor, hidden_0: Tensor, memory_0: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         length, batch, _ = x.shape
         width = W.shape[1]
@@ -223,7 +224,7 @@ class _Scan(torch.autograd.Function):
         u, act = new(x.shape), new(y.shape)
         memory, hidden = new((length + 1, batch, width)), new((length + 1, batch, U.shape[1]))
         memory[0], hidden[0] = memory_0.reshape(batch, width), hidden_0
-        ctx.way = own, gate, implicit, lengths
+        ctx.way = own, gate, discretization, lengths
         ctx.save_for_backward(step, x, y, U, W, hidden_0, memory_0, u, memory, hidden, act)
         ctx.set_materialize_grads(False)
         recurrence, scratch = _lay_out(ctx.way, step, x, y, U, W, u, memory, hidden, act)
@@ -259,12 +260,10 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def _differentiable(ctx: Any, *grads: Tensor | None) -> list[Tensor | None]:
-        own, gate, implicit, lengths = ctx.way
+        own, gate, discretization, lengths = ctx.way
         inputs = ctx.saved_tensors[:7]
         step, x, y, U, W, hidden, memory = inputs
-        name = next(one for one, code in _CODES.items() if code == gate)
-        discretization = next(one for one, value in IMPLICIT.items() if value == implicit)
-        results = loop(x, y, step, lengths, Weights(U, W, None), hidden, memory, own, name, discretization)
+        results = loop(x, y, step, lengths, Weights(U, W, None), hidden, memory, own, gate, discretization)
         used = [(one, grad) for one, grad in zip(results, grads, strict=True) if grad is not None]
         wanted = [one for one in inputs if one.requires_grad]
         outputs, grad_outputs = zip(*used, strict=True)
@@ -303,6 +302,4 @@ def scan(
     compiled = gate in COMPILED_GATES and discretization in IMPLICIT and own.V is not None
     if not (compiled and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)):
         return loop(x, y, step, lengths, weights, hidden, memory, own, gate, discretization)
-    return _Scan.apply(
-        own, COMPILED_GATES[gate], IMPLICIT[discretization], lengths, step, x, y, weights.U, weights.W, hidden, memory
-    )
+    return _Scan.apply(own, gate, discretization, lengths, step, x, y, weights.U, weights.W, hidden, memory)
