@@ -3,9 +3,9 @@
  *     sums[c, n] = sum_j weights[c, j] p_n(x_j),      p_{-1} = before, p_0 = first,
  *     p_{n+1} = (slope_n x + shift_n) p_n - back_n p_{n-1},
  *
- * the one loop on which the whole package stands. It runs over n, with a block of nodes side by side
- * in vector registers; channels share the p_n. The body is compiled once per instruction set and the
- * best one is chosen when the module is loaded, so a wheel built on any machine is fast on every other.
+ * the one loop on which the whole package stands, and the loops over points that feed it. It runs over n, with rows of
+ * vectors of nodes side by side in registers; channels share the p_n. The body is compiled once per instruction set and
+ * the best one is chosen when the module is loaded, so a wheel built on any machine is fast on every other.
  */
 #ifndef HIPPO_MOMENTS_H
 #define HIPPO_MOMENTS_H
@@ -16,8 +16,7 @@
 #include <string.h>
 
 #define MAX_LANES 8
-#define ROWS 4                          /* vectors of nodes that advance together */
-#define NODE_BLOCK (ROWS * MAX_LANES)   /* arrays of nodes are padded to a multiple of this, with weights of zero */
+#define TAIL_CHANNELS 64  /* that share a copy of the nodes which do not fill a vector */
 
 typedef struct {
     ptrdiff_t n_moments;
@@ -28,8 +27,15 @@ typedef struct {
 typedef void (*moments_fn)(const recurrence_t *, ptrdiff_t n_nodes, ptrdiff_t n_channels,
                            const double *x, const double *first, const double *before,
                            const double *weights, ptrdiff_t stride, double *sums);
-typedef void (*reduce_fn)(ptrdiff_t n, const double *sums, double *out);
+typedef void (*reduce_fn)(ptrdiff_t n, double *sums, double *out);
+typedef void (*ramp_fn)(ptrdiff_t n, const double *times, double from, double origin, double unit, double low,
+                        double width, double *r);
+typedef double (*gaps_fn)(ptrdiff_t n, const double *r, double *gap, double *least);
 typedef void (*kinks_fn)(ptrdiff_t n, const double *y, const double *inverse, double *slope, double *kink);
+typedef void (*steps_fn)(ptrdiff_t n, const double *y, double *step);
+typedef void (*affine_fn)(ptrdiff_t n, const double *r, double middle, double half, double *x, double *place);
+typedef void (*fill_fn)(ptrdiff_t n, double value, double *x);
+typedef void (*invert_fn)(ptrdiff_t n, const double *gap, double *inverse);
 
 #if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
 #define HIPPO_X86 1
@@ -42,31 +48,42 @@ typedef void (*kinks_fn)(ptrdiff_t n, const double *y, const double *inverse, do
 #define __attribute__(x)
 #define restrict __restrict
 #endif
+#if defined(__aarch64__)
+#define BASELINE_ROWS 8  /* as many as the registers hold: three vectors a row, and a few to spare */
+#else
+#define BASELINE_ROWS 4
+#endif
 
 #define NAME(f) f##_baseline
 #define TARGET
 #define LANES BASELINE_LANES
+#define ROWS BASELINE_ROWS
 #include "moments_body.h"
 #undef NAME
 #undef TARGET
 #undef LANES
+#undef ROWS
 
 #ifdef HIPPO_X86
 #define NAME(f) f##_avx2
 #define TARGET __attribute__((target("avx2,fma")))
 #define LANES 4
+#define ROWS 4
 #include "moments_body.h"
 #undef NAME
 #undef TARGET
 #undef LANES
+#undef ROWS
 
 #define NAME(f) f##_avx512
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma")))
 #define LANES 8
+#define ROWS 8
 #include "moments_body.h"
 #undef NAME
 #undef TARGET
 #undef LANES
+#undef ROWS
 #endif
 
 /* What the chosen instruction set offers: filled once by select_simd. */
@@ -75,8 +92,18 @@ static struct simd_t {
     int lanes;
     moments_fn moments;
     reduce_fn reduce;
+    ramp_fn ramp;
+    gaps_fn gaps;
+    invert_fn invert;
     kinks_fn kinks;
+    steps_fn steps;
+    affine_fn affine;
+    fill_fn fill;
 } simd;
+
+#define CHOOSE(set, n) \
+    simd = (struct simd_t){#set, n, moments_##set, reduce_##set, ramp_##set, gaps_##set, invert_##set, kinks_##set, \
+                           steps_##set, affine_##set, fill_##set}
 
 /* Choose by name ("avx512", "avx2", "baseline"), or the best for NULL; 0 when the machine lacks it. */
 static int select_simd(const char *name)
@@ -85,20 +112,17 @@ static int select_simd(const char *name)
     __builtin_cpu_init();
     if ((name == NULL || strcmp(name, "avx512") == 0) && __builtin_cpu_supports("avx512f")
         && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-        simd.name = "avx512", simd.lanes = 8;
-        simd.moments = moments_avx512, simd.reduce = reduce_avx512, simd.kinks = kinks_avx512;
+        CHOOSE(avx512, 8);
         return 1;
     }
     if ((name == NULL || strcmp(name, "avx2") == 0) && __builtin_cpu_supports("avx2")
         && __builtin_cpu_supports("fma")) {
-        simd.name = "avx2", simd.lanes = 4;
-        simd.moments = moments_avx2, simd.reduce = reduce_avx2, simd.kinks = kinks_avx2;
+        CHOOSE(avx2, 4);
         return 1;
     }
 #endif
     if (name == NULL || strcmp(name, "baseline") == 0) {
-        simd.name = "baseline", simd.lanes = BASELINE_LANES;
-        simd.moments = moments_baseline, simd.reduce = reduce_baseline, simd.kinks = kinks_baseline;
+        CHOOSE(baseline, BASELINE_LANES);
         return 1;
     }
     return 0;

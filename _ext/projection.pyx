@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: freethreading_compatible=True
-"""Series in, moments out: the exact projection of interpolated series, streamed through ``moments.h``.
+"""Series in, coefficients out: the exact projection of interpolated series, streamed through ``moments.h``.
 
 An interpolated series is its last value plus the integral of its derivative, and the derivative of a
 staircase or a broken line is a sum of point masses ("jumps") and of steps ("kinks", where the slope
@@ -8,11 +8,13 @@ changes). So the projection on any basis phi_n needs only
 
     jumps[n] = sum_j jump_j phi_n(r_j)      and      kinks[n] = sum_j kink_j phi_n(r_j),
 
-which the basis then integrates once and twice (``_measures.py``). A slope over a very short gap is huge
-and its two kinks nearly cancel: such a segment is entered as a smeared jump instead, by a few Gauss
-nodes of its own, so that close observations cost no accuracy. Where observations are so dense that no
-basis function turns much over a chunk of them, the whole chunk is replaced by a few Chebyshev nodes that
-carry equivalent jumps.
+which the basis then integrates once and twice (``_measures.py`` says how). A slope over a very short gap
+is huge and its two kinks nearly cancel: such a segment is entered as a smeared jump instead, by a few
+Gauss nodes of its own, so that close observations cost no accuracy.
+
+Where nodes are so dense that no basis function turns much over a row of them, a few Chebyshev nodes with
+equivalent weights take their place, and again a few the place of many such groups. So the number of nodes
+that meet the basis itself depends on its order, and hardly on the length of a series.
 
 Every series is read once, in chunks, into scratch memory that the caller allocates, one row a thread.
 """
@@ -20,9 +22,10 @@ from cython cimport floating
 from cython.parallel cimport prange, threadid
 from libc.float cimport DBL_EPSILON
 from libc.math cimport acos, cos, exp, fabs, fmax, fmin, isnan, sin, sqrt, M_PI, NAN
+from libc.string cimport memcpy, memset
 
 cdef extern from "moments.h" nogil:
-    enum: MAX_LANES, NODE_BLOCK
+    enum: MAX_LANES
     ctypedef struct recurrence_t:
         Py_ssize_t n_moments
         const double* slope
@@ -33,8 +36,14 @@ cdef extern from "moments.h" nogil:
         int lanes
         void moments(const recurrence_t*, Py_ssize_t, Py_ssize_t, const double*, const double*,
                      const double*, const double*, Py_ssize_t, double*) noexcept nogil
-        void reduce(Py_ssize_t, const double*, double*) noexcept nogil
+        void reduce(Py_ssize_t, double*, double*) noexcept nogil
+        void ramp(Py_ssize_t, const double*, double, double, double, double, double, double*) noexcept nogil
+        double gaps(Py_ssize_t, const double*, double*, double*) noexcept nogil
+        void invert(Py_ssize_t, const double*, double*) noexcept nogil
         void kinks(Py_ssize_t, const double*, const double*, double*, double*) noexcept nogil
+        void steps(Py_ssize_t, const double*, double*) noexcept nogil
+        void affine(Py_ssize_t, const double*, double, double, double*, double*) noexcept nogil
+        void fill(Py_ssize_t, double, double*) noexcept nogil
     simd_t simd
     int select_simd(const char*)
 
@@ -46,45 +55,70 @@ cpdef enum Chart:  # how a basis is laid out along r, the coordinate in which th
     LAGUERRE       # L_n(-r) exp(r) on (-inf, 0]
 
 cdef enum:
-    CHUNK = 256        # nodes at a time
-    STRIDE = CHUNK + 2 * NODE_BLOCK  # of one row of nodes in the scratch memory: room for a little more, and padding
+    CHUNK = 256        # points that are read at a time
+    NODES = 512        # nodes that wait for each other
+    STRIDE = NODES + 8 # of one row of nodes or points in the scratch memory
+    LEVELS = 3         # rows of jumps: as they come, those that stand for many, and those that stand for many of these
     MAX_GAUSS = 8
-    MAX_LOCAL = 96     # Chebyshev nodes that may stand for a dense chunk
+    MAX_LOCAL = 96     # Chebyshev nodes that may stand for a dense row
+    FEW = 32           # nodes that are not worth a substitute
 
 # Kinks lose about eps / (gap * range) to cancellation, gap and range of the series relative to that of r, summed over
 # its length. Gaps below SHORT * sqrt(length) / range may be entered as jumps, which lose eps / range at most.
 cdef double SHORT = 3e-5
 
-cdef struct Nodes:     # a row of nodes that wait for the kernel, and where their moments go
+# What a substitute costs beyond its arithmetic, and about what each of its nodes costs later on at most, both in the
+# updates of one moment by one node.
+cdef double OVERHEAD = 600
+cdef double LATER = 48
+
+cdef struct Moments:
+    bint used
+    double* sums       # (n_sequences, n_channels, n_moments, lanes)
+    double* extras     # (n_channels, 2)
+
+cdef struct Nodes:     # a row of nodes that wait for the kernel, in the order of r, and where their moments go
     Py_ssize_t count
     double* r          # (STRIDE,)
     double* weights    # (n_channels, STRIDE)
-    double* sums       # (n_sequences, n_channels, n_moments, lanes)
-    double* extras     # (n_channels, 2)
+    Moments* moments
 
 cdef struct Observed:  # the neighbours of a point among a channel's own observations; -1 and length: none
     Py_ssize_t last, next
 
+cdef struct Rule:      # how a basis integrates: each row a short sum of moments and of rows before it
+    Py_ssize_t n_rows
+    const Py_ssize_t* starts   # (n_rows + 1,)
+    const Py_ssize_t* columns
+    const double* weights
+
 cdef struct Work:      # all that one thread needs
     Chart chart
-    Py_ssize_t n_channels, order
+    Py_ssize_t n_channels, order, n_sequences
     double short_gap
     Observed* near     # (n_channels,)
     double low, high   # the range of r; 0 and 1, so that r counts timescales, where it has no end
+    double reach       # how many timescales of the past are not negligible
     recurrence_t recurrence
+    Rule integration
     const double* gauss       # (MAX_GAUSS, 1 + 2 MAX_GAUSS): limit of the half phase, nodes, weights
     const double* local       # (n_local, 2 + MAX_LOCAL (1 + MAX_LOCAL)): number, limit, places, weights by moments
     Py_ssize_t n_local
     const double* ones        # (MAX_LOCAL,)
-    Nodes jumps, kinks
-    Nodes local_jumps         # inside of a dense chunk, in its own coordinate
-    double* moments           # (n_channels, MAX_LOCAL) of these
+    Moments jump_moments, kink_moments
+    Nodes[LEVELS] jumps
+    Nodes kinks
+    double* local_sums        # (n_channels, MAX_LOCAL, lanes)
+    double* local_moments     # (n_channels, MAX_LOCAL)
     double* r          # (STRIDE,) positions of the points of a chunk and of the one after it
+    double* gap        # (STRIDE,)
     double* inverse    # (STRIDE,)
     double* slope      # (STRIDE,)
     double* y          # (n_channels, STRIDE)
     double* before     # (n_channels,) slope of the last segment of the previous chunk
+    double* last       # (n_channels,) last values
     double* node       # (3, STRIDE) x, p_0 and p_{-1} of the nodes
+    double* rows       # moments and extras of the jumps and kinks of one channel, and the rows that follow from them
 
 
 def simd_name():
@@ -100,45 +134,56 @@ def use_simd(name=None):
         raise ValueError(f"This machine or build does not offer {name!r}.")
 
 
-def scratch_size(Py_ssize_t n_channels, Py_ssize_t n_moments, Py_ssize_t n_sequences):
+def scratch_size(Py_ssize_t n_channels, Py_ssize_t n_moments, Py_ssize_t n_sequences, Py_ssize_t n_rows):
     """Doubles of scratch memory that one thread needs."""
-    return (STRIDE * (4 * n_channels + 9) + n_channels * (9 + 2 * n_sequences * n_moments * MAX_LANES)
-            + n_channels * MAX_LOCAL * (1 + MAX_LANES) + MAX_LANES)
+    cdef Work work
+    work.n_channels, work.n_sequences, work.recurrence.n_moments = n_channels, n_sequences, n_moments
+    work.integration.n_rows = n_rows
+    return 8 + _lay_out(&work, NULL)
 
 
-cdef double* _take(double** free, Py_ssize_t size) noexcept nogil:
-    cdef double* taken = free[0]
-    free[0] += size
+cdef double* _take(double* scratch, Py_ssize_t* taken, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t begin = taken[0]
+    taken[0] += (size + 7) // 8 * 8
+    return NULL if scratch == NULL else scratch + begin
+
+
+cdef Py_ssize_t _lay_out(Work* work, double* scratch) noexcept nogil:
+    """Share out the scratch memory, in whole cache lines, and tell how much of it is needed."""
+    cdef Py_ssize_t taken = 0, level, c = work.n_channels, m = work.n_sequences * work.recurrence.n_moments
+    if scratch != NULL:
+        scratch = <double*> ((<size_t> scratch + 63) // 64 * 64)
+    work.r = _take(scratch, &taken, STRIDE)
+    work.gap = _take(scratch, &taken, STRIDE)
+    work.inverse = _take(scratch, &taken, STRIDE)
+    work.slope = _take(scratch, &taken, STRIDE)
+    work.node = _take(scratch, &taken, 3 * STRIDE)
+    work.y = _take(scratch, &taken, c * STRIDE)
+    work.before = _take(scratch, &taken, c)
+    work.last = _take(scratch, &taken, c)
+    work.near = <Observed*> _take(scratch, &taken, 2 * c)
+    work.jump_moments.extras = _take(scratch, &taken, 2 * c)
+    work.kink_moments.extras = _take(scratch, &taken, 2 * c)
+    work.jump_moments.sums = _take(scratch, &taken, c * m * MAX_LANES)
+    work.kink_moments.sums = _take(scratch, &taken, c * m * MAX_LANES)
+    work.rows = _take(scratch, &taken, 2 * (m + 2) + work.integration.n_rows)
+    work.local_sums = _take(scratch, &taken, c * MAX_LOCAL * MAX_LANES)
+    work.local_moments = _take(scratch, &taken, c * MAX_LOCAL)
+    work.kinks.r = work.r
+    work.kinks.weights = _take(scratch, &taken, c * STRIDE)
+    work.kinks.moments = &work.kink_moments
+    work.kinks.count = 0
+    for level in range(LEVELS):
+        work.jumps[level].r = _take(scratch, &taken, STRIDE)
+        work.jumps[level].weights = _take(scratch, &taken, c * STRIDE)
+        work.jumps[level].moments = &work.jump_moments
+        work.jumps[level].count = 0
+    work.jump_moments.used = work.kink_moments.used = False
     return taken
 
 
-cdef void _lay_out(Work* work, double* free, Py_ssize_t n_sequences) noexcept nogil:
-    cdef Py_ssize_t c = work.n_channels, sums = n_sequences * c * work.recurrence.n_moments * simd.lanes
-    work.r = _take(&free, STRIDE)
-    work.inverse = _take(&free, STRIDE)
-    work.slope = _take(&free, STRIDE)
-    work.node = _take(&free, 3 * STRIDE)
-    work.y = _take(&free, c * STRIDE)
-    work.before = _take(&free, c)
-    work.near = <Observed*> _take(&free, 2 * c)
-    work.jumps.r = _take(&free, STRIDE)
-    work.kinks.r = work.r
-    work.jumps.weights = _take(&free, c * STRIDE)
-    work.kinks.weights = _take(&free, c * STRIDE)
-    work.local_jumps.r = _take(&free, STRIDE)
-    work.local_jumps.weights = _take(&free, c * STRIDE)
-    work.local_jumps.sums = _take(&free, c * MAX_LOCAL * MAX_LANES)
-    work.moments = _take(&free, c * MAX_LOCAL)
-    work.jumps.extras = _take(&free, 2 * c)
-    work.kinks.extras = _take(&free, 2 * c)
-    work.jumps.sums = _take(&free, sums)
-    work.kinks.sums = _take(&free, sums)
-
-
 cdef void _clear(double* x, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        x[i] = 0
+    memset(x, 0, n * sizeof(double))
 
 
 # --- from nodes to moments -------------------------------------------------------------------------
@@ -187,26 +232,119 @@ cdef void _add_extras(Chart chart, Py_ssize_t n, const double* r, const double* 
             extras[1] += w[j] * angle * r[j]
 
 
-cdef void _flush(Work* work, Nodes* nodes) noexcept nogil:
-    """Add the moments of the waiting nodes to their sums."""
-    cdef Py_ssize_t n = nodes.count, c, j, padded
-    cdef Py_ssize_t block = simd.lanes * (NODE_BLOCK // MAX_LANES)
-    cdef int sequence, n_sequences = 2 if work.chart == FOURIER else 1
-    if n == 0:
+cdef void _add(Work* work, Nodes* nodes, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Add the moments of some of the waiting nodes to their sums."""
+    cdef Moments* moments = nodes.moments
+    cdef Py_ssize_t c, size = work.n_channels * work.recurrence.n_moments * simd.lanes
+    cdef int sequence
+    if begin == end:
         return
-    padded = (n + block - 1) // block * block
-    for j in range(n, padded):
-        nodes.r[j] = nodes.r[n - 1]
+    if not moments.used:
+        _clear(moments.extras, 2 * work.n_channels)
+        _clear(moments.sums, work.n_sequences * size)
+        moments.used = True
     for c in range(work.n_channels):
-        _add_extras(work.chart, n, nodes.r, nodes.weights + c * STRIDE, nodes.extras + 2 * c)
-        for j in range(n, padded):
-            nodes.weights[c * STRIDE + j] = 0
-    for sequence in range(n_sequences):
-        _place(work.chart, sequence, padded, nodes.r, work.node)
-        simd.moments(&work.recurrence, padded, work.n_channels, work.node, work.node + STRIDE,
-                     work.node + 2 * STRIDE, nodes.weights, STRIDE,
-                     nodes.sums + sequence * work.n_channels * work.recurrence.n_moments * simd.lanes)
+        _add_extras(work.chart, end - begin, nodes.r + begin, nodes.weights + c * STRIDE + begin, moments.extras + 2 * c)
+    for sequence in range(work.n_sequences):
+        _place(work.chart, sequence, end - begin, nodes.r + begin, work.node)
+        simd.moments(&work.recurrence, end - begin, work.n_channels, work.node, work.node + STRIDE,
+                     work.node + 2 * STRIDE, nodes.weights + begin, STRIDE, moments.sums + sequence * size)
+
+
+# --- many jumps as few -----------------------------------------------------------------------------
+
+
+cdef void _drain(Work* work, int level) noexcept nogil:
+    """Empty a row of jumps: into the next one what few nodes can stand for, and the rest into the sums."""
+    cdef Nodes* nodes = &work.jumps[level]
+    cdef Py_ssize_t kept = 0
+    if level < LEVELS - 1 and nodes.count >= FEW:
+        kept = _condense(work, level, 0, nodes.count, 0)
+    _add(work, nodes, kept, nodes.count)
     nodes.count = 0
+
+
+cdef void _drain_all(Work* work) noexcept nogil:
+    cdef int level
+    for level in range(LEVELS):
+        _drain(work, level)
+
+
+cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t kept) noexcept nogil:
+    """Find what few nodes can stand for among nodes begin .. end - 1.
+
+    Nodes kept .. begin - 1 are left over from before; what is left over after this begins where it returns.
+    """
+    cdef Nodes* nodes = &work.jumps[level]
+    cdef Py_ssize_t n = end - begin, p, middle
+    cdef double a = nodes.r[begin], b = nodes.r[end - 1], later = fmin(work.recurrence.n_moments, LATER)
+    cdef double phase, cost, apart = n * <double> work.recurrence.n_moments
+    cdef const double* rule
+    cdef const double* finer
+    if n < FEW or (work.chart <= CHEBYSHEV and 2 * n < work.order * (b - a)):
+        return kept  # too few, since dtheta > dr
+    phase = _half_phase(work, a, b)
+    rule = _local_rule(work, phase, a, b)
+    if rule != NULL:
+        cost = n * rule[0] + rule[0] * later + OVERHEAD
+        finer = _local_rule(work, phase / 2, a, b)
+        if cost < 0.8 * apart and cost <= n * finer[0] + 2 * (finer[0] * later + OVERHEAD):
+            _add(work, nodes, kept, begin)
+            _substitute(work, level, begin, n, rule)
+            return end
+    if n < 2 * FEW:
+        return kept
+    middle = begin + n // 2
+    kept = _condense(work, level, begin, middle, kept)
+    return _condense(work, level, middle, end, kept)
+
+
+cdef const double* _local_rule(const Work* work, double phase, double a, double b) noexcept nogil:
+    """The fewest nodes that can stand for those between a and b, or NULL."""
+    cdef const double* table = work.local
+    cdef Py_ssize_t i
+    if not b - a > 1e-100:  # there may be nothing in between
+        return NULL
+    if work.chart == CHEBYSHEV and 1 - fmax(fabs(a), fabs(b)) < 4 * (b - a):
+        return NULL  # sin(theta) is not smooth in r at the ends
+    for i in range(work.n_local):
+        if phase <= table[1]:
+            return table
+        table += 2 + MAX_LOCAL * (1 + MAX_LOCAL)
+    return NULL
+
+
+cdef void _substitute(Work* work, int level, Py_ssize_t begin, Py_ssize_t n, const double* rule) noexcept nogil:
+    """Enter nodes into the next row as a few Chebyshev nodes.
+
+    A polynomial g of degree below p is sum_i g(x_i) l_i, so nodes x_i with weights sum_j w_j l_i(r_j) stand for nodes
+    r_j with weights w_j; l_i = 2/p sum_m T_m(x_i) T_m asks for the moments of the T_m only.
+    """
+    cdef Nodes* nodes = &work.jumps[level]
+    cdef Nodes* few = &work.jumps[level + 1]
+    cdef Py_ssize_t p = <Py_ssize_t> rule[0], i, c, k
+    cdef double a = nodes.r[begin], b = nodes.r[begin + n - 1], middle = (a + b) / 2, half = (b - a) / 2, total
+    cdef recurrence_t chebyshev
+    cdef double* m
+    if few.count + p > NODES:
+        _drain(work, level + 1)
+    chebyshev.n_moments, chebyshev.slope, chebyshev.shift, chebyshev.back = p, NULL, NULL, work.ones
+    simd.affine(n, nodes.r + begin, middle, half, work.node, work.node + 2 * STRIDE)
+    simd.fill(n, 1, work.node + STRIDE)
+    _clear(work.local_sums, work.n_channels * p * simd.lanes)
+    simd.moments(&chebyshev, n, work.n_channels, work.node, work.node + STRIDE, work.node + 2 * STRIDE,
+                 nodes.weights + begin, STRIDE, work.local_sums)
+    simd.reduce(work.n_channels * p, work.local_sums, work.local_moments)
+    for i in range(p):
+        few.r[few.count + i] = middle + half * rule[2 + i]
+    for c in range(work.n_channels):
+        m = work.local_moments + c * p
+        for i in range(p):
+            total = 0
+            for k in range(p):
+                total = total + rule[2 + MAX_LOCAL + i * MAX_LOCAL + k] * m[k]
+            few.weights[c * STRIDE + few.count + i] = total
+    few.count += p
 
 
 # --- short segments as smeared jumps ---------------------------------------------------------------
@@ -248,13 +386,14 @@ cdef int _enter_short_segment(Work* work, Py_ssize_t i) noexcept nogil:
     cdef double[MAX_GAUSS] position
     cdef double[MAX_GAUSS] share
     cdef const double* rule = work.gauss
+    cdef Nodes* nodes = &work.jumps[0]
     cdef Py_ssize_t c, j
     cdef int q = 1 + _gauss_rule(work.gauss, 0 if b <= a else _half_phase(work, a, b)), k
     if q == 0:
         return 0
     rule += (q - 1) * (1 + 2 * MAX_GAUSS)
-    if work.jumps.count + q > CHUNK:
-        _flush(work, &work.jumps)
+    if nodes.count + q > NODES:
+        _drain(work, 0)
     for k in range(q):
         position[k] = a + (b - a) * rule[1 + k]
         share[k] = rule[1 + MAX_GAUSS + k]
@@ -265,138 +404,87 @@ cdef int _enter_short_segment(Work* work, Py_ssize_t i) noexcept nogil:
             share[k] *= sin(angle)
         total += share[k]
     for k in range(q):
-        j = work.jumps.count
-        work.jumps.r[j] = position[k]
+        j = nodes.count
+        nodes.r[j] = position[k]
         for c in range(work.n_channels):
-            work.jumps.weights[c * STRIDE + j] = (
+            nodes.weights[c * STRIDE + j] = (
                 (work.y[c * STRIDE + i + 1] - work.y[c * STRIDE + i]) * (share[k] / total))
-        work.jumps.count += 1
+        nodes.count += 1
     return 1
-
-
-# --- dense chunks as a few nodes ---------------------------------------------------------------------
-
-
-cdef void _add_local_moments(Work* work, Py_ssize_t p, double middle, double half) noexcept nogil:
-    """Add sum_j weights_j T_m((r_j - middle) / half), m < p, of the waiting nodes of a dense chunk."""
-    cdef Nodes* nodes = &work.local_jumps
-    cdef Py_ssize_t n = nodes.count, block = simd.lanes * (NODE_BLOCK // MAX_LANES), j, c
-    cdef Py_ssize_t padded = (n + block - 1) // block * block
-    cdef recurrence_t chebyshev
-    cdef double* x = work.node
-    cdef double* first = work.node + STRIDE
-    cdef double* before = work.node + 2 * STRIDE
-    chebyshev.n_moments, chebyshev.slope, chebyshev.shift, chebyshev.back = p, NULL, NULL, work.ones
-    for j in range(n, padded):
-        nodes.r[j] = middle
-        for c in range(work.n_channels):
-            nodes.weights[c * STRIDE + j] = 0
-    for j in range(padded):
-        before[j] = (nodes.r[j] - middle) / half
-        x[j] = 2 * before[j]
-        first[j] = 1
-    simd.moments(&chebyshev, padded, work.n_channels, x, first, before, nodes.weights, STRIDE, nodes.sums)
-    nodes.count = 0
-
-
-cdef int _enter_dense(Work* work, Py_ssize_t n, bint ends, bint hold) noexcept nogil:
-    """Enter a chunk of a line or a staircase as jumps at a few Chebyshev nodes; 0 if it is not dense enough.
-
-    A polynomial g of degree below p is sum_i g(x_i) l_i, so nodes x_i with weights sum_j w_j l_i(r_j) stand for nodes
-    r_j with weights w_j; l_i = 2/p sum_m T_m(x_i) T_m asks for the moments of the T_m only. The rise of a line over a
-    segment is smeared over Gauss nodes, as many as the T_m need.
-    """
-    cdef Py_ssize_t last = n - 1 if ends else n, i, j, c, p, k, q = 1
-    cdef double a = work.r[0], b = work.r[last], half = (b - a) / 2, middle = (a + b) / 2, total, phase, place, share
-    cdef const double* table = work.local
-    cdef const double* rule
-    cdef double* y
-    cdef double* weights
-    if last < 48 or half <= 0:
-        return 0
-    phase = _half_phase(work, a, b)
-    i = 0
-    while i < work.n_local and phase > table[1]:
-        table += 2 + MAX_LOCAL * (1 + MAX_LOCAL)
-        i += 1
-    if i == work.n_local or 3 * table[0] > last:
-        return 0
-    if work.chart == CHEBYSHEV and 1 - fmax(fabs(a), fabs(b)) < 8 * half:
-        return 0  # sin(theta) is not smooth in r at the ends
-    p = <Py_ssize_t> table[0]
-    _clear(work.local_jumps.sums, work.n_channels * p * simd.lanes)
-    work.local_jumps.count = 0
-    for j in range(last):
-        work.inverse[j] = work.r[j + 1] - work.r[j]
-    if not hold:
-        phase = 0
-        for j in range(last):
-            phase = fmax(phase, _turn(p, (work.r[j] - middle) / half, (work.r[j + 1] - middle) / half))
-        q = 1 + _gauss_rule(work.gauss, phase)
-    # Worth it if the moments of the chunk and then of its nodes cost less than those of its points.
-    if q == 0 or q * p + p * work.order / last + 16 > work.order:
-        return 0
-    if not hold and _follows_a_line(work):  # which bends to the horizontal here, as far as the kinks are concerned
-        for c in range(work.n_channels):
-            work.kinks.weights[c * STRIDE] = -work.before[c]
-        work.kinks.r, work.kinks.count = work.local_jumps.r, 1  # a place of its own: flushing pads it
-        work.kinks.r[0] = a
-        _flush(work, &work.kinks)
-        work.kinks.r = work.r
-        _clear(work.before, work.n_channels)
-    rule = work.gauss + (q - 1) * (1 + 2 * MAX_GAUSS)
-    for k in range(q):
-        place = 0 if hold else rule[1 + k]
-        share = 1 if hold else rule[1 + MAX_GAUSS + k]
-        for j in range(last):
-            work.local_jumps.r[j] = work.r[j] + work.inverse[j] * place
-        for c in range(work.n_channels):
-            y = work.y + c * STRIDE
-            weights = work.local_jumps.weights + c * STRIDE
-            for j in range(last):
-                weights[j] = share * (y[j + 1] - y[j])
-        work.local_jumps.count = last
-        _add_local_moments(work, p, middle, half)
-    simd.reduce(work.n_channels * p, work.local_jumps.sums, work.moments)
-
-    if work.jumps.count + p > CHUNK:
-        _flush(work, &work.jumps)
-    for i in range(p):
-        work.jumps.r[work.jumps.count + i] = middle + half * table[2 + i]
-    for c in range(work.n_channels):
-        for i in range(p):
-            total = 0
-            for k in range(p):
-                total = total + table[2 + MAX_LOCAL + i * MAX_LOCAL + k] * work.moments[c * p + k]
-            work.jumps.weights[c * STRIDE + work.jumps.count + i] = total
-    work.jumps.count += p
-    return 1
-
-
-cdef bint _follows_a_line(Work* work) noexcept nogil:
-    """Whether a line that was entered by its kinks ends where this chunk begins."""
-    cdef Py_ssize_t c
-    for c in range(work.n_channels):
-        if work.before[c] != 0:
-            return True
-    return False
 
 
 # --- from chunks of points to nodes ----------------------------------------------------------------
 
 
+cdef int _smear(const Work* work, Py_ssize_t n_segments, double widest) noexcept nogil:
+    """How many Gauss nodes a segment to enter a line by its jumps, because a few nodes will stand for them; or 0."""
+    cdef double a = work.r[0], b = work.r[n_segments], phase, nodes
+    cdef const double* rule
+    cdef int q
+    if n_segments < FEW or (work.chart <= CHEBYSHEV and 2 * n_segments < work.order * (b - a)):
+        return 0
+    rule = _local_rule(work, _half_phase(work, a, b), a, b)
+    if rule == NULL:
+        return 0
+    # A basis turns fastest at one of the ends.
+    phase = fmax(_half_phase(work, a, a + widest), _half_phase(work, b - widest, b))
+    q = 1 + _gauss_rule(work.gauss, phase)
+    nodes = q * <double> n_segments
+    if nodes * rule[0] + rule[0] * fmin(work.recurrence.n_moments, LATER) + OVERHEAD < (
+            0.8 * n_segments * work.recurrence.n_moments):
+        return q
+    return 0
+
+
+cdef void _enter_dense_line(Work* work, Py_ssize_t n_segments, int q) noexcept nogil:
+    """Enter a line as jumps, each rise spread over q Gauss nodes."""
+    cdef Nodes* nodes = &work.jumps[0]
+    cdef const double* rule = work.gauss + (q - 1) * (1 + 2 * MAX_GAUSS)
+    cdef Py_ssize_t begin = 0, n, i, c, k
+    cdef double* target
+    while begin < n_segments:
+        n = min(n_segments - begin, NODES // q)
+        if nodes.count + n * q > NODES:
+            _drain(work, 0)
+        target = nodes.r + nodes.count
+        for i in range(n):
+            for k in range(q):
+                target[i * q + k] = work.r[begin + i] + work.gap[begin + i] * rule[1 + k]
+        for c in range(work.n_channels):
+            simd.steps(n, work.y + c * STRIDE + begin, work.slope)
+            target = nodes.weights + c * STRIDE + nodes.count
+            for i in range(n):
+                for k in range(q):
+                    target[i * q + k] = work.slope[i] * rule[1 + MAX_GAUSS + k]
+        nodes.count += n * q
+        begin += n
+
+
+cdef void _bend(Work* work) noexcept nogil:
+    """Turn a line that was entered by its kinks to the horizontal, where it goes on as jumps."""
+    cdef Py_ssize_t c
+    cdef bint flat = True
+    for c in range(work.n_channels):
+        flat = flat and work.before[c] == 0
+        work.kinks.weights[c * STRIDE] = -work.before[c]
+    if not flat:
+        _add(work, &work.kinks, 0, 1)
+        _clear(work.before, work.n_channels)
+
+
 cdef void _enter_line(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
     """Enter n points of a broken line; the point after them is there too, unless the line ends."""
     cdef Py_ssize_t i, c, n_segments = n - 1 if ends else n
-    cdef double gap, short_gap = work.short_gap
-    cdef double nearest = short_gap
-    for i in range(n_segments):
-        gap = work.r[i + 1] - work.r[i]
-        work.inverse[i] = 1 / gap
-        nearest = gap if gap < nearest else nearest
-    if nearest < short_gap:
+    cdef double least, widest = simd.gaps(n_segments, work.r, work.gap, &least)
+    cdef int q = _smear(work, n_segments, widest) if work.n_local > 0 else 0
+    if q > 0:
+        _bend(work)
+        _enter_dense_line(work, n_segments, q)
+        return
+    simd.invert(n_segments, work.gap, work.inverse)
+    if least < work.short_gap:
         for i in range(n_segments):
-            if work.r[i + 1] - work.r[i] < short_gap and _enter_short_segment(work, i):
+            if work.gap[i] < work.short_gap and _enter_short_segment(work, i):
                 work.inverse[i] = 0
     if ends:
         work.inverse[n - 1] = 0
@@ -406,24 +494,19 @@ cdef void _enter_line(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
         work.slope[0] = work.before[c]
         simd.kinks(n, work.y + c * STRIDE, work.inverse, work.slope, work.kinks.weights + c * STRIDE)
         work.before[c] = work.slope[n]
-    work.kinks.count = n
-    _flush(work, &work.kinks)
+    _add(work, &work.kinks, 0, n)
 
 
 cdef void _enter_steps(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
     """Enter n points of a staircase, y_i up to r_i and y_{i + 1} after it; the last point has no step."""
-    cdef Py_ssize_t i, c, n_steps = n - 1 if ends else n
-    cdef Py_ssize_t waiting
-    if work.jumps.count + n_steps > CHUNK + 1:  # the one where the window opens may wait along
-        _flush(work, &work.jumps)
-    waiting = work.jumps.count
-    for i in range(n_steps):
-        work.jumps.r[waiting + i] = work.r[i]
+    cdef Nodes* nodes = &work.jumps[0]
+    cdef Py_ssize_t c, n_steps = n - 1 if ends else n
+    if nodes.count + n_steps > NODES:
+        _drain(work, 0)
+    memcpy(nodes.r + nodes.count, work.r, n_steps * sizeof(double))
     for c in range(work.n_channels):
-        for i in range(n_steps):
-            work.jumps.weights[c * STRIDE + waiting + i] = work.y[c * STRIDE + i + 1] - work.y[c * STRIDE + i]
-    work.jumps.count += n_steps
-    _flush(work, &work.jumps)
+        simd.steps(n_steps, work.y + c * STRIDE, nodes.weights + c * STRIDE + nodes.count)
+    nodes.count += n_steps
 
 
 # --- from a series to chunks of points -------------------------------------------------------------
@@ -487,7 +570,7 @@ cdef Py_ssize_t _first_after(const double* times, Py_ssize_t length, double t) n
 
 
 cdef void _project(Work* work, const floating* values, const double* times, Py_ssize_t length,
-                   double timescale, bint missing, bint hold, double* last) noexcept nogil:
+                   double timescale, bint missing, bint hold) noexcept nogil:
     """Enter one series: its last values, and the jumps and kinks of its interpolant inside the window."""
     cdef Py_ssize_t n_channels = work.n_channels, c, j, k, skip = 0, lead = 0, begin, n, points
     cdef double start = _time(times, 0), stop = _time(times, length - 1), opens, origin, unit
@@ -498,36 +581,28 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         near.last = length - 1
         while missing and near.last >= 0 and isnan(values[near.last * n_channels + c]):
             near.last -= 1
-        last[c] = values[near.last * n_channels + c] if near.last >= 0 else NAN
+        work.last[c] = values[near.last * n_channels + c] if near.last >= 0 else NAN
     if stop <= start:
         return  # a constant function: its last value says all
 
     if hold:
         start = 2 * start - _time(times, 1)
-    opens = start if timescale == 0 else stop - timescale
+    opens = start if timescale == 0 else stop - timescale * (work.reach if exponential else 1)
     if fabs(opens - start) <= 4 * DBL_EPSILON * fmax(fabs(start), fabs(stop)):
         opens = start  # a window of just the series' length, but for rounding
     origin = stop if exponential else opens
     unit = timescale if exponential else stop - origin  # so that the last time lies at the end of r to the last bit
-    partial = exponential or opens < start  # the window reaches back beyond the series, where f = 0
-    if not partial and timescale > 0:
+    if timescale > 0 and opens > start:
         skip = _first_after(times, length, opens)
         lead = 1 if skip > 0 and not hold else 0  # the line is cut where the window opens
         start = opens
+    partial = exponential or opens < start  # the window reaches back beyond the series, where f = 0
 
     work.short_gap = SHORT * sqrt(<double> length) * (work.high - work.low)
     if partial:
         work.short_gap /= fmin(1, (stop - start) / timescale)
         if exponential:  # the antiderivatives of whose functions do not decay with n
             work.short_gap *= 10
-        work.jumps.r[0] = work.low + (work.high - work.low) * ((start - origin) / unit)
-        for c in range(n_channels):
-            if missing:
-                _fill(values + c, n_channels, length, times, 0, 1, hold, work.near + c, work.y)
-            else:
-                work.y[0] = values[c]
-            work.jumps.weights[c * STRIDE] = work.y[0]
-        work.jumps.count = 1
 
     points = length - skip + lead
     begin = 0
@@ -536,49 +611,84 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         ends = begin + n == points
         k = 0
         if begin == 0 and lead:
-            work.r[0] = work.low
+            work.r[0] = work.low + (work.high - work.low) * ((start - origin) / unit)
             for c in range(n_channels):
                 if missing:
                     _find(&near, values + c, n_channels, length, skip)
                 else:
                     near.last, near.next = skip - 1, skip
-                work.y[c * STRIDE] = _between(values + c, n_channels, length, times, near, opens, hold)
+                work.y[c * STRIDE] = _between(values + c, n_channels, length, times, near, start, hold)
             k = 1
         # Points begin + k .. begin + n (the one after the chunk too, unless the series ends).
         j = begin + k + skip - lead
         _read(work, values, times, length, origin, unit, missing, hold, j, n - k + (not ends), k)
         if begin == 0:
             _clear(work.before, n_channels)
-        if not _enter_dense(work, n, ends, hold):
-            if hold:
-                _enter_steps(work, n, ends)
-            else:
-                _enter_line(work, n, ends)
+            if partial:
+                work.jumps[0].r[0] = work.low + (work.high - work.low) * ((start - origin) / unit)
+                for c in range(n_channels):
+                    work.jumps[0].weights[c * STRIDE] = work.y[c * STRIDE]
+                work.jumps[0].count = 1
+        if hold:
+            _enter_steps(work, n, ends)
+        else:
+            _enter_line(work, n, ends)
         begin += n
-    _flush(work, &work.jumps)
+    _drain_all(work)
 
 
 cdef void _read(Work* work, const floating* values, const double* times, Py_ssize_t length, double origin,
                 double unit, bint missing, bint hold, Py_ssize_t j, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
     """Copy observations j .. j + n - 1 to the places from k on of the chunk, channel by channel."""
     cdef Py_ssize_t i, c, n_channels = work.n_channels
-    cdef double low = work.low, width = work.high - work.low
     cdef const floating* v
     cdef double* y
-    if times == NULL:
-        for i in range(n):
-            work.r[k + i] = low + width * ((<double> (j + i) - origin) / unit)
-    else:
-        for i in range(n):
-            work.r[k + i] = low + width * ((times[j + i] - origin) / unit)
+    simd.ramp(n, NULL if times == NULL else times + j, <double> j, origin, unit, work.low, work.high - work.low,
+              work.r + k)
     for c in range(n_channels):
         y = work.y + c * STRIDE + k
+        v = values + j * n_channels + c
         if missing:
             _fill(values + c, n_channels, length, times, j, j + n, hold, work.near + c, y)
+        elif n_channels == 1:
+            for i in range(n):
+                y[i] = v[i]
         else:
-            v = values + j * n_channels + c
             for i in range(n):
                 y[i] = v[i * n_channels]
+
+
+# --- from moments to coefficients ------------------------------------------------------------------
+
+
+cdef void _integrate(const Work* work, floating* out, Py_ssize_t stride) noexcept nogil:
+    """Write the coefficients of all channels, (n_channels, order), from the moments of a series and its last values."""
+    cdef Py_ssize_t m = work.recurrence.n_moments, n_inputs = 2 * (work.n_sequences * m + 2), c, i, k, kind, sequence
+    cdef const Rule* rule = &work.integration
+    cdef const Moments* moments
+    cdef double* row = work.rows
+    cdef double total
+    for c in range(work.n_channels):
+        for kind in range(2):
+            moments = &work.kink_moments if kind else &work.jump_moments
+            row = work.rows + kind * n_inputs // 2
+            if not moments.used:
+                _clear(row, n_inputs // 2)
+                continue
+            for sequence in range(work.n_sequences):
+                simd.reduce(m, moments.sums + (sequence * work.n_channels + c) * m * simd.lanes, row + sequence * m)
+            row[work.n_sequences * m] = moments.extras[2 * c]
+            row[work.n_sequences * m + 1] = moments.extras[2 * c + 1]
+        row = work.rows + n_inputs
+        for i in range(rule.n_rows):
+            total = 0
+            for k in range(rule.starts[i], rule.starts[i + 1]):
+                total = total + rule.weights[k] * work.rows[rule.columns[k]]
+            row[i] = total
+        row += rule.n_rows - work.order
+        row[0] += work.last[c]
+        for i in range(work.order):
+            out[c * stride + i] = <floating> (row[i] if work.last[c] == work.last[c] else NAN)
 
 
 def project(
@@ -586,59 +696,57 @@ def project(
     const double[::1] times,             # IN   (n_observations,), or None for 0, 1, 2, ... in every series
     const Py_ssize_t[::1] begins,        # IN   (n_series,) first observation of each series ...
     const Py_ssize_t[::1] ends,          # IN   (n_series,) ... and the one after its last; series may overlap
-    tuple basis,                         # IN   chart, order, (low, high) of r, slope, shift, back
+    const Py_ssize_t[::1] schedule,      # IN   (n_series,) in which order to take them
+    tuple basis,                         # IN   see _describe
     tuple rules,                         # IN   gauss, local, ones: see Work
     const double[::1] timescales,        # IN   (n_series,) 0 for the measures that scale with the series
     bint missing,                        # IN   whether values may be NaN
     bint hold,                           # IN   staircase or broken line
     double[:, ::1] scratch,              # WORK (n_threads, scratch_size(...))
-    double[:, :, :, :, ::1] moments,     # OUT  (n_series, 2: jumps and kinks, n_sequences, n_channels, n_moments)
-    double[:, :, :, ::1] extras,         # OUT  (n_series, 2, n_channels, 2)
-    double[:, ::1] last,                 # OUT  (n_series, n_channels)
+    floating[:, :, ::1] out,             # OUT  (n_series, n_channels, order)
 ):
-    """Fill ``moments``, ``extras`` and ``last`` from every series, with as many threads as scratch has rows."""
-    cdef const double[:, ::1] gauss = rules[0]
-    cdef const double[:, ::1] local = rules[1]
-    cdef const double[::1] ones = rules[2]
+    """Fill ``out`` with the coefficients of every series, with as many threads as scratch has rows."""
     cdef const double* times_0 = NULL if times is None else &times[0]
     cdef int n_threads = scratch.shape[0]
-    cdef Py_ssize_t i, n_series = begins.shape[0]
+    cdef Py_ssize_t i, s, n_series = begins.shape[0], stride = out.strides[1] // sizeof(floating)
     cdef Work plan
-    _describe(&plan, basis, values.shape[1], moments.shape[4])
-    plan.gauss, plan.ones, plan.n_local = &gauss[0, 0], &ones[0], local.shape[0]
-    plan.local = &local[0, 0] if plan.n_local > 0 else NULL
+    _describe(&plan, basis, rules, values.shape[1])
     for i in prange(n_series, nogil=True, schedule="dynamic", num_threads=n_threads):
-        _one(plan, &values[0, 0], times_0, begins[i], ends[i], timescales[i], missing, hold, &scratch[threadid(), 0],
-             moments.shape[2], &moments[i, 0, 0, 0, 0], &extras[i, 0, 0, 0], &last[i, 0])
+        s = schedule[i]
+        _one(plan, &values[0, 0], times_0, begins[s], ends[s], timescales[s], missing, hold, &scratch[threadid(), 0],
+             &out[s, 0, 0], stride)
 
 
-cdef int _describe(Work* work, tuple basis, Py_ssize_t n_channels, Py_ssize_t n_moments) except -1:
-    """Note what is the same for all series. The arrays of the basis stay alive with the tuple."""
-    cdef const double[::1] slope = basis[4]
-    cdef const double[::1] shift = basis[5]
-    cdef const double[::1] back = basis[6]
-    work.chart, work.order, work.low, work.high = basis[0], basis[1], basis[2], basis[3]
-    work.n_channels, work.recurrence.n_moments = n_channels, n_moments
+cdef int _describe(Work* work, tuple basis, tuple rules, Py_ssize_t n_channels) except -1:
+    """Note what is the same for all series. The arrays stay alive with the tuples."""
+    cdef const double[::1] slope, shift, back, weights
+    cdef const Py_ssize_t[::1] starts, columns
+    cdef const double[:, ::1] gauss, local
+    cdef const double[::1] ones
+    work.chart, work.n_sequences, work.order, work.low, work.high, work.reach, recurrence, integration = basis
+    slope, shift, back = recurrence
+    starts, columns, weights = integration
+    gauss, local, ones = rules
+    work.n_channels, work.recurrence.n_moments = n_channels, back.shape[0]
     work.recurrence.slope = NULL if slope is None else &slope[0]
     work.recurrence.shift = NULL if shift is None else &shift[0]
     work.recurrence.back = &back[0]
+    work.integration.n_rows = starts.shape[0] - 1
+    work.integration.starts, work.integration.columns = &starts[0], &columns[0]
+    work.integration.weights = &weights[0]
+    work.gauss, work.ones, work.n_local = &gauss[0, 0], &ones[0], local.shape[0]
+    work.local = &local[0, 0] if work.n_local > 0 else NULL
     return 0
 
 
 cdef void _one(Work work, const floating* values, const double* times, Py_ssize_t begin, Py_ssize_t end,
-               double timescale, bint missing, bint hold, double* scratch, Py_ssize_t n_sequences, double* moments,
-               double* extras, double* last) noexcept nogil:
+               double timescale, bint missing, bint hold, double* scratch, floating* out,
+               Py_ssize_t stride) noexcept nogil:
     """Project one series, with a copy of the plan and scratch memory of its own."""
-    cdef Py_ssize_t c, n_channels = work.n_channels, rows = n_sequences * n_channels * work.recurrence.n_moments
-    _lay_out(&work, scratch, n_sequences)
-    work.jumps.count = work.kinks.count = work.local_jumps.count = 0
-    _clear(work.jumps.extras, 4 * n_channels)
-    _clear(work.jumps.sums, 2 * rows * simd.lanes)
-    _project(&work, values + begin * n_channels, NULL if times == NULL else times + begin, end - begin,
-             timescale, missing, hold, last)
-    simd.reduce(2 * rows, work.jumps.sums, moments)
-    for c in range(4 * n_channels):
-        extras[c] = work.jumps.extras[c]
+    _lay_out(&work, scratch)
+    _project(&work, values + begin * work.n_channels, NULL if times == NULL else times + begin, end - begin,
+             timescale, missing, hold)
+    _integrate(&work, out, stride)
 
 
 def fill(
@@ -672,31 +780,28 @@ def fill(
 def node_moments(
     const double[:, ::1] r,              # IN   (n_series, n_nodes)
     const double[:, :, ::1] weights,     # IN   (n_series, n_channels, n_nodes)
-    tuple basis,                         # IN   as in project
-    double[:, ::1] scratch,              # WORK (n_threads, scratch_size(...))
+    tuple basis,                         # IN   see _describe
+    tuple rules,                         # IN   as in project
+    double[:, ::1] scratch,              # WORK (1, scratch_size(...))
     double[:, :, ::1] moments,           # OUT  (n_series, n_channels, n_moments)
 ):
     """Fill ``moments`` with sum_j weights_j phi_n(r_j), for a basis with one sequence."""
     cdef Work work
-    cdef Py_ssize_t i, c, j, begin, n, n_moments = moments.shape[2], n_channels = weights.shape[1]
-    _describe(&work, basis, n_channels, n_moments)
+    cdef Nodes* nodes = &work.kinks
+    cdef Py_ssize_t i, c, begin, n
+    _describe(&work, basis, rules, weights.shape[1])
     with nogil:
-        _lay_out(&work, &scratch[0, 0], 1)
         for i in range(r.shape[0]):
-            _clear(work.jumps.extras, 2 * n_channels)
-            _clear(work.jumps.sums, n_channels * n_moments * simd.lanes)
+            _lay_out(&work, &scratch[0, 0])
             begin = 0
             while begin < r.shape[1]:
-                n = min(CHUNK, r.shape[1] - begin)
-                for j in range(n):
-                    work.jumps.r[j] = r[i, begin + j]
-                for c in range(n_channels):
-                    for j in range(n):
-                        work.jumps.weights[c * STRIDE + j] = weights[i, c, begin + j]
-                work.jumps.count = n
-                _flush(&work, &work.jumps)
+                n = min(<Py_ssize_t> NODES, r.shape[1] - begin)
+                memcpy(nodes.r, &r[i, begin], n * sizeof(double))
+                for c in range(weights.shape[1]):
+                    memcpy(nodes.weights + c * STRIDE, &weights[i, c, begin], n * sizeof(double))
+                _add(&work, nodes, 0, n)
                 begin += n
-            simd.reduce(n_channels * n_moments, work.jumps.sums, &moments[i, 0, 0])
+            simd.reduce(weights.shape[1] * moments.shape[2], work.kink_moments.sums, &moments[i, 0, 0])
 
 
 use_simd()

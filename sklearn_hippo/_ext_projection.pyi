@@ -12,26 +12,26 @@ class Chart(IntEnum):
 
 def simd_name() -> str: ...
 def use_simd(name: str | None = None) -> None: ...
-def scratch_size(n_channels: int, n_moments: int, n_sequences: int) -> int: ...
+def scratch_size(n_channels: int, n_moments: int, n_sequences: int, n_rows: int) -> int: ...
 def project(
     values: NDArray[np.floating],
     times: NDArray[np.float64] | None,
     begins: NDArray[np.intp],
     ends: NDArray[np.intp],
+    schedule: NDArray[np.intp],
     basis: tuple[object, ...],
     rules: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     timescales: NDArray[np.float64],
     missing: bool,
     hold: bool,
     scratch: NDArray[np.float64],
-    moments: NDArray[np.float64],
-    extras: NDArray[np.float64],
-    last: NDArray[np.float64],
+    out: NDArray[np.floating],
 ) -> None: ...
 def node_moments(
     r: NDArray[np.float64],
     weights: NDArray[np.float64],
     basis: tuple[object, ...],
+    rules: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     scratch: NDArray[np.float64],
     moments: NDArray[np.float64],
 ) -> None: ...

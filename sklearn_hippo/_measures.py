@@ -11,19 +11,19 @@ the window opens and Psi that of Phi,
     c = f(T) e_0 - sum_j jump_j Phi(r_j) + sum_j kink_j Psi(r_j),
 
 since the integral of phi over the whole window is e_0: a constant has one coefficient. So a basis has to say how its
-functions follow from each other (``recurrence``), how to integrate a vector of moments (``coefficients``) and what its
+functions follow from each other (``recurrence``), how to integrate a vector of moments (``integration``) and what its
 values are (``evaluate``).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from math import pi
+from math import inf, pi
 from typing import Any, Literal
 
 import numpy as np
 from numpy.polynomial import chebyshev, laguerre, legendre
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import schur
 
 Array = NDArray[Any]
@@ -32,34 +32,66 @@ Recurrence = tuple[
 ]  # slope, shift, back: p_{n+1} = (slope x + shift) p_n - back p_{n-1}
 
 
+class Integration:
+    """A linear map from moments to coefficients, as rows that are short sums of inputs and of rows before them.
+
+    The inputs are the moments of one channel: the ``n_sequences * n_moments`` and 2 extras of its jumps, then those of
+    its kinks. The last ``order`` rows are the coefficients.
+    """
+
+    def __init__(self, n_moments: int, n_sequences: int = 1):
+        self._half = n_sequences * n_moments + 2
+        self._n_rows = 0
+        self._entries: list[tuple[Array, Array, Array]] = []  # row, column, weight
+        self.jumps, self.kinks = np.arange(self._half), np.arange(self._half, 2 * self._half)
+
+    def add(self, *terms: tuple[Array, ArrayLike]) -> Array:
+        """Add rows ``sum(weight * column for column, weight in terms)``, and return their own columns.
+
+        Terms that are shorter than others belong to the last rows.
+        """
+        n = max(len(columns) for columns, _ in terms)
+        added = self.next + np.arange(n)
+        for columns, weights in terms:
+            rows = np.arange(self._n_rows + n - len(columns), self._n_rows + n)
+            kept = np.broadcast_to(weights, columns.shape) != 0
+            self._entries.append((rows[kept], columns[kept], np.broadcast_to(weights, columns.shape)[kept]))
+        self._n_rows += n
+        return added
+
+    @property
+    def next(self) -> int:
+        """The column of the next row."""
+        return 2 * self._half + self._n_rows
+
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """Return where each row starts, the columns and the weights: rows in CSR form."""
+        rows, columns, weights = (np.concatenate(parts) for parts in zip(*self._entries, strict=True))
+        order = np.argsort(rows, kind="stable")
+        starts = np.searchsorted(rows[order], np.arange(self._n_rows + 1))
+        return starts.astype(np.intp), columns[order].astype(np.intp), weights[order].astype(np.float64)
+
+
 class Basis:
     """Functions phi_0 .. phi_{order - 1} of r, orthonormal under the density of their measure."""
 
     chart: str
     low, high = 0.0, 1.0
     n_sequences = 1
+    reach = inf  # how far back r goes until the functions are below 1e-20 of their values at the end
 
     def n_moments(self, order: int) -> int:
-        """Length of each sequence of moments that `coefficients` needs."""
+        """Length of each sequence of moments that `integration` needs."""
         return order
 
     def recurrence(self, n_moments: int) -> Recurrence:
         """Return the coefficients by which the kernel steps from one function to the next."""
         raise NotImplementedError
 
-    def coefficients(self, jumps: Array, kinks: Array, jump_extras: Array, kink_extras: Array, order: int) -> Array:
-        """Coefficients of an interpolant whose last value is zero.
+    def integration(self, order: int) -> Integration:
+        """Return how the coefficients of an interpolant whose last value is zero follow from its moments.
 
-        Parameters
-        ----------
-        jumps, kinks : ndarray of shape (n_series, n_sequences, n_channels, n_moments)
-        jump_extras, kink_extras : ndarray of shape (n_series, n_channels, 2)
-            Moments of the antiderivatives that leave the span of the basis.
-        order : int
-
-        Returns
-        -------
-        ndarray of shape (n_series, n_channels, order)
+        The extras are the moments of the antiderivatives that leave the span of the basis.
         """
         raise NotImplementedError
 
@@ -90,83 +122,80 @@ class Legendre(Basis):
     def recurrence(self, n_moments: int) -> Recurrence:
         return _legendre_recurrence(n_moments)[0]
 
-    @staticmethod
-    def _integrate(m: Array) -> Array:
+    def integration(self, order: int) -> Integration:
         # The antiderivative of P_n that vanishes at -1 is (P_{n+1} - P_{n-1}) / (2n + 1), with P_{-1} = -P_0.
-        total = m[..., 1:].copy()
-        total[..., 0] += m[..., 0]
-        total[..., 1:] -= m[..., :-2]
-        total /= 2 * np.arange(total.shape[-1]) + 1
-        return total
-
-    def coefficients(self, jumps: Array, kinks: Array, jump_extras: Array, kink_extras: Array, order: int) -> Array:
+        rule = Integration(order + 2)
         factors = _legendre_recurrence(order + 2)[1]
-        once = self._integrate(kinks[:, 0] * factors)
-        once -= jumps[:, 0, :, :-1] * factors[:-1]
-        return self._integrate(once) * (np.sqrt(2 * np.arange(order) + 1) / 2)
+
+        def integrate(m: Array, scale: ArrayLike, weights: ArrayLike) -> list[tuple[Array, Array]]:
+            length = len(m) - 1
+            weight = np.broadcast_to(scale, len(m))
+            down = np.r_[weight[0], -weight[: length - 1]]
+            over = np.broadcast_to(weights, length) / (2 * np.arange(length) + 1)
+            return [(m[1:], weight[1:] * over), (m[np.r_[0, : length - 1]], down * over)]
+
+        kinks, jumps = rule.kinks[:-2], rule.jumps[:-2]
+        once = rule.add(*integrate(kinks, factors, 1.0), (jumps[:-1], -factors[:-1]))
+        rule.add(*integrate(once, 1.0, np.sqrt(2 * np.arange(order) + 1) / 2))
+        return rule
 
     def evaluate(self, r: Array, order: int) -> Array:
         return legendre.legvander(r, order - 1) * np.sqrt(2 * np.arange(order) + 1)
 
     @staticmethod
-    def expand(moments: Array) -> Array:
-        """Coefficients of a function that is given by weighted nodes."""
-        n_moments = moments.shape[-1]
-        return moments * (_legendre_recurrence(n_moments)[1] * np.sqrt(2 * np.arange(n_moments) + 1))
+    def scale(n_moments: int) -> Array:
+        """Return what makes moments of the recurrence's terms those of sqrt(2n + 1) P_n."""
+        return _legendre_recurrence(n_moments)[1] * np.sqrt(2 * np.arange(n_moments) + 1)
 
 
-class _Decaying(Basis):
-    """phi(r) = exp(-A r) B: its antiderivative from -inf is -inv(A) phi."""
-
-    def _integrate(self, m: Array) -> Array:
-        raise NotImplementedError
-
-    def _phi(self, moments: Array) -> Array:
-        """Turn moments of the recurrence's terms into those of phi."""
-        return moments[:, 0]
-
-    def coefficients(self, jumps: Array, kinks: Array, jump_extras: Array, kink_extras: Array, order: int) -> Array:
-        return self._integrate(self._integrate(self._phi(kinks)) - self._phi(jumps))
-
-
-class WarpedLegendre(_Decaying):
+class WarpedLegendre(Basis):
     """sqrt(2n + 1) P_n(2w - 1) on w = exp(r): the exponential density, in the basis of the memory inside S4."""
 
     chart = "WARPED"
+    reach = 46.0
 
     def recurrence(self, n_moments: int) -> Recurrence:
         return _legendre_recurrence(n_moments)[0]
 
-    def _phi(self, moments: Array) -> Array:
-        return Legendre.expand(moments[:, 0])
+    def integration(self, order: int) -> Integration:
+        # phi(r) = exp(-A r) B, so its antiderivative from -inf is -inv(A) phi, and y = -inv(A) m solves
+        # (n + 1) y_n + sqrt(2n + 1) sum_{k<n} sqrt(2k + 1) y_k = m_n. The partial sums S_n obey
+        # (n + 1) S_{n+1} + n S_n = sqrt(2n + 1) m_n, so that (-1)^n n S_n is minus a plain cumulative sum T_n.
+        rule = Integration(order)
+        n, scale = np.arange(1, order), Legendre.scale(order)
+        sign, root, over = (-1.0) ** n, np.sqrt(2 * n + 1), 1 / np.arange(1, order + 1)
 
-    def _integrate(self, m: Array) -> Array:
-        # y = -inv(A) m solves (n + 1) y_n + sqrt(2n + 1) sum_{k<n} sqrt(2k + 1) y_k = m_n. The partial sums S_n obey
-        # (n + 1) S_{n+1} + n S_n = sqrt(2n + 1) m_n, so that (-1)^n n S_n is minus a plain cumulative sum.
-        n = np.arange(1, m.shape[-1])
-        sign, root = (-1.0) ** n, np.sqrt(2 * n + 1)
-        total = np.cumsum(m[..., :-1] * (np.sqrt(2 * n - 1) * sign), axis=-1)
-        integral = m.copy()
-        integral[..., 1:] -= total * (root * sign / n)
-        integral /= np.arange(1, m.shape[-1] + 1)
-        return integral
+        def integrate(m: Array, scale: Array | float) -> Array:
+            weights = scale * np.ones(order)
+            before = rule.next + np.arange(order - 2)
+            total = rule.add((m[:-1], weights[:-1] * np.sqrt(2 * n - 1) * sign), (before, 1.0))
+            return rule.add((m, weights * over), (total, -root * sign / n * over[1:]))
+
+        once = rule.add((integrate(rule.kinks[:-2], scale), 1.0), (rule.jumps[:-2], -scale))
+        integrate(once, 1.0)
+        return rule
 
     def evaluate(self, r: Array, order: int) -> Array:
         return legendre.legvander(2 * np.exp(r) - 1, order - 1) * np.sqrt(2 * np.arange(order) + 1)
 
 
-class Laguerre(_Decaying):
+class Laguerre(Basis):
     """L_n(-r): the exponential density."""
 
     chart = "LAGUERRE"
+    reach = 92.0  # |L_n(z)| exp(-z) <= exp(-z / 2)
 
     def recurrence(self, n_moments: int) -> Recurrence:
         n = np.arange(n_moments)
         return -1 / (n + 1), (2 * n + 1) / (n + 1), n / (n + 1)
 
-    def _integrate(self, m: Array) -> Array:
+    def integration(self, order: int) -> Integration:
         # The antiderivative of L_n(z) exp(-z) is (L_{n-1} - L_n) exp(-z), in z = -r.
-        return np.diff(m, prepend=0, axis=-1)
+        rule = Integration(order)
+        kinks, jumps = rule.kinks[:-2], rule.jumps[:-2]
+        once = rule.add((kinks, 1.0), (jumps, -1.0), (kinks[:-1], -1.0))
+        rule.add((once, 1.0), (once[:-1], -1.0))
+        return rule
 
     def evaluate(self, r: Array, order: int) -> Array:
         return laguerre.lagvander(-r, order - 1)
@@ -184,16 +213,28 @@ class Fourier(Basis):
     def recurrence(self, n_moments: int) -> Recurrence:
         return None, None, np.ones(n_moments)
 
-    def coefficients(self, jumps: Array, kinks: Array, jump_extras: Array, kink_extras: Array, order: int) -> Array:
+    def integration(self, order: int) -> Integration:
         # From 0: 1 -> r -> r^2 / 2, cos -> sin / w -> (1 - cos) / w^2, sin -> (1 - cos) / w -> (r - sin / w) / w.
-        w = 2 * pi * np.arange(1, jumps.shape[-1])
-        jump_1, jump_cos, jump_sin = jumps[:, 0, :, :1], jumps[:, 0, :, 1:], jumps[:, 1, :, 1:]
-        kink_1, kink_cos, kink_sin = kinks[:, 0, :, :1], kinks[:, 0, :, 1:], kinks[:, 1, :, 1:]
-        total = np.empty((*jumps.shape[::2], 2 * len(w) + 1))
-        total[..., 0] = kink_extras[..., 1] - jump_extras[..., 0]
-        total[..., 1::2] = np.sqrt(2) / w * ((kink_1 - kink_cos) / w - jump_sin)
-        total[..., 2::2] = np.sqrt(2) / w * (kink_extras[..., :1] - kink_sin / w - (jump_1 - jump_cos))
-        return total[..., :order]
+        n = self.n_moments(order)
+        rule = Integration(n, n_sequences=2)
+        over = 1 / (2 * pi * np.arange(1, n))
+        one, r, half_square, harmonics = 0, 2 * n, 2 * n + 1, np.arange(1, n)
+
+        def in_turns(cosines: ArrayLike, sines: ArrayLike) -> Array:
+            both = np.broadcast_arrays(cosines, sines, over)[:2]
+            return np.stack(both, axis=1).ravel()[: order - 1]
+
+        def term(moments: Array, cosines: tuple[Any, Array], sines: tuple[Any, Array]) -> tuple[Array, Array]:
+            return moments[in_turns(cosines[0], sines[0])], np.sqrt(2) * in_turns(cosines[1], sines[1])
+
+        rule.add((rule.kinks[[half_square]], 1.0), (rule.jumps[[r]], -1.0))
+        rule.add(
+            term(rule.kinks, (one, over**2), (r, over)),
+            term(rule.kinks, (harmonics, -(over**2)), (n + harmonics, -(over**2))),
+            term(rule.jumps, (n + harmonics, -over), (harmonics, over)),
+            term(rule.jumps, (one, 0 * over), (one, -over)),
+        )
+        return rule
 
     def evaluate(self, r: Array, order: int) -> Array:
         angle = 2 * pi * np.outer(r, np.arange(1, order // 2 + 1))
@@ -215,18 +256,18 @@ class Chebyshev(Basis):
     def recurrence(self, n_moments: int) -> Recurrence:
         return None, None, np.ones(n_moments)
 
-    def coefficients(self, jumps: Array, kinks: Array, jump_extras: Array, kink_extras: Array, order: int) -> Array:
+    def integration(self, order: int) -> Integration:
         # With phi = pi - theta: Phi_0 = phi / pi, Phi_n = -sqrt2 sin(n theta) / (pi n); as dr = -sin(theta) dtheta,
         # Psi_0 = (phi cos(theta) + sin(theta)) / pi, Psi_1 = -(phi + sin(2 theta) / 2) / (sqrt2 pi),
         # Psi_n = (sin((n-1) theta) / (n-1) - sin((n+1) theta) / (n+1)) / (sqrt2 pi n).
-        n = np.arange(order + 1)
-        total = np.empty((*jumps.shape[::2], order))
-        total[..., 0] = (kink_extras[..., 1] + kinks[:, 0, :, 1] - jump_extras[..., 0]) / pi
-        waves = kinks[:, 0, :, 1:] / n[1:]
-        before = np.concatenate([-kink_extras[..., :1], waves[..., :-2]], axis=-1)[..., : order - 1]
-        total[..., 1:] = (before - waves[..., 1:]) / (np.sqrt(2) * pi * n[1:-1])
-        total[..., 1:] += jumps[:, 0, :, 1:order] * (np.sqrt(2) / (pi * n[1:order]))
-        return total
+        rule = Integration(order + 1)
+        n, phi, phi_cos = np.arange(1, order), order + 1, order + 2
+        kinks, jumps = rule.kinks, rule.jumps
+        rule.add((kinks[[phi_cos]], 1 / pi), (kinks[[1]], 1 / pi), (jumps[[phi]], -1 / pi))
+        below, over = np.where(n == 1, phi, n - 1), np.where(n == 1, -1.0, 1 / np.maximum(n - 1, 1))
+        scale = 1 / (np.sqrt(2) * pi * n)
+        rule.add((kinks[below], over * scale), (kinks[n + 1], -scale / (n + 1)), (jumps[n], 2 * scale))
+        return rule
 
     def evaluate(self, r: Array, order: int) -> Array:
         return chebyshev.chebvander(r, order - 1) * np.where(np.arange(order) == 0, 1, np.sqrt(2))

@@ -17,7 +17,9 @@ Array = NDArray[Any]
 
 INTERPOLATIONS = ("linear", "hold")
 
-# Moments in flight: a batch of series is finished while its moments are still in the cache.
+_LEGENDRE = Legendre()
+
+# Values of a basis in flight, in reconstructions.
 _BATCH_BYTES = 1 << 20
 
 
@@ -37,18 +39,18 @@ def _gauss_table(max_nodes: int = 8, tolerance: float = 1e-15) -> NDArray[np.flo
     return table
 
 
-def _local_table(max_nodes: int = 96, tolerance: float = 1e-15) -> NDArray[np.float64]:
+def _local_table(tolerance: float, max_nodes: int = 96) -> NDArray[np.float64]:
     """Chebyshev nodes that stand for a dense stretch, one row for each of some numbers p of them.
 
     A row holds p, the greatest h for which interpolation at them reproduces cos(h x) on [-1, 1] to the tolerance (its
-    Chebyshev coefficients are Bessel functions, the first one left out is 2 J_p(h)), the nodes x_i, and the matrix
-    2/p T_m(x_i), halved for m = 0, that makes weights at the nodes of moments of the T_m.
+    Chebyshev coefficients are Bessel functions, the first one left out is 2 J_p(h)), the nodes x_i in ascending order,
+    and the matrix 2/p T_m(x_i), halved for m = 0, that makes weights at the nodes of moments of the T_m.
     """
     rows = []
-    for p in (8, 12, 16, 20, 24, 32, 40, 48, 64, 80):
+    for p in (6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80):
         row, h = np.zeros((1 + max_nodes, max_nodes)), np.linspace(0, p, 4001)
         reach = h[np.flatnonzero(2 * np.abs(jv(p, h)) <= tolerance)]
-        angles = (np.arange(p) + 0.5) * np.pi / p
+        angles = (p - 0.5 - np.arange(p)) * np.pi / p
         row[0, :p] = np.cos(angles)
         row[1 : 1 + p, :p] = 2 / p * np.cos(np.outer(angles, np.arange(p)))
         row[1 : 1 + p, 0] /= 2
@@ -56,7 +58,11 @@ def _local_table(max_nodes: int = 96, tolerance: float = 1e-15) -> NDArray[np.fl
     return np.stack(rows)
 
 
-_RULES = _gauss_table(), _local_table(), np.ones(96)
+# By the dtype of the values.
+_RULES = {
+    np.dtype(dtype): (_gauss_table(), _local_table(tolerance), np.ones(96))
+    for dtype, tolerance in [(np.float64, 1e-15), (np.float32, 1e-12)]
+}
 
 
 def project(
@@ -93,45 +99,43 @@ def project(
     ndarray of shape (n_series, n_channels, order)
         Of the dtype of the values; NaN for a channel without observations.
     """
-    basis = measure.basis
     begins, ends = (panel.offsets[:-1], panel.offsets[1:]) if rows is None else rows
     n_series, n_channels = len(begins), panel.n_channels
-    n_moments, n_sequences = basis.n_moments(order), basis.n_sequences
     timescales = np.zeros(n_series)
     if measure.has_timescale:
         timescales[:] = timescale
-    scratch = np.empty((max(1, min(n_threads, n_series)), scratch_size(n_channels, n_moments, n_sequences)))
+    n_threads = max(1, min(n_threads, n_series))
+    # The longest first, so that no thread is left with it in the end.
+    lengths = np.subtract(ends, begins)
+    schedule = np.arange(n_series) if n_threads == 1 else np.argsort(-lengths, kind="stable")
     coefficients = np.empty((n_series, n_channels, order), panel.values.dtype) if out is None else out
-    batch = max(n_threads, _BATCH_BYTES // (16 * n_sequences * n_channels * n_moments))
-    shape = (min(batch, n_series), 2, n_sequences, n_channels, n_moments)
-    moments, extras = np.empty(shape), np.empty((shape[0], 2, n_channels, 2))
-    last = np.empty((shape[0], n_channels))
-    description = _describe(basis, order)
-    for begin in range(0, n_series, batch):
-        some = slice(begin, begin + batch)
-        n = len(begins[some])
-        _project(
-            panel.values, panel.times, begins[some], ends[some], description, _RULES, timescales[some],
-            panel.has_missing, interpolation == "hold", scratch, moments[:n], extras[:n], last[:n],
-        )  # fmt: skip
-        finished = basis.coefficients(moments[:n, 0], moments[:n, 1], extras[:n, 0], extras[:n, 1], order)
-        finished[..., 0] += last[:n]
-        if panel.has_missing:
-            finished[np.isnan(last[:n])] = np.nan
-        coefficients[some] = finished
+    _project(
+        panel.values, panel.times, begins, ends, schedule, _describe(measure.basis, order),
+        _RULES[panel.values.dtype], timescales, panel.has_missing, interpolation == "hold",
+        _scratch(measure.basis, order, n_channels, n_threads), coefficients,
+    )  # fmt: skip
     return coefficients
 
 
+@lru_cache(maxsize=64)
 def _describe(basis: Basis, order: int) -> tuple[Any, ...]:
     """What the kernel needs to know of a basis."""
-    return Chart[basis.chart], order, basis.low, basis.high, *basis.recurrence(basis.n_moments(order))
+    return (
+        Chart[basis.chart], basis.n_sequences, order, basis.low, basis.high, basis.reach,
+        basis.recurrence(basis.n_moments(order)), basis.integration(order).arrays(),
+    )  # fmt: skip
+
+
+def _scratch(basis: Basis, order: int, n_channels: int, n_threads: int) -> NDArray[np.float64]:
+    n_rows = len(_describe(basis, order)[-1][0]) - 1
+    return np.empty((n_threads, scratch_size(n_channels, basis.n_moments(order), basis.n_sequences, n_rows)))
 
 
 @lru_cache(maxsize=16)
 def _gauss_nodes(order: int) -> tuple[Array, Array, Array]:
     """Gauss-Legendre nodes on [0, 1] with their weights, and the values of the Legendre basis there."""
     nodes, weights = roots_legendre(order)
-    return (nodes + 1) / 2, weights / 2, Legendre().evaluate(nodes, order)
+    return (nodes + 1) / 2, weights / 2, _LEGENDRE.evaluate(nodes, order)
 
 
 def embed(coefficients: Array, low: Array, high: Array) -> Array:
@@ -154,12 +158,14 @@ def embed(coefficients: Array, low: Array, high: Array) -> Array:
     width = (high - low)[:, None]
     r = 2 * (low[:, None] + width * nodes) - 1
     weighted = np.einsum("scn,qn->scq", coefficients, basis, optimize=True) * (width * weights)[:, None, :]
-    legendre = Legendre()
+    legendre = _LEGENDRE
     n_moments = legendre.n_moments(order)
     moments = np.empty((n_series, n_channels, n_moments))
-    scratch = np.empty((1, scratch_size(n_channels, n_moments, 1)))
-    node_moments(r, np.ascontiguousarray(weighted), _describe(legendre, order), scratch, moments)
-    return legendre.expand(moments[..., :order])
+    node_moments(
+        r, np.ascontiguousarray(weighted), _describe(legendre, order), _RULES[np.dtype(np.float64)],
+        _scratch(legendre, order, n_channels, 1), moments,
+    )  # fmt: skip
+    return moments[..., :order] * legendre.scale(order)
 
 
 def decay(coefficients: Array, measure: Measure, h: Array) -> Array:
