@@ -10,13 +10,14 @@
 #ifndef HIPPO_MOMENTS_H
 #define HIPPO_MOMENTS_H
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_LANES 8
-#define TAIL_CHANNELS 64  /* that share a copy of the nodes which do not fill a vector */
+#define SHARED 4  /* channels that share the p_n of one pass */
 
 typedef struct {
     ptrdiff_t n_moments;
@@ -27,13 +28,17 @@ typedef struct {
 typedef void (*moments_fn)(const recurrence_t *, ptrdiff_t n_nodes, ptrdiff_t n_channels,
                            const double *x, const double *first, const double *before,
                            const double *weights, ptrdiff_t stride, double *sums);
-typedef void (*reduce_fn)(ptrdiff_t n, double *sums, double *out);
+typedef void (*reduce_fn)(ptrdiff_t n, const double *sums, double *out);
+typedef void (*multiply_add_fn)(ptrdiff_t n, const double *a, const double *x, double *y);
 typedef void (*ramp_fn)(ptrdiff_t n, const double *times, double from, double origin, double unit, double low,
-                        double width, double *r);
+                        double high, double *r);
 typedef double (*gaps_fn)(ptrdiff_t n, const double *r, double *gap, double *least);
 typedef void (*kinks_fn)(ptrdiff_t n, const double *y, const double *inverse, double *slope, double *kink);
 typedef void (*steps_fn)(ptrdiff_t n, const double *y, double *step);
 typedef void (*affine_fn)(ptrdiff_t n, const double *r, double middle, double half, double *x, double *place);
+typedef void (*pick_fn)(ptrdiff_t n, const double *v, ptrdiff_t n_channels, double *y);
+typedef void (*pick_float_fn)(ptrdiff_t n, const float *v, ptrdiff_t n_channels, double *y);
+typedef void (*begin_fn)(ptrdiff_t n, const double *r, double *x, double *first, double *before);
 typedef void (*fill_fn)(ptrdiff_t n, double value, double *x);
 typedef void (*invert_fn)(ptrdiff_t n, const double *gap, double *inverse);
 
@@ -48,10 +53,29 @@ typedef void (*invert_fn)(ptrdiff_t n, const double *gap, double *inverse);
 #define __attribute__(x)
 #define restrict __restrict
 #endif
+#ifdef __has_builtin
+#if __has_builtin(__builtin_shufflevector)
+#define HIPPO_SHUFFLE 1
+#endif
+#endif
 #if defined(__aarch64__)
-#define BASELINE_ROWS 8  /* as many as the registers hold: three vectors a row, and a few to spare */
+#define BASELINE_ROWS 8  /* vectors of nodes side by side: three registers each, and a few to spare */
 #else
 #define BASELINE_ROWS 4
+#endif
+
+/* Let a loop find extremes in vectors. */
+#ifdef _OPENMP
+#define SIMD_EXTREMES(low, high) _Pragma("omp simd reduction(min : low) reduction(max : high)")
+#else
+#define SIMD_EXTREMES(low, high)
+#endif
+
+/* Ask for a line of memory that will be read soon. (A function would be dropped, for it has no effect.) */
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address, 0, 2)
+#else
+#define PREFETCH(address) ((void)0)
 #endif
 
 #define NAME(f) f##_baseline
@@ -92,6 +116,7 @@ static struct simd_t {
     int lanes;
     moments_fn moments;
     reduce_fn reduce;
+    multiply_add_fn multiply_add;
     ramp_fn ramp;
     gaps_fn gaps;
     invert_fn invert;
@@ -99,11 +124,15 @@ static struct simd_t {
     steps_fn steps;
     affine_fn affine;
     fill_fn fill;
+    pick_fn pick;
+    pick_float_fn pick_float;
+    begin_fn begin;
 } simd;
 
 #define CHOOSE(set, n) \
-    simd = (struct simd_t){#set, n, moments_##set, reduce_##set, ramp_##set, gaps_##set, invert_##set, kinks_##set, \
-                           steps_##set, affine_##set, fill_##set}
+    simd = (struct simd_t){#set, n, moments_##set, reduce_##set, multiply_add_##set, ramp_##set, gaps_##set, \
+                           invert_##set, kinks_##set, steps_##set, affine_##set, fill_##set, pick_##set, pick_float_##set, \
+                           begin_##set}
 
 /* Choose by name ("avx512", "avx2", "baseline"), or the best for NULL; 0 when the machine lacks it. */
 static int select_simd(const char *name)

@@ -36,7 +36,8 @@ cdef extern from "moments.h" nogil:
         int lanes
         void moments(const recurrence_t*, Py_ssize_t, Py_ssize_t, const double*, const double*,
                      const double*, const double*, Py_ssize_t, double*) noexcept nogil
-        void reduce(Py_ssize_t, double*, double*) noexcept nogil
+        void reduce(Py_ssize_t, const double*, double*) noexcept nogil
+        void multiply_add(Py_ssize_t, const double*, const double*, double*) noexcept nogil
         void ramp(Py_ssize_t, const double*, double, double, double, double, double, double*) noexcept nogil
         double gaps(Py_ssize_t, const double*, double*, double*) noexcept nogil
         void invert(Py_ssize_t, const double*, double*) noexcept nogil
@@ -44,8 +45,12 @@ cdef extern from "moments.h" nogil:
         void steps(Py_ssize_t, const double*, double*) noexcept nogil
         void affine(Py_ssize_t, const double*, double, double, double*, double*) noexcept nogil
         void fill(Py_ssize_t, double, double*) noexcept nogil
+        void pick(Py_ssize_t, const double*, Py_ssize_t, double*) noexcept nogil
+        void pick_float(Py_ssize_t, const float*, Py_ssize_t, double*) noexcept nogil
+        void begin(Py_ssize_t, const double*, double*, double*, double*) noexcept nogil
     simd_t simd
     int select_simd(const char*)
+    void PREFETCH(const void*)
 
 cpdef enum Chart:  # how a basis is laid out along r, the coordinate in which the interpolant is linear
     LEGENDRE       # P_n(r) on [-1, 1]
@@ -86,11 +91,13 @@ cdef struct Nodes:     # a row of nodes that wait for the kernel, in the order o
 cdef struct Observed:  # the neighbours of a point among a channel's own observations; -1 and length: none
     Py_ssize_t last, next
 
-cdef struct Rule:      # how a basis integrates: each row a short sum of moments and of rows before it
-    Py_ssize_t n_rows
-    const Py_ssize_t* starts   # (n_rows + 1,)
-    const Py_ssize_t* columns
-    const double* weights
+cdef struct Run:       # column[target + i target_step] += weights[i] column[source + i source_step], one i after the other
+    Py_ssize_t target, target_step, source, source_step, length
+
+cdef struct Rule:      # how a basis integrates: runs over columns, which are the moments and then those that follow
+    Py_ssize_t n_columns, n_runs
+    const Run* runs
+    const double* weights      # of all runs, one after the other
 
 cdef struct Work:      # all that one thread needs
     Chart chart
@@ -118,7 +125,7 @@ cdef struct Work:      # all that one thread needs
     double* before     # (n_channels,) slope of the last segment of the previous chunk
     double* last       # (n_channels,) last values
     double* node       # (3, STRIDE) x, p_0 and p_{-1} of the nodes
-    double* rows       # moments and extras of the jumps and kinks of one channel, and the rows that follow from them
+    double* columns    # moments and extras of the jumps and kinks of one channel, and what follows from them
 
 
 def simd_name():
@@ -134,11 +141,11 @@ def use_simd(name=None):
         raise ValueError(f"This machine or build does not offer {name!r}.")
 
 
-def scratch_size(Py_ssize_t n_channels, Py_ssize_t n_moments, Py_ssize_t n_sequences, Py_ssize_t n_rows):
+def scratch_size(Py_ssize_t n_channels, Py_ssize_t n_moments, Py_ssize_t n_sequences, Py_ssize_t n_columns):
     """Doubles of scratch memory that one thread needs."""
     cdef Work work
     work.n_channels, work.n_sequences, work.recurrence.n_moments = n_channels, n_sequences, n_moments
-    work.integration.n_rows = n_rows
+    work.integration.n_columns = n_columns
     return 8 + _lay_out(&work, NULL)
 
 
@@ -166,7 +173,7 @@ cdef Py_ssize_t _lay_out(Work* work, double* scratch) noexcept nogil:
     work.kink_moments.extras = _take(scratch, &taken, 2 * c)
     work.jump_moments.sums = _take(scratch, &taken, c * m * MAX_LANES)
     work.kink_moments.sums = _take(scratch, &taken, c * m * MAX_LANES)
-    work.rows = _take(scratch, &taken, 2 * (m + 2) + work.integration.n_rows)
+    work.columns = _take(scratch, &taken, work.integration.n_columns)
     work.local_sums = _take(scratch, &taken, c * MAX_LOCAL * MAX_LANES)
     work.local_moments = _take(scratch, &taken, c * MAX_LOCAL)
     work.kinks.r = work.r
@@ -196,10 +203,7 @@ cdef void _place(Chart chart, int sequence, Py_ssize_t n, const double* r, doubl
     cdef double* before = node + 2 * STRIDE
     cdef Py_ssize_t j
     if chart == LEGENDRE:
-        for j in range(n):
-            x[j] = 2 * r[j]
-            first[j] = 1
-            before[j] = 0
+        simd.begin(n, r, x, first, before)
     elif chart == CHEBYSHEV:
         for j in range(n):
             x[j] = 2 * r[j]
@@ -232,8 +236,18 @@ cdef void _add_extras(Chart chart, Py_ssize_t n, const double* r, const double* 
             extras[1] += w[j] * angle * r[j]
 
 
+cdef Py_ssize_t _pad(const Work* work, Nodes* nodes) noexcept nogil:
+    """Fill the last vector with nodes that weigh nothing; return the number of nodes with them."""
+    cdef Py_ssize_t n = nodes.count, padded = (n + simd.lanes - 1) // simd.lanes * simd.lanes, c, j
+    for j in range(n, padded):
+        nodes.r[j] = nodes.r[n - 1]
+        for c in range(work.n_channels):
+            nodes.weights[c * STRIDE + j] = 0
+    return padded
+
+
 cdef void _add(Work* work, Nodes* nodes, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Add the moments of some of the waiting nodes to their sums."""
+    """Add the moments of some of the waiting nodes, whole vectors of them, to their sums."""
     cdef Moments* moments = nodes.moments
     cdef Py_ssize_t c, size = work.n_channels * work.recurrence.n_moments * simd.lanes
     cdef int sequence
@@ -257,10 +271,10 @@ cdef void _add(Work* work, Nodes* nodes, Py_ssize_t begin, Py_ssize_t end) noexc
 cdef void _drain(Work* work, int level) noexcept nogil:
     """Empty a row of jumps: into the next one what few nodes can stand for, and the rest into the sums."""
     cdef Nodes* nodes = &work.jumps[level]
-    cdef Py_ssize_t kept = 0
-    if level < LEVELS - 1 and nodes.count >= FEW:
-        kept = _condense(work, level, 0, nodes.count, 0)
-    _add(work, nodes, kept, nodes.count)
+    cdef Py_ssize_t kept = 0, end = _pad(work, nodes)
+    if level < LEVELS - 1 and end >= FEW:
+        kept = _condense(work, level, 0, end, 0)
+    _add(work, nodes, kept, end)
     nodes.count = 0
 
 
@@ -273,7 +287,8 @@ cdef void _drain_all(Work* work) noexcept nogil:
 cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t kept) noexcept nogil:
     """Find what few nodes can stand for among nodes begin .. end - 1.
 
-    Nodes kept .. begin - 1 are left over from before; what is left over after this begins where it returns.
+    Nodes kept .. begin - 1 are left over from before; what is left over after this begins where it returns. All of
+    these are multiples of MAX_LANES, but for the end of the row, which is padded.
     """
     cdef Nodes* nodes = &work.jumps[level]
     cdef Py_ssize_t n = end - begin, p, middle
@@ -294,7 +309,7 @@ cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t en
             return end
     if n < 2 * FEW:
         return kept
-    middle = begin + n // 2
+    middle = begin + n // (2 * MAX_LANES) * MAX_LANES
     kept = _condense(work, level, begin, middle, kept)
     return _condense(work, level, middle, end, kept)
 
@@ -468,7 +483,11 @@ cdef void _bend(Work* work) noexcept nogil:
         flat = flat and work.before[c] == 0
         work.kinks.weights[c * STRIDE] = -work.before[c]
     if not flat:
-        _add(work, &work.kinks, 0, 1)
+        work.kinks.count = 1
+        work.kinks.r = work.slope  # a place of its own: it is padded
+        work.kinks.r[0] = work.r[0]
+        _add(work, &work.kinks, 0, _pad(work, &work.kinks))
+        work.kinks.r = work.r
         _clear(work.before, work.n_channels)
 
 
@@ -494,7 +513,8 @@ cdef void _enter_line(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
         work.slope[0] = work.before[c]
         simd.kinks(n, work.y + c * STRIDE, work.inverse, work.slope, work.kinks.weights + c * STRIDE)
         work.before[c] = work.slope[n]
-    _add(work, &work.kinks, 0, n)
+    work.kinks.count = n
+    _add(work, &work.kinks, 0, _pad(work, &work.kinks))
 
 
 cdef void _enter_steps(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
@@ -591,7 +611,7 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
     if fabs(opens - start) <= 4 * DBL_EPSILON * fmax(fabs(start), fabs(stop)):
         opens = start  # a window of just the series' length, but for rounding
     origin = stop if exponential else opens
-    unit = timescale if exponential else stop - origin  # so that the last time lies at the end of r to the last bit
+    unit = timescale if exponential else stop - origin
     if timescale > 0 and opens > start:
         skip = _first_after(times, length, opens)
         lead = 1 if skip > 0 and not hold else 0  # the line is cut where the window opens
@@ -622,6 +642,8 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         # Points begin + k .. begin + n (the one after the chunk too, unless the series ends).
         j = begin + k + skip - lead
         _read(work, values, times, length, origin, unit, missing, hold, j, n - k + (not ends), k)
+        if ends and not exponential:
+            work.r[n - 1] = work.high  # to the last bit
         if begin == 0:
             _clear(work.before, n_channels)
             if partial:
@@ -640,22 +662,20 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
 cdef void _read(Work* work, const floating* values, const double* times, Py_ssize_t length, double origin,
                 double unit, bint missing, bint hold, Py_ssize_t j, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
     """Copy observations j .. j + n - 1 to the places from k on of the chunk, channel by channel."""
-    cdef Py_ssize_t i, c, n_channels = work.n_channels
+    cdef Py_ssize_t c, n_channels = work.n_channels
     cdef const floating* v
     cdef double* y
-    simd.ramp(n, NULL if times == NULL else times + j, <double> j, origin, unit, work.low, work.high - work.low,
+    simd.ramp(n, NULL if times == NULL else times + j, <double> j, origin, unit, work.low, work.high,
               work.r + k)
     for c in range(n_channels):
         y = work.y + c * STRIDE + k
         v = values + j * n_channels + c
         if missing:
             _fill(values + c, n_channels, length, times, j, j + n, hold, work.near + c, y)
-        elif n_channels == 1:
-            for i in range(n):
-                y[i] = v[i]
+        elif floating is double:
+            simd.pick(n, v, n_channels, y)
         else:
-            for i in range(n):
-                y[i] = v[i * n_channels]
+            simd.pick_float(n, v, n_channels, y)
 
 
 # --- from moments to coefficients ------------------------------------------------------------------
@@ -663,32 +683,45 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
 
 cdef void _integrate(const Work* work, floating* out, Py_ssize_t stride) noexcept nogil:
     """Write the coefficients of all channels, (n_channels, order), from the moments of a series and its last values."""
-    cdef Py_ssize_t m = work.recurrence.n_moments, n_inputs = 2 * (work.n_sequences * m + 2), c, i, k, kind, sequence
+    cdef Py_ssize_t m = work.recurrence.n_moments, half = work.n_sequences * m + 2, c, i, kind, sequence
     cdef const Rule* rule = &work.integration
     cdef const Moments* moments
-    cdef double* row = work.rows
-    cdef double total
+    cdef const double* weights
+    cdef double* column
+    cdef Run run
     for c in range(work.n_channels):
         for kind in range(2):
             moments = &work.kink_moments if kind else &work.jump_moments
-            row = work.rows + kind * n_inputs // 2
-            if not moments.used:
-                _clear(row, n_inputs // 2)
-                continue
-            for sequence in range(work.n_sequences):
-                simd.reduce(m, moments.sums + (sequence * work.n_channels + c) * m * simd.lanes, row + sequence * m)
-            row[work.n_sequences * m] = moments.extras[2 * c]
-            row[work.n_sequences * m + 1] = moments.extras[2 * c + 1]
-        row = work.rows + n_inputs
-        for i in range(rule.n_rows):
-            total = 0
-            for k in range(rule.starts[i], rule.starts[i + 1]):
-                total = total + rule.weights[k] * work.rows[rule.columns[k]]
-            row[i] = total
-        row += rule.n_rows - work.order
-        row[0] += work.last[c]
+            column = work.columns + kind * half
+            if moments.used:
+                for sequence in range(work.n_sequences):
+                    simd.reduce(m, moments.sums + (sequence * work.n_channels + c) * m * simd.lanes, column)
+                    column += m
+                column[0] = moments.extras[2 * c]
+                column[1] = moments.extras[2 * c + 1]
+        _clear(work.columns + 2 * half, rule.n_columns - 2 * half)
+        weights = rule.weights
+        for i in range(rule.n_runs):
+            run = rule.runs[i]
+            if not (run.source < half and not work.jump_moments.used
+                    or half <= run.source < 2 * half and not work.kink_moments.used):
+                _follow(run, weights, work.columns)
+            weights += run.length
+        column = work.columns + rule.n_columns - work.order
+        column[0] += work.last[c]
+        if isnan(work.last[c]):  # a channel without observations
+            simd.fill(work.order, NAN, column)
         for i in range(work.order):
-            out[c * stride + i] = <floating> (row[i] if work.last[c] == work.last[c] else NAN)
+            out[c * stride + i] = <floating> column[i]
+
+
+cdef inline void _follow(Run run, const double* weights, double* column) noexcept nogil:
+    cdef Py_ssize_t i
+    if run.target_step == 1 and run.source_step == 1 and run.source + run.length <= run.target:
+        simd.multiply_add(run.length, weights, column + run.source, column + run.target)
+    else:
+        for i in range(run.length):
+            column[run.target + i * run.target_step] += weights[i] * column[run.source + i * run.source_step]
 
 
 def project(
@@ -703,36 +736,36 @@ def project(
     bint missing,                        # IN   whether values may be NaN
     bint hold,                           # IN   staircase or broken line
     double[:, ::1] scratch,              # WORK (n_threads, scratch_size(...))
-    floating[:, :, ::1] out,             # OUT  (n_series, n_channels, order)
+    floating[:, :, :] out,               # OUT  (n_series, n_channels, order), the coefficients of a channel side by side
 ):
     """Fill ``out`` with the coefficients of every series, with as many threads as scratch has rows."""
     cdef const double* times_0 = NULL if times is None else &times[0]
     cdef int n_threads = scratch.shape[0]
-    cdef Py_ssize_t i, s, n_series = begins.shape[0], stride = out.strides[1] // sizeof(floating)
+    cdef Py_ssize_t i, s, u, n_series = begins.shape[0], stride = out.strides[1] // sizeof(floating)
     cdef Work plan
     _describe(&plan, basis, rules, values.shape[1])
-    for i in prange(n_series, nogil=True, schedule="dynamic", num_threads=n_threads):
+    for i in prange(n_series, nogil=True, schedule="dynamic", chunksize=4, num_threads=n_threads):
         s = schedule[i]
+        u = schedule[min(i + n_threads, n_series - 1)]  # about the next one for this thread
         _one(plan, &values[0, 0], times_0, begins[s], ends[s], timescales[s], missing, hold, &scratch[threadid(), 0],
-             &out[s, 0, 0], stride)
+             &out[s, 0, 0], stride, &values[begins[u], 0], (ends[u] - begins[u]) * values.shape[1])
 
 
 cdef int _describe(Work* work, tuple basis, tuple rules, Py_ssize_t n_channels) except -1:
     """Note what is the same for all series. The arrays stay alive with the tuples."""
     cdef const double[::1] slope, shift, back, weights
-    cdef const Py_ssize_t[::1] starts, columns
+    cdef const Py_ssize_t[:, ::1] runs
     cdef const double[:, ::1] gauss, local
     cdef const double[::1] ones
     work.chart, work.n_sequences, work.order, work.low, work.high, work.reach, recurrence, integration = basis
     slope, shift, back = recurrence
-    starts, columns, weights = integration
+    work.integration.n_columns, runs, weights = integration
     gauss, local, ones = rules
     work.n_channels, work.recurrence.n_moments = n_channels, back.shape[0]
     work.recurrence.slope = NULL if slope is None else &slope[0]
     work.recurrence.shift = NULL if shift is None else &shift[0]
     work.recurrence.back = &back[0]
-    work.integration.n_rows = starts.shape[0] - 1
-    work.integration.starts, work.integration.columns = &starts[0], &columns[0]
+    work.integration.n_runs, work.integration.runs = runs.shape[0], <const Run*> &runs[0, 0]
     work.integration.weights = &weights[0]
     work.gauss, work.ones, work.n_local = &gauss[0, 0], &ones[0], local.shape[0]
     work.local = &local[0, 0] if work.n_local > 0 else NULL
@@ -741,8 +774,12 @@ cdef int _describe(Work* work, tuple basis, tuple rules, Py_ssize_t n_channels) 
 
 cdef void _one(Work work, const floating* values, const double* times, Py_ssize_t begin, Py_ssize_t end,
                double timescale, bint missing, bint hold, double* scratch, floating* out,
-               Py_ssize_t stride) noexcept nogil:
-    """Project one series, with a copy of the plan and scratch memory of its own."""
+               Py_ssize_t stride, const floating* upcoming, Py_ssize_t n_upcoming) noexcept nogil:
+    """Project one series, with a copy of the plan and scratch memory of its own, and ask for one that comes soon."""
+    cdef Py_ssize_t i, line = 64 // sizeof(floating)
+    for i in range(min((n_upcoming + line - 1) // line, <Py_ssize_t> 64)):
+        PREFETCH(upcoming + i * line)
+    PREFETCH(upcoming + n_upcoming - work.n_channels)
     _lay_out(&work, scratch)
     _project(&work, values + begin * work.n_channels, NULL if times == NULL else times + begin, end - begin,
              timescale, missing, hold)
@@ -799,7 +836,8 @@ def node_moments(
                 memcpy(nodes.r, &r[i, begin], n * sizeof(double))
                 for c in range(weights.shape[1]):
                     memcpy(nodes.weights + c * STRIDE, &weights[i, c, begin], n * sizeof(double))
-                _add(&work, nodes, 0, n)
+                nodes.count = n
+                _add(&work, nodes, 0, _pad(&work, nodes))
                 begin += n
             simd.reduce(weights.shape[1] * moments.shape[2], work.kink_moments.sums, &moments[i, 0, 0])
 

@@ -33,43 +33,33 @@ Recurrence = tuple[
 
 
 class Integration:
-    """A linear map from moments to coefficients, as rows that are short sums of inputs and of rows before them.
+    """A linear map from moments to coefficients: columns, and runs that add multiples of some to others, in turn.
 
-    The inputs are the moments of one channel: the ``n_sequences * n_moments`` and 2 extras of its jumps, then those of
-    its kinks. The last ``order`` rows are the coefficients.
+    The first columns are the moments of one channel, ``n_sequences * n_moments`` and two extras of its jumps and then
+    of its kinks; the last ``order`` columns are the coefficients.
     """
 
     def __init__(self, n_moments: int, n_sequences: int = 1):
-        self._half = n_sequences * n_moments + 2
-        self._n_rows = 0
-        self._entries: list[tuple[Array, Array, Array]] = []  # row, column, weight
-        self.jumps, self.kinks = np.arange(self._half), np.arange(self._half, 2 * self._half)
+        half = n_sequences * n_moments + 2
+        self.jumps, self.kinks = range(half), range(half, 2 * half)
+        self.n_columns = 2 * half
+        self._runs: list[tuple[int, int, int, int, int]] = []
+        self._weights: list[Array] = []
 
-    def add(self, *terms: tuple[Array, ArrayLike]) -> Array:
-        """Add rows ``sum(weight * column for column, weight in terms)``, and return their own columns.
+    def columns(self, n: int) -> range:
+        """Make ``n`` columns, of zeros."""
+        self.n_columns += n
+        return range(self.n_columns - n, self.n_columns)
 
-        Terms that are shorter than others belong to the last rows.
-        """
-        n = max(len(columns) for columns, _ in terms)
-        added = self.next + np.arange(n)
-        for columns, weights in terms:
-            rows = np.arange(self._n_rows + n - len(columns), self._n_rows + n)
-            kept = np.broadcast_to(weights, columns.shape) != 0
-            self._entries.append((rows[kept], columns[kept], np.broadcast_to(weights, columns.shape)[kept]))
-        self._n_rows += n
-        return added
+    def add(self, target: range, source: range, weights: ArrayLike) -> None:
+        """Add weighted columns to others, one after the other: of two columns, a column may feed the next."""
+        if len(target):
+            self._runs.append((target.start, target.step, source.start, source.step, len(target)))
+            self._weights.append(np.broadcast_to(np.asarray(weights, float), len(target)))
 
-    @property
-    def next(self) -> int:
-        """The column of the next row."""
-        return 2 * self._half + self._n_rows
-
-    def arrays(self) -> tuple[Array, Array, Array]:
-        """Return where each row starts, the columns and the weights: rows in CSR form."""
-        rows, columns, weights = (np.concatenate(parts) for parts in zip(*self._entries, strict=True))
-        order = np.argsort(rows, kind="stable")
-        starts = np.searchsorted(rows[order], np.arange(self._n_rows + 1))
-        return starts.astype(np.intp), columns[order].astype(np.intp), weights[order].astype(np.float64)
+    def __call__(self) -> tuple[int, Array, Array]:
+        """Return the number of columns, the runs and their weights, as the kernel wants them."""
+        return self.n_columns, np.array(self._runs, np.intp), np.concatenate(self._weights)
 
 
 class Basis:
@@ -126,17 +116,19 @@ class Legendre(Basis):
         # The antiderivative of P_n that vanishes at -1 is (P_{n+1} - P_{n-1}) / (2n + 1), with P_{-1} = -P_0.
         rule = Integration(order + 2)
         factors = _legendre_recurrence(order + 2)[1]
+        n = np.arange(order + 1)
+        over, last = 1 / (2 * n + 1), np.sqrt(2 * n[:order] + 1) / 2
 
-        def integrate(m: Array, scale: ArrayLike, weights: ArrayLike) -> list[tuple[Array, Array]]:
-            length = len(m) - 1
-            weight = np.broadcast_to(scale, len(m))
-            down = np.r_[weight[0], -weight[: length - 1]]
-            over = np.broadcast_to(weights, length) / (2 * np.arange(length) + 1)
-            return [(m[1:], weight[1:] * over), (m[np.r_[0, : length - 1]], down * over)]
+        def integrate(target: range, m: range, source: Array, result: Array) -> None:
+            n = len(target)
+            rule.add(target, m[1:], over[:n] * result * source[1:])
+            rule.add(target[1:], m[:-2], -over[1:n] * result[1:] * source[:-2])
+            rule.add(target[:1], m[:1], result[:1] * source[:1])
 
-        kinks, jumps = rule.kinks[:-2], rule.jumps[:-2]
-        once = rule.add(*integrate(kinks, factors, 1.0), (jumps[:-1], -factors[:-1]))
-        rule.add(*integrate(once, 1.0, np.sqrt(2 * np.arange(order) + 1) / 2))
+        once, twice = rule.columns(order + 1), rule.columns(order)
+        integrate(once, rule.kinks[:-2], factors, np.ones(order + 1))
+        rule.add(once, rule.jumps[:-3], -factors[:-1])
+        integrate(twice, once, np.ones(order + 1), last)
         return rule
 
     def evaluate(self, r: Array, order: int) -> Array:
@@ -165,14 +157,17 @@ class WarpedLegendre(Basis):
         n, scale = np.arange(1, order), Legendre.scale(order)
         sign, root, over = (-1.0) ** n, np.sqrt(2 * n + 1), 1 / np.arange(1, order + 1)
 
-        def integrate(m: Array, scale: Array | float) -> Array:
-            weights = scale * np.ones(order)
-            before = rule.next + np.arange(order - 2)
-            total = rule.add((m[:-1], weights[:-1] * np.sqrt(2 * n - 1) * sign), (before, 1.0))
-            return rule.add((m, weights * over), (total, -root * sign / n * over[1:]))
+        def integrate(m: range, source: Array) -> range:
+            total, target = rule.columns(order - 1), rule.columns(order)
+            rule.add(total, m[:-1], source[:-1] * np.sqrt(2 * n - 1) * sign)
+            rule.add(total[1:], total[:-1], 1.0)
+            rule.add(target, m, source * over)
+            rule.add(target[1:], total, -root * sign / n * over[1:])
+            return target
 
-        once = rule.add((integrate(rule.kinks[:-2], scale), 1.0), (rule.jumps[:-2], -scale))
-        integrate(once, 1.0)
+        once = integrate(rule.kinks[:-2], scale)
+        rule.add(once, rule.jumps[:-2], -scale)
+        integrate(once, np.ones(order))
         return rule
 
     def evaluate(self, r: Array, order: int) -> Array:
@@ -192,9 +187,12 @@ class Laguerre(Basis):
     def integration(self, order: int) -> Integration:
         # The antiderivative of L_n(z) exp(-z) is (L_{n-1} - L_n) exp(-z), in z = -r.
         rule = Integration(order)
-        kinks, jumps = rule.kinks[:-2], rule.jumps[:-2]
-        once = rule.add((kinks, 1.0), (jumps, -1.0), (kinks[:-1], -1.0))
-        rule.add((once, 1.0), (once[:-1], -1.0))
+        once, twice, kinks = rule.columns(order), rule.columns(order), rule.kinks[:-2]
+        rule.add(once, kinks, 1.0)
+        rule.add(once[1:], kinks[:-1], -1.0)
+        rule.add(once, rule.jumps[:-2], -1.0)
+        rule.add(twice, once, 1.0)
+        rule.add(twice[1:], once[:-1], -1.0)
         return rule
 
     def evaluate(self, r: Array, order: int) -> Array:
@@ -217,23 +215,26 @@ class Fourier(Basis):
         # From 0: 1 -> r -> r^2 / 2, cos -> sin / w -> (1 - cos) / w^2, sin -> (1 - cos) / w -> (r - sin / w) / w.
         n = self.n_moments(order)
         rule = Integration(n, n_sequences=2)
-        over = 1 / (2 * pi * np.arange(1, n))
-        one, r, half_square, harmonics = 0, 2 * n, 2 * n + 1, np.arange(1, n)
+        c, jumps, kinks = rule.columns(order), rule.jumps, rule.kinks
+        cosines, sines = c[1::2], c[2::2]
+        w = 2 * pi * np.arange(1, n)
 
-        def in_turns(cosines: ArrayLike, sines: ArrayLike) -> Array:
-            both = np.broadcast_arrays(cosines, sines, over)[:2]
-            return np.stack(both, axis=1).ravel()[: order - 1]
+        def add(target: range, source: range, weights: Array) -> None:
+            rule.add(target, source[: len(target)], np.sqrt(2) * weights[: len(target)])
 
-        def term(moments: Array, cosines: tuple[Any, Array], sines: tuple[Any, Array]) -> tuple[Array, Array]:
-            return moments[in_turns(cosines[0], sines[0])], np.sqrt(2) * in_turns(cosines[1], sines[1])
+        def add_to_all(target: range, source: int, weights: Array) -> None:
+            for i in range(len(target)):
+                add(target[i : i + 1], range(source, source + 1), weights[i : i + 1])
 
-        rule.add((rule.kinks[[half_square]], 1.0), (rule.jumps[[r]], -1.0))
-        rule.add(
-            term(rule.kinks, (one, over**2), (r, over)),
-            term(rule.kinks, (harmonics, -(over**2)), (n + harmonics, -(over**2))),
-            term(rule.jumps, (n + harmonics, -over), (harmonics, over)),
-            term(rule.jumps, (one, 0 * over), (one, -over)),
-        )
+        rule.add(c[:1], kinks[2 * n + 1 :], 1.0)
+        rule.add(c[:1], jumps[2 * n : -1], -1.0)
+        add_to_all(cosines, kinks[0], 1 / w**2)
+        add(cosines, kinks[1:n], -1 / w**2)
+        add(cosines, jumps[n + 1 : 2 * n], -1 / w)
+        add_to_all(sines, kinks[2 * n], 1 / w)
+        add(sines, kinks[n + 1 : 2 * n], -1 / w**2)
+        add_to_all(sines, jumps[0], -1 / w)
+        add(sines, jumps[1:n], 1 / w)
         return rule
 
     def evaluate(self, r: Array, order: int) -> Array:
@@ -261,12 +262,17 @@ class Chebyshev(Basis):
         # Psi_0 = (phi cos(theta) + sin(theta)) / pi, Psi_1 = -(phi + sin(2 theta) / 2) / (sqrt2 pi),
         # Psi_n = (sin((n-1) theta) / (n-1) - sin((n+1) theta) / (n+1)) / (sqrt2 pi n).
         rule = Integration(order + 1)
-        n, phi, phi_cos = np.arange(1, order), order + 1, order + 2
-        kinks, jumps = rule.kinks, rule.jumps
-        rule.add((kinks[[phi_cos]], 1 / pi), (kinks[[1]], 1 / pi), (jumps[[phi]], -1 / pi))
-        below, over = np.where(n == 1, phi, n - 1), np.where(n == 1, -1.0, 1 / np.maximum(n - 1, 1))
+        c, jumps, kinks = rule.columns(order), rule.jumps, rule.kinks
+        phi, phi_cos = slice(order + 1, order + 2), slice(order + 2, order + 3)
+        n = np.arange(1, order)
         scale = 1 / (np.sqrt(2) * pi * n)
-        rule.add((kinks[below], over * scale), (kinks[n + 1], -scale / (n + 1)), (jumps[n], 2 * scale))
+        rule.add(c[:1], kinks[phi_cos], 1 / pi)
+        rule.add(c[:1], kinks[1:2], 1 / pi)
+        rule.add(c[:1], jumps[phi], -1 / pi)
+        rule.add(c[1:2], kinks[phi], -scale[:1])
+        rule.add(c[2:], kinks[1 : order - 1], scale[1:] / n[:-1])
+        rule.add(c[1:], kinks[2 : order + 1], -scale / (n + 1))
+        rule.add(c[1:], jumps[1:order], 2 * scale)
         return rule
 
     def evaluate(self, r: Array, order: int) -> Array:

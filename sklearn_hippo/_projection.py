@@ -122,13 +122,13 @@ def _describe(basis: Basis, order: int) -> tuple[Any, ...]:
     """What the kernel needs to know of a basis."""
     return (
         Chart[basis.chart], basis.n_sequences, order, basis.low, basis.high, basis.reach,
-        basis.recurrence(basis.n_moments(order)), basis.integration(order).arrays(),
+        basis.recurrence(basis.n_moments(order)), basis.integration(order)(),
     )  # fmt: skip
 
 
 def _scratch(basis: Basis, order: int, n_channels: int, n_threads: int) -> NDArray[np.float64]:
-    n_rows = len(_describe(basis, order)[-1][0]) - 1
-    return np.empty((n_threads, scratch_size(n_channels, basis.n_moments(order), basis.n_sequences, n_rows)))
+    n_columns = _describe(basis, order)[-1][0]
+    return np.empty((n_threads, scratch_size(n_channels, basis.n_moments(order), basis.n_sequences, n_columns)))
 
 
 @lru_cache(maxsize=16)
