@@ -432,18 +432,26 @@ cdef int _enter_short_segment(Work* work, Py_ssize_t i) noexcept nogil:
 
 
 cdef int _smear(const Work* work, Py_ssize_t n_segments, double widest) noexcept nogil:
-    """How many Gauss nodes a segment to enter a line by its jumps, because a few nodes will stand for them; or 0."""
+    """How many Gauss nodes a segment to enter a line by its jumps: where all gaps are short, or a few nodes will stand
+    for all of these; or 0."""
     cdef double a = work.r[0], b = work.r[n_segments], phase, nodes
     cdef const double* rule
     cdef int q
-    if n_segments < FEW or (work.chart <= CHEBYSHEV and 2 * n_segments < work.order * (b - a)):
+    if n_segments < FEW:
         return 0
-    rule = _local_rule(work, _half_phase(work, a, b), a, b)
-    if rule == NULL:
+    if widest >= work.short_gap:
+        if work.n_local == 0 or (work.chart <= CHEBYSHEV and 2 * n_segments < work.order * (b - a)):
+            return 0
+        rule = _local_rule(work, _half_phase(work, a, b), a, b)
+        if rule == NULL:
+            return 0
+    elif work.chart == CHEBYSHEV and 1 - fmax(fabs(a), fabs(b)) < 4 * (b - a):
         return 0
     # A basis turns fastest at one of the ends.
     phase = fmax(_half_phase(work, a, a + widest), _half_phase(work, b - widest, b))
     q = 1 + _gauss_rule(work.gauss, phase)
+    if widest < work.short_gap:
+        return q
     nodes = q * <double> n_segments
     if nodes * rule[0] + rule[0] * fmin(work.recurrence.n_moments, LATER) + OVERHEAD < (
             0.8 * n_segments * work.recurrence.n_moments):
@@ -495,7 +503,7 @@ cdef void _enter_line(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
     """Enter n points of a broken line; the point after them is there too, unless the line ends."""
     cdef Py_ssize_t i, c, n_segments = n - 1 if ends else n
     cdef double least, widest = simd.gaps(n_segments, work.r, work.gap, &least)
-    cdef int q = _smear(work, n_segments, widest) if work.n_local > 0 else 0
+    cdef int q = _smear(work, n_segments, widest)
     if q > 0:
         _bend(work)
         _enter_dense_line(work, n_segments, q)

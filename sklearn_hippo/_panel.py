@@ -145,10 +145,10 @@ class Panel:
         )
 
     def _check_values(self) -> None:
-        finite = np.isfinite(self.values)
-        object.__setattr__(self, "_has_missing", not finite.all())
+        object.__setattr__(self, "_has_missing", not _all_finite(self.values))
         if not self._has_missing:
             return
+        finite = np.isfinite(self.values)
         if np.isinf(self.values).any():
             row, channel = np.argwhere(np.isinf(self.values))[0]
             series = int(np.searchsorted(self.offsets, row, side="right")) - 1
@@ -317,10 +317,12 @@ class Panel:
             raise TypeError(f"The times of the series are of different kinds ({told}). Give all of them the same kind.")
         times = None
         if kinds.keys() != {None}:
-            times = np.concatenate(
-                [np.arange(len(part.values), dtype=np.float64) if part.times is None else part.times for part in parts]
-            )
-        values = np.concatenate([part.values for part in parts])
+            clocks = [
+                np.arange(len(part.values), dtype=np.float64) if part.times is None else part.times for part in parts
+            ]
+            times = clocks[0] if len(clocks) == 1 else np.concatenate(clocks)
+        # A single series is not copied: it may be long.
+        values = parts[0].values if len(parts) == 1 else np.concatenate([part.values for part in parts])
         return cls(
             values, times, np.concatenate([[0], np.cumsum(lengths)]), channel_names=channel_names or parts[0].names
         )
@@ -660,19 +662,24 @@ def _from_time_objects(array: Array, where: str) -> Array:
         raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas: {error}") from None
 
 
+def _all_finite(numbers: Array) -> bool:
+    """Whether all numbers are finite: their sum is, or else one looks at each."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(numbers.sum()) or np.isfinite(numbers).all())
+
+
 def _check_times(times: NDArray[np.float64], offsets: NDArray[np.intp]) -> None:
     def place(row: int) -> tuple[int, int]:
         series = int(np.searchsorted(offsets, row, side="right")) - 1
         return series, int(row - offsets[series])
 
-    finite = np.isfinite(times)
-    if not finite.all():
-        series, position = place(np.flatnonzero(~finite)[0])
+    if not _all_finite(times):
+        series, position = place(np.flatnonzero(~np.isfinite(times))[0])
         raise ValueError(f"Series {series}: the time at position {position} is {times[offsets[series] + position]}.")
-    steps = np.diff(times)
-    steps[offsets[1:-1] - 1] = 0
-    if (steps < 0).any():
-        series, position = place(np.flatnonzero(steps < 0)[0] + 1)
+    decreasing = times[1:] < times[:-1]
+    decreasing[offsets[1:-1] - 1] = False
+    if decreasing.any():
+        series, position = place(np.flatnonzero(decreasing)[0] + 1)
         row = offsets[series] + position
         raise ValueError(
             f"Series {series}: times decrease at position {position}, from {times[row - 1]} to {times[row]}. Sort the "

@@ -375,7 +375,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     @property
     def _n_threads(self) -> int:
-        return min(effective_n_jobs(self.n_jobs), cpu_count())
+        n = effective_n_jobs(self.n_jobs)
+        return n if n == 1 else min(n, cpu_count())  # which reads files
 
     @property
     def _measure(self) -> Measure:
