@@ -61,7 +61,7 @@ def _local_table(tolerance: float, max_nodes: int = 96) -> NDArray[np.float64]:
 # By the dtype of the values.
 _RULES = {
     np.dtype(dtype): (_gauss_table(), _local_table(tolerance), np.ones(96))
-    for dtype, tolerance in [(np.float64, 1e-15), (np.float32, 1e-12)]
+    for dtype, tolerance in [(np.float64, 1e-16), (np.float32, 1e-12)]
 }
 
 

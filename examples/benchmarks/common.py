@@ -1,5 +1,6 @@
-"""What the benchmarks share: medians, the reference, the table."""
+"""What the benchmarks share: medians, the references in C, the table."""
 
+import contextlib
 import csv
 import ctypes
 import platform
@@ -13,9 +14,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from sklearn_hippo import _projection
 from sklearn_hippo._ext_projection import simd_name
 
 REPEATS = 9
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 def medians(*functions, repeats=REPEATS, warm=False):
@@ -34,13 +37,16 @@ def medians(*functions, repeats=REPEATS, warm=False):
     return [float(np.median(one)) for one in seconds]
 
 
+def _compile(source, *flags):
+    library = Path(tempfile.mkdtemp()) / "reference.so"
+    path = str(Path(__file__).with_name(source))
+    subprocess.run(["cc", "-O3", *flags, "-shared", "-fPIC", path, "-o", str(library), "-lm"], check=True)
+    return ctypes.CDLL(str(library))
+
+
 def load_recurrence():
-    """Compile the reference."""
-    library = Path(tempfile.mkdtemp()) / "recurrence.so"
-    source = Path(__file__).with_name("recurrence.c")
-    flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    subprocess.run(["cc", *flags, str(source), "-o", str(library), "-lm"], check=True)
-    run = ctypes.CDLL(str(library)).legs_recurrence
+    """The scalar recurrence, compiled for this very machine."""
+    run = _compile("recurrence.c", "-march=native", "-ffast-math").legs_recurrence
     array = np.ctypeslib.ndpointer(np.float64, flags="C")
     run.argtypes = [array, array, ctypes.c_ssize_t, array, ctypes.c_ssize_t, array]
 
@@ -50,6 +56,30 @@ def load_recurrence():
         return memory
 
     return recurrence
+
+
+LANES = {"avx512": 8, "avx2": 4, "baseline": 2}
+
+
+def load_peak():
+    """Run vector operations in registers (12 n of them), and read an array."""
+    flags = {"avx512": ["-mavx512f"], "avx2": ["-mavx2", "-mfma"], "baseline": []}[simd_name()]
+    library = _compile("peak.c", f"-DLANES={LANES[simd_name()]}", "-ffp-contract=fast", *flags)
+    library.multiply_adds.argtypes = [ctypes.c_ssize_t]
+    library.read_all.argtypes = [np.ctypeslib.ndpointer(np.float64, flags="C"), ctypes.c_ssize_t]
+    library.multiply_adds.restype = library.read_all.restype = ctypes.c_double
+    return library
+
+
+@contextlib.contextmanager
+def every_point():
+    """Let the kernel visit every node itself, instead of a few that stand for many."""
+    rules = _projection._RULES.copy()
+    _projection._RULES.update({dtype: (gauss, local[:0], ones) for dtype, (gauss, local, ones) in rules.items()})
+    try:
+        yield
+    finally:
+        _projection._RULES.update(rules)
 
 
 def report(*parts, path=None):
@@ -67,4 +97,5 @@ def report(*parts, path=None):
     if path is not None:
         with path.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
+            writer.writerow((table.title, "", "", ""))
             writer.writerows([columns, *zip(*(column.cells for column in table.columns), strict=True)])
