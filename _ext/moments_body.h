@@ -150,12 +150,21 @@ TARGET static void NAME(reduce)(ptrdiff_t n, const double *restrict sums, double
     }
 }
 
-/* y += a x, element by element. */
+/* y += a x, element by element, x and y apart from each other. */
 TARGET static void NAME(multiply_add)(ptrdiff_t n, const double *restrict a, const double *restrict x,
                                       double *restrict y)
 {
-    for (ptrdiff_t i = 0; i < n; i++)
-        y[i] += a[i] * x[i];
+    const ptrdiff_t last = n - LANES;
+    if (last < 0) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            y[i] += a[i] * x[i];
+        return;
+    }
+    /* The last vector may overlap the one before it: it is made of what was there first. */
+    const VEC end = *(const VEC *)(y + last) + *(const VEC *)(a + last) * *(const VEC *)(x + last);
+    for (ptrdiff_t i = 0; i < last; i += LANES)
+        *(VEC *)(y + i) += *(const VEC *)(a + i) * *(const VEC *)(x + i);
+    *(VEC *)(y + last) = end;
 }
 
 /* r = low + width (t - origin) / unit, at times from, from + 1, ... if there are none; nothing lies beyond high. */

@@ -99,9 +99,15 @@ cdef struct Rule:      # how a basis integrates: runs over columns, which are th
     const Run* runs
     const double* weights      # of all runs, one after the other
 
+cdef struct Clock:     # of the last series, if all of its points are in r, gap and inverse, and it has no times of its own
+    Py_ssize_t length  # or 0
+    double unit, least, widest
+
 cdef struct Work:      # all that one thread needs
+    Clock* clock
     Chart chart
     Py_ssize_t n_channels, order, n_sequences
+    bint same          # whether the clock is that of the last series
     double short_gap
     Observed* near     # (n_channels,)
     double low, high   # the range of r; 0 and 1, so that r counts timescales, where it has no end
@@ -160,6 +166,7 @@ cdef Py_ssize_t _lay_out(Work* work, double* scratch) noexcept nogil:
     cdef Py_ssize_t taken = 0, level, c = work.n_channels, m = work.n_sequences * work.recurrence.n_moments
     if scratch != NULL:
         scratch = <double*> ((<size_t> scratch + 63) // 64 * 64)
+    work.clock = <Clock*> _take(scratch, &taken, 8)
     work.r = _take(scratch, &taken, STRIDE)
     work.gap = _take(scratch, &taken, STRIDE)
     work.inverse = _take(scratch, &taken, STRIDE)
@@ -502,14 +509,19 @@ cdef void _bend(Work* work) noexcept nogil:
 cdef void _enter_line(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
     """Enter n points of a broken line; the point after them is there too, unless the line ends."""
     cdef Py_ssize_t i, c, n_segments = n - 1 if ends else n
-    cdef double least, widest = simd.gaps(n_segments, work.r, work.gap, &least)
-    cdef int q = _smear(work, n_segments, widest)
+    cdef Clock* clock = work.clock
+    cdef int q
+    if not work.same:
+        clock.widest = simd.gaps(n_segments, work.r, work.gap, &clock.least)
+    q = _smear(work, n_segments, clock.widest)
     if q > 0:
         _bend(work)
         _enter_dense_line(work, n_segments, q)
         return
-    simd.invert(n_segments, work.gap, work.inverse)
-    if least < work.short_gap:
+    if not work.same:
+        simd.invert(n_segments, work.gap, work.inverse)
+    if clock.least < work.short_gap:
+        clock.length = 0
         for i in range(n_segments):
             if work.gap[i] < work.short_gap and _enter_short_segment(work, i):
                 work.inverse[i] = 0
@@ -633,6 +645,9 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
             work.short_gap *= 10
 
     points = length - skip + lead
+    work.same = times == NULL and points == length == work.clock.length and unit == work.clock.unit
+    work.clock.length = length if times == NULL and points == length <= CHUNK else 0
+    work.clock.unit = unit
     begin = 0
     while begin < points:
         n = min(CHUNK, points - begin)
@@ -673,8 +688,8 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
     cdef Py_ssize_t c, n_channels = work.n_channels
     cdef const floating* v
     cdef double* y
-    simd.ramp(n, NULL if times == NULL else times + j, <double> j, origin, unit, work.low, work.high,
-              work.r + k)
+    if not work.same:
+        simd.ramp(n, NULL if times == NULL else times + j, <double> j, origin, unit, work.low, work.high, work.r + k)
     for c in range(n_channels):
         y = work.y + c * STRIDE + k
         v = values + j * n_channels + c
@@ -752,6 +767,9 @@ def project(
     cdef Py_ssize_t i, s, u, n_series = begins.shape[0], stride = out.strides[1] // sizeof(floating)
     cdef Work plan
     _describe(&plan, basis, rules, values.shape[1])
+    for i in range(n_threads):
+        _lay_out(&plan, &scratch[i, 0])
+        plan.clock.length = 0
     for i in prange(n_series, nogil=True, schedule="dynamic", chunksize=4, num_threads=n_threads):
         s = schedule[i]
         u = schedule[min(i + n_threads, n_series - 1)]  # about the next one for this thread
