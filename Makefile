@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What the benchmarks compare with asks for older releases of NumPy, and so lives apart.
+BENCH := .venv-bench
 # setuptools warns at length about every editable installation.
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
 
@@ -34,11 +36,21 @@ lint: $(VENV)/built
 docs: $(VENV)/built
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
-bench: $(VENV)/built
-	$(BIN)/python examples/benchmarks/projection.py
-	$(BIN)/python examples/benchmarks/memory.py
-	$(BIN)/python examples/benchmarks/rnn.py
+# pysiglib declares a release of PyTorch that it does not need.
+$(BENCH)/built: $(VENV)/built
+	$(PYTHON) -m venv $(BENCH)
+	$(INSTALL:$(BIN)%=$(BENCH)/bin%) --upgrade pip "setuptools>=77" "cython>=3.1"
+	$(INSTALL:$(BIN)%=$(BENCH)/bin%) --no-build-isolation --editable ".[compare]"
+	$(INSTALL:$(BIN)%=$(BENCH)/bin%) --no-deps pysiglib
+	touch $@
+
+bench: $(BENCH)/built
+	$(BENCH)/bin/python examples/benchmarks/projection.py
+	$(BENCH)/bin/python examples/benchmarks/memory.py
+	$(BENCH)/bin/python examples/benchmarks/rnn.py
+	$(BENCH)/bin/python examples/benchmarks/scaling.py
+	-$(BENCH)/bin/python examples/benchmarks/instructions.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info docs/_build docs/api docs/gallery _ext/*.c sklearn_hippo/*.so
+	rm -rf $(VENV) $(BENCH) build dist *.egg-info docs/_build docs/api docs/gallery _ext/*.c sklearn_hippo/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -205,3 +205,16 @@ def recur(measure, order, times, values, timescale=None, interpolation="linear")
 def relative_error(actual, expected):
     """Largest error relative to the largest coefficient."""
     return np.abs(np.asarray(actual) - expected).max() / np.abs(expected).max()
+
+
+def held_legendre(values, order):
+    """LegS coefficients of held values at regular times, cell by cell, in extended precision."""
+    edges = 2 * np.arange(len(values) + 1, dtype=np.longdouble) / len(values) - 1
+    values = np.asarray(values, np.longdouble)
+    before, now = np.ones_like(edges), edges
+    total = [values.mean()]
+    for n in range(1, order):
+        after = ((2 * n + 1) * edges * now - n * before) / (n + 1)
+        total.append(np.sqrt(2 * n + 1) / 2 * (values @ np.diff((after - before) / (2 * n + 1))))
+        before, now = now, after
+    return np.array(total, float)

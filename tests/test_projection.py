@@ -394,3 +394,86 @@ def test_long_dense_series_against_quadrature(measure, interpolation):
     actual = coefficients(times, values, measure, 96, timescale=timescale, interpolation=interpolation)
     reference = expected(times, values, measure, 96, timescale, interpolation)
     assert oracles.relative_error(actual, reference) < 1e-10
+
+
+def test_a_million_samples_keep_their_digits():
+    # Many levels of nodes that stand for others. The reference sums the cells in extended precision.
+    length, order = 1_000_000, 12
+    values = np.random.default_rng(3).normal(size=length)
+    expected = oracles.held_legendre(values, order)
+    assert oracles.relative_error(coefficients(None, values[:, None], "legs", order, interpolation="hold"), expected) < (
+        1e-9  # white noise: what its jumps leave after cancelling
+    )
+    walk = np.cumsum(values)
+    expected = oracles.held_legendre(walk, order)
+    assert oracles.relative_error(coefficients(None, walk[:, None], "legs", order, interpolation="hold"), expected) < 1e-13
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("measure", ["lagt", "legs_lti"])
+def test_what_the_weight_makes_negligible_is_left_out_without_a_trace(measure, interpolation):
+    times = np.cumsum(np.random.default_rng(4).exponential(size=4000))
+    values = np.random.default_rng(5).normal(size=(4000, 2)) + 3
+    values[::7, 1] = np.nan
+    for timescale in (0.7, 5.0, 20.0):  # a hundredth of the series' length and less
+        actual = coefficients(times, values, measure, 20, timescale=timescale, interpolation=interpolation)
+        recent = times > times[-1] - 150 * timescale
+        reference = expected(times[recent], values[recent], measure, 20, timescale, interpolation)
+        assert oracles.relative_error(actual, reference) < 1e-12
+    # However large the far past was, if it was not absurdly large.
+    values[:100] *= 1e9
+    assert oracles.relative_error(
+        coefficients(times, values, measure, 20, timescale=5.0, interpolation=interpolation),
+        expected(times[2000:], values[2000:], measure, 20, 5.0, interpolation),
+    ) < (1e-12)
+
+
+def test_the_clock_of_one_series_is_not_that_of_the_next():
+    # Series without times share it as long as they are equally long.
+    rng = np.random.default_rng(6)
+    series = [rng.normal(size=(n, 1)) for n in (50, 50, 51, 50, 300, 50, 1, 50, 50)]
+    series.insert(3, np.array([[1.0], [np.nan]] * 25))
+    panel = Panel.from_list(series)
+    for measure in MEASURES:
+        for interpolation in INTERPOLATIONS:
+            for timescale in (30.0, 49.0, 50.0, 80.0):
+                kwargs = {"timescale": timescale, "interpolation": interpolation}
+                together = project(panel, MEASURES[measure], 9, **kwargs)
+                for i, one in enumerate(series):
+                    assert_array_equal(together[i], project(Panel(one), MEASURES[measure], 9, **kwargs)[0])
+                many = project(panel, MEASURES[measure], 9, timescale=np.linspace(10, 60, 10), interpolation=interpolation)
+                for i, tau in enumerate(np.linspace(10, 60, 10)):
+                    alone = project(panel[[i]], MEASURES[measure], 9, timescale=tau, interpolation=interpolation)
+                    assert_array_equal(many[i], alone[0])
+
+
+def test_numbers_that_overflow_stay_in_their_series():
+    fine = np.arange(40.0)[:, None]
+    huge = np.where(np.arange(40) % 2, 1.7e308, -1.7e308)[:, None]
+    panel = Panel.from_list([fine, huge, fine, fine])
+    for interpolation in INTERPOLATIONS:
+        c = project(panel, MEASURES["legs"], 5, interpolation=interpolation)
+        assert not np.isfinite(c[1]).all()
+        assert_array_equal(c[2:], np.broadcast_to(c[0], (2, 1, 5)))
+
+
+def test_durations_of_any_size():
+    values = np.array([[1.0], [4.0], [2.0]])
+    expected = coefficients([0.0, 1.0, 3.0], values, "legs", 4)
+    for scale in (5e-324, 1e-310, 1e-300, 1e-30, 1e30, 5e307):
+        assert_allclose(coefficients(scale * np.array([0.0, 1.0, 3.0]), values, "legs", 4), expected, rtol=1e-13)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 1000), st.integers(5000, 60_000), st.integers(8, 400), measures, interpolations, st.booleans())
+def test_levels_of_nodes_are_what_their_points_are(seed, length, order, measure, interpolation, gaps):
+    rng = np.random.default_rng(seed)
+    steps = rng.exponential(size=length)
+    if gaps:
+        steps[rng.integers(length, size=5)] *= length / 10
+    times, values = np.cumsum(steps), np.cumsum(rng.normal(size=(length, 1)), axis=0)
+    kwargs = {"timescale": 0.7 * (times[-1] - times[0]), "interpolation": interpolation}
+    condensed = coefficients(times, values, measure, order, **kwargs)
+    with every_point():
+        points = coefficients(times, values, measure, order, **kwargs)
+    assert_allclose(condensed, points, rtol=0, atol=1e-11 * np.abs(points).max())

@@ -1,22 +1,15 @@
-"""What else makes features of a fixed number out of series, timed in one process.
+"""What else makes features of a fixed number out of series: parts of the table of projection.py.
 
-    make compare
-
-needs aeon, fast-borf, scikit-fda and pysiglib, which ask for older releases of NumPy than we do and so live in an
+aeon, fast-borf, scikit-fda and pysiglib ask for older releases of NumPy than we do, so `make bench` gives them an
 environment of their own; what is not installed is left out. Every transformer is fitted before it is timed; all run in
-one thread. Values are the numbers that go in. Writes examples/results/alternatives.csv.
+one thread. Values are the numbers that go in.
 """
-
-import os
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[name] = "1"
 
 import importlib.metadata
 import warnings
 
 import numpy as np
-from common import RESULTS, medians, report
+from common import medians
 
 from sklearn_hippo import HiPPOTransformer
 
@@ -118,5 +111,4 @@ def irregular(table):
                   "")  # fmt: skip
 
 
-if __name__ == "__main__":
-    report(*map(compare, CASES), irregular, path=RESULTS / "alternatives.csv")
+PARTS = (*map(compare, CASES), irregular)

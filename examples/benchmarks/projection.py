@@ -1,6 +1,6 @@
 """Speed of the projection, as ratios within one run.
 
-    python examples/benchmarks/projection.py
+    make bench
 
 The references are a scalar C recurrence (recurrence.c), what this machine can do at best (peak.c), both compiled here
 for this very machine, and NumPy; ours is the package as it is installed. All figures are medians, double precision, one
@@ -9,13 +9,14 @@ thread unless said. Writes examples/results/projection_speed.csv.
 
 import os
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[name] = "1"
 
 import subprocess
 import sys
 import tracemalloc
 
+import alternatives
 import numpy as np
 from common import LANES, RESULTS, every_point, load_peak, load_recurrence, medians, report
 from scipy.linalg import expm
@@ -204,6 +205,6 @@ def imports(table):
 
 if __name__ == "__main__":
     report(
-        one_long_series, growth, share_of_peak, share_of_bandwidth, against_numpy, threads, single_calls, memory, imports,
-        path=RESULTS / "projection_speed.csv",
+        one_long_series, growth, share_of_peak, share_of_bandwidth, threads, single_calls, against_numpy,
+        *alternatives.PARTS, memory, imports, path=RESULTS / "projection_speed.csv",
     )  # fmt: skip
