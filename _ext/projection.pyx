@@ -67,6 +67,7 @@ cdef enum:
     MAX_GAUSS = 8
     MAX_LOCAL = 96     # Chebyshev nodes that may stand for a dense row
     FEW = 32           # nodes that are not worth a substitute
+    SOME = 64          # segments that are looked at together
 
 # Kinks lose about eps / (gap * range) to cancellation, gap and range of the series relative to that of r, summed over
 # its length. Gaps below SHORT * sqrt(length) / range may be entered as jumps, which lose eps / range at most.
@@ -76,6 +77,9 @@ cdef double SHORT = 3e-5
 # updates of one moment by one node.
 cdef double OVERHEAD = 600
 cdef double LATER = 48
+
+# Updates that are not worth the search for a substitute.
+cdef double LEAST = 8192
 
 cdef struct Moments:
     bint used
@@ -303,7 +307,7 @@ cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t en
     cdef double phase, cost, apart = n * <double> work.recurrence.n_moments
     cdef const double* rule
     cdef const double* finer
-    if n < FEW or (work.chart <= CHEBYSHEV and 2 * n < work.order * (b - a)):
+    if n < FEW or apart < LEAST or (work.chart <= CHEBYSHEV and 2 * n < work.order * (b - a)):
         return kept  # too few, since dtheta > dr
     phase = _half_phase(work, a, b)
     rule = _local_rule(work, phase, a, b)
@@ -435,6 +439,47 @@ cdef int _enter_short_segment(Work* work, Py_ssize_t i) noexcept nogil:
     return 1
 
 
+cdef void _enter_short_segments(Work* work, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Enter the short ones among a few segments as jumps, and leave none of their slopes to the kinks."""
+    cdef Py_ssize_t[SOME] which
+    cdef Nodes* nodes = &work.jumps[0]
+    cdef const double* rule = work.gauss
+    cdef Py_ssize_t n = 0, i, j, c
+    cdef double a = work.r[begin], b = work.r[end], widest = 0, rise
+    cdef double* target
+    cdef int k, q
+    for i in range(begin, end):
+        which[n] = i
+        if work.gap[i] < work.short_gap:
+            n += 1
+            widest = fmax(widest, work.gap[i])
+    if n == 0:
+        return
+    # As many Gauss nodes for each as the longest would need where the basis turns fastest, which is at one of the ends;
+    q = 1 + _gauss_rule(work.gauss, fmax(_half_phase(work, a, a + widest), _half_phase(work, b - widest, b)))
+    if q == 0 or q > 5 or work.chart == CHEBYSHEV:
+        for j in range(n):  # or each as it needs
+            if _enter_short_segment(work, which[j]):
+                work.inverse[which[j]] = 0
+        return
+    if nodes.count + n * q > NODES:
+        _drain(work, 0)
+    rule += (q - 1) * (1 + 2 * MAX_GAUSS) + 1
+    target = nodes.r + nodes.count
+    for j in range(n):
+        i = which[j]
+        work.inverse[i] = 0
+        for k in range(q):
+            target[j * q + k] = work.r[i] + work.gap[i] * rule[k]
+    for c in range(work.n_channels):
+        target = nodes.weights + c * STRIDE + nodes.count
+        for j in range(n):
+            rise = work.y[c * STRIDE + which[j] + 1] - work.y[c * STRIDE + which[j]]
+            for k in range(q):
+                target[j * q + k] = rise * rule[MAX_GAUSS + k]
+    nodes.count += n * q
+
+
 # --- from chunks of points to nodes ----------------------------------------------------------------
 
 
@@ -522,9 +567,10 @@ cdef void _enter_line(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
         simd.invert(n_segments, work.gap, work.inverse)
     if clock.least < work.short_gap:
         clock.length = 0
-        for i in range(n_segments):
-            if work.gap[i] < work.short_gap and _enter_short_segment(work, i):
-                work.inverse[i] = 0
+        i = 0
+        while i < n_segments:
+            _enter_short_segments(work, i, min(i + <Py_ssize_t> SOME, n_segments))
+            i += SOME
     if ends:
         work.inverse[n - 1] = 0
     for c in range(work.n_channels):
