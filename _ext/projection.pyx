@@ -445,7 +445,7 @@ cdef void _enter_short_segments(Work* work, Py_ssize_t begin, Py_ssize_t end) no
     cdef Nodes* nodes = &work.jumps[0]
     cdef const double* rule = work.gauss
     cdef Py_ssize_t n = 0, i, j, c
-    cdef double a = work.r[begin], b = work.r[end], widest = 0, rise
+    cdef double a, b, widest = 0, rise
     cdef double* target
     cdef int k, q
     for i in range(begin, end):
@@ -456,6 +456,7 @@ cdef void _enter_short_segments(Work* work, Py_ssize_t begin, Py_ssize_t end) no
     if n == 0:
         return
     # As many Gauss nodes for each as the longest would need where the basis turns fastest, which is at one of the ends;
+    a, b = work.r[which[0]], work.r[which[n - 1] + 1]
     q = 1 + _gauss_rule(work.gauss, fmax(_half_phase(work, a, a + widest), _half_phase(work, b - widest, b)))
     if q == 0 or q > 5 or work.chart == CHEBYSHEV:
         for j in range(n):  # or each as it needs

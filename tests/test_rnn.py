@@ -350,7 +350,11 @@ class Interrupt(Callback):
     def on_batch_begin(self, net, training=False, **kwargs):
         if Interrupt.armed and len(net.history) == 4 and training:
             Interrupt.armed = False
-            signal.raise_signal(signal.SIGINT)
+            before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_keeps_the_finished_epochs(tmp_path):

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+import sklearn_hippo
 from sklearn_hippo import _projection
 from sklearn_hippo._ext_projection import simd_name
 
@@ -87,7 +88,8 @@ def report(*parts, path=None):
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.machine())
-    table = Table(title=f"{cpu}, {simd_name()}, Python {platform.python_version()}, NumPy {np.__version__}")
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, sklearn-hippo {sklearn_hippo.__version__}"
+    table = Table(title=f"{cpu}, {simd_name()}, {versions}, {time.strftime('%Y-%m-%d')}")
     columns = ("what", "ours", "reference", "ratio")
     for column in columns:
         table.add_column(column)
@@ -97,5 +99,5 @@ def report(*parts, path=None):
     if path is not None:
         with path.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow((table.title, "", "", ""))
-            writer.writerows([columns, *zip(*(column.cells for column in table.columns), strict=True)])
+            writer.writerow((table.title, *columns[1:]))
+            writer.writerows(zip(*(column.cells for column in table.columns), strict=True))

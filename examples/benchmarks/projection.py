@@ -128,6 +128,36 @@ def share_of_bandwidth(table):
                   f"{100 * reading / ours:.0f} % of the bandwidth")  # fmt: skip
 
 
+def single_precision(table):
+    """What float32 costs, and what would be left of white noise if the arithmetic were float32 as well."""
+    n, length, order = 2_000, 500, 64
+    values = walk(n * length).reshape(n, length)
+    single = values.astype(np.float32)
+    transformer = HiPPOTransformer(order=order, n_jobs=1).fit(values)
+    double, ours = medians(lambda: transformer.transform(values), lambda: transformer.transform(single))
+    table.add_row(f"{n:,} series of {length} in float32, order {order}", f"{ours * 1e3:.1f} ms",
+                  f"float64: {double * 1e3:.1f} ms", f"{double / ours:.2f} x faster")  # fmt: skip
+    order = 32
+    n = np.arange(order + 2)
+    scale = np.cumprod(np.concatenate([[1.0], (2 * n[1:] - 1) / (2 * n[1:])]))
+    for length in (100, 1_000, 10_000):
+        x = np.random.default_rng(0).normal(size=length)
+        exact = project(Panel(x), MEASURES["legs"], order, interpolation="hold")[0, 0]
+        # Moments of the jumps of held values, all in float32.
+        r = (4 * np.arange(1, length) / length - 2).astype(np.float32)
+        p, before, moments = np.diff(x).astype(np.float32), np.float32(0), []
+        for k in n:
+            moments.append(p.sum())
+            p, before = r * p - np.float32(4 * k**2 / (4 * k**2 - 1)) * before, p
+        m = np.array(moments, float) * scale
+        integral = m[1:-1] - np.concatenate([[-m[0]], m[: order - 1]])
+        c = -integral / np.sqrt(2 * n[:-2] + 1) / 2
+        c[0] += x[-1]
+        error = np.abs(c - exact).max() / np.abs(exact).max()
+        table.add_row(f"  arithmetic in float32: white noise, {length:,} observations", f"relative error {error:.0e}",
+                      "", "")  # fmt: skip
+
+
 def against_numpy(table):
     n, length, order = 1_000, 500, 64
     values = walk(n * length).reshape(n, length)
@@ -205,6 +235,6 @@ def imports(table):
 
 if __name__ == "__main__":
     report(
-        one_long_series, growth, share_of_peak, share_of_bandwidth, threads, single_calls, against_numpy,
-        *alternatives.PARTS, memory, imports, path=RESULTS / "projection_speed.csv",
+        one_long_series, growth, share_of_peak, share_of_bandwidth, threads, single_calls, single_precision,
+        against_numpy, *alternatives.PARTS, memory, imports, path=RESULTS / "projection_speed.csv",
     )  # fmt: skip

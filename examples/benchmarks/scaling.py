@@ -34,7 +34,7 @@ def seconds(X, repeats, **kwargs):
 
 
 def cases():
-    """Axis, curve, place on the axis, and the function that measures it."""
+    """Axis, curve, place on the axis, observations and seconds."""
     recurrence = load_recurrence()
     for exponent in range(2, 8):
         for half in (1, 3):
@@ -45,26 +45,27 @@ def cases():
                 X = panel(1, length, irregular=irregular)
                 for interpolation in ("hold", "linear"):
                     name = f"{'irregular' if irregular else 'regular'}, {interpolation}"
-                    yield "length", name, length, seconds(X, 7, order=256, interpolation=interpolation)
+                    yield "length", name, length, length, seconds(X, 7, order=256, interpolation=interpolation)
             if length <= 100_000:
                 x, t = X.values[:, 0].copy(), np.arange(1.0, length + 1)
                 (scalar,) = medians(lambda x=x, t=t: recurrence(x, t, 256), repeats=3)
-                yield "length", "scalar recurrence", length, scalar
+                yield "length", "scalar recurrence", length, length, scalar
     for n, length in [(10_000, 100), (500, 2_000), (10, 100_000), (1, 1_000_000)]:
         X = panel(n, length)
         for order in (4, 8, 16, 32, 64, 128, 256, 512, 1024):
-            yield "order", f"{n:,} x {length:,}", order, seconds(X, 5, order=order)
+            yield "order", f"{n:,} x {length:,}", order, n * length, seconds(X, 5, order=order)
     for n_channels in (1, 2, 3, 4, 6, 8, 12, 16, 32, 64):
         X = panel(2_000, 200, n_channels)
-        yield "channels", "2,000 x 200", n_channels, seconds(X, 7, order=32)
+        yield "channels", "2,000 x 200", n_channels, 400_000, seconds(X, 7, order=32)
     for threads in range(1, cpu_count() + 1):
         for n, length in [(10_000, 100), (2_000, 2_000)]:
-            yield "threads", f"{n:,} x {length:,}", threads, seconds(panel(n, length), 9, order=32, n_jobs=threads)
+            X = panel(n, length)
+            yield "threads", f"{n:,} x {length:,}", threads, n * length, seconds(X, 9, order=32, n_jobs=threads)
 
 
 if __name__ == "__main__":
     rows = list(track(cases(), description="measuring", total=None))
     with (RESULTS / "scaling.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["axis", "curve", "place", "seconds"])
-        writer.writerows((axis, curve, place, f"{one:.4g}") for axis, curve, place, one in rows)
+        writer.writerow(["axis", "curve", "place", "observations", "seconds"])
+        writer.writerows((*row, f"{one:.4g}") for *row, one in rows)
