@@ -62,7 +62,7 @@ cpdef enum Chart:  # how a basis is laid out along r, the coordinate in which th
 cdef enum:
     CHUNK = 256        # points that are read at a time
     NODES = 512        # nodes that wait for each other
-    STRIDE = NODES + 8 # of one row of nodes or points in the scratch memory
+    STRIDE = NODES + 8  # of one row of nodes or points in the scratch memory
     LEVELS = 3         # rows of jumps: as they come, those that stand for many, and those that stand for many of these
     MAX_GAUSS = 8
     MAX_LOCAL = 96     # Chebyshev nodes that may stand for a dense row
@@ -95,7 +95,7 @@ cdef struct Nodes:     # a row of nodes that wait for the kernel, in the order o
 cdef struct Observed:  # the neighbours of a point among a channel's own observations; -1 and length: none
     Py_ssize_t last, next
 
-cdef struct Run:       # column[target + i target_step] += weights[i] column[source + i source_step], one i after the other
+cdef struct Run:       # column[target + i target_step] += weights[i] column[source + i source_step], in turn
     Py_ssize_t target, target_step, source, source_step, length
 
 cdef struct Rule:      # how a basis integrates: runs over columns, which are the moments and then those that follow
@@ -103,7 +103,7 @@ cdef struct Rule:      # how a basis integrates: runs over columns, which are th
     const Run* runs
     const double* weights      # of all runs, one after the other
 
-cdef struct Clock:     # of the last series, if all of its points are in r, gap and inverse, and it has no times of its own
+cdef struct Clock:     # of the last series, if it has no times of its own and all its points are in r, gap and inverse
     Py_ssize_t length  # or 0
     double unit, least, widest
 
@@ -269,7 +269,8 @@ cdef void _add(Work* work, Nodes* nodes, Py_ssize_t begin, Py_ssize_t end) noexc
         _clear(moments.sums, work.n_sequences * size)
         moments.used = True
     for c in range(work.n_channels):
-        _add_extras(work.chart, end - begin, nodes.r + begin, nodes.weights + c * STRIDE + begin, moments.extras + 2 * c)
+        _add_extras(work.chart, end - begin, nodes.r + begin, nodes.weights + c * STRIDE + begin,
+                    moments.extras + 2 * c)
     for sequence in range(work.n_sequences):
         _place(work.chart, sequence, end - begin, nodes.r + begin, work.node)
         simd.moments(&work.recurrence, end - begin, work.n_channels, work.node, work.node + STRIDE,
@@ -302,7 +303,7 @@ cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t en
     these are multiples of MAX_LANES, but for the end of the row, which is padded.
     """
     cdef Nodes* nodes = &work.jumps[level]
-    cdef Py_ssize_t n = end - begin, p, middle
+    cdef Py_ssize_t n = end - begin, middle
     cdef double a = nodes.r[begin], b = nodes.r[end - 1], later = fmin(work.recurrence.n_moments, LATER)
     cdef double phase, cost, apart = n * <double> work.recurrence.n_moments
     cdef const double* rule
@@ -328,12 +329,12 @@ cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t en
 cdef const double* _local_rule(const Work* work, double phase, double a, double b) noexcept nogil:
     """The fewest nodes that can stand for those between a and b, or NULL."""
     cdef const double* table = work.local
-    cdef Py_ssize_t i
+    cdef Py_ssize_t _
     if not b - a > 1e-100:  # there may be nothing in between
         return NULL
     if work.chart == CHEBYSHEV and 1 - fmax(fabs(a), fabs(b)) < 4 * (b - a):
         return NULL  # sin(theta) is not smooth in r at the ends
-    for i in range(work.n_local):
+    for _ in range(work.n_local):
         if phase <= table[1]:
             return table
         table += 2 + MAX_LOCAL * (1 + MAX_LOCAL)
@@ -806,7 +807,7 @@ def project(
     bint missing,                        # IN   whether values may be NaN
     bint hold,                           # IN   staircase or broken line
     double[:, ::1] scratch,              # WORK (n_threads, scratch_size(...))
-    floating[:, :, :] out,               # OUT  (n_series, n_channels, order), the coefficients of a channel side by side
+    floating[:, :, :] out,               # OUT  (n_series, n_channels, order), contiguous along the last axis
 ):
     """Fill ``out`` with the coefficients of every series, with as many threads as scratch has rows."""
     cdef const double* times_0 = NULL if times is None else &times[0]

@@ -2,9 +2,9 @@
 What a transform costs
 ======================
 
-The time of `HiPPOTransformer.transform` against the length of a series, the order, the number of channels and the number of
-threads, as `examples/benchmarks/scaling.py` measured them on a 2-core cloud machine (Intel Xeon, AVX-512): medians, double
-precision, one thread unless said.
+The time of `HiPPOTransformer.transform` against the length of a series, the order, the number of channels and the
+number of threads, as `examples/benchmarks/scaling.py` measured them on a 2-core cloud machine (Intel Xeon, AVX-512):
+medians, double precision, one thread unless said.
 """
 
 from pathlib import Path
@@ -27,9 +27,9 @@ def curves(axis):
 # Length
 # ------
 #
-# One series, order 256, from a `Panel`. Where a series is dense, a few Chebyshev nodes stand for hundreds of its samples, and
-# a few for many of these: the longer the series, the less a sample costs, down to what it takes to read it. The recurrence
-# of the paper, in C, visits every coefficient at every sample.
+# One series, order 256, from a `Panel`. Where a series is dense, a few Chebyshev nodes stand for hundreds of its
+# samples, and a few for many of these: the longer the series, the less a sample costs, down to what it takes to
+# read it. The recurrence of the paper, in C, visits every coefficient at every sample.
 
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for name, place, cost in curves("length"):
@@ -44,8 +44,8 @@ plt.show()
 # Order
 # -----
 #
-# The same million of observations, cut into series of different lengths, straight lines between them. A short series meets
-# every basis function at every observation; a long one does not.
+# The same million of observations, cut into series of different lengths, straight lines between them. A short
+# series meets every basis function at every observation; a long one does not.
 
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for name, place, cost in curves("order"):
@@ -60,7 +60,8 @@ plt.show()
 # Channels and threads
 # --------------------
 #
-# Channels share their timestamps, and so the values of the basis. Series are shared out among threads, the longest first.
+# Channels share their timestamps, and so the values of the basis. Series are shared out among threads, the
+# longest first.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 for name, place, cost in curves("channels"):

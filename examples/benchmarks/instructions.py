@@ -2,32 +2,41 @@
 
     python examples/benchmarks/instructions.py
 
-Valgrind has no AVX-512, so the counts are those of the AVX2 kernels. The count of a run that projects twice, less that
-of one that projects once. Writes examples/results/instructions.csv.
+Valgrind has no AVX-512, so the counts are those of the AVX2 kernels. It counts between two signals that the measured
+process sends to it, less what the sending itself takes. Writes examples/results/instructions.csv.
 """
 
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 from common import RESULTS, report
 
 CODE = """
+import os, subprocess
 import numpy as np
 from sklearn_hippo import Panel, _projection
 from sklearn_hippo._ext_projection import use_simd
 from sklearn_hippo._measures import MEASURES
 
+def control(flag):
+    subprocess.run(["callgrind_control", flag, str(os.getpid())], check=True, stdout=subprocess.DEVNULL)
+
 use_simd("avx2")
-if {direct}:
-    for dtype, (gauss, local, ones) in list(_projection._RULES.items()):
-        _projection._RULES[dtype] = gauss, local[:0], ones
-rng = np.random.default_rng(0)
-values = np.cumsum(rng.normal(size=({n} * {length}, {channels})), axis=0)
-panel = Panel(values, None, {length} * np.arange({n} + 1))
-for _ in range({times}):
-    _projection.project(panel, MEASURES["legs"], {order}, interpolation={interpolation!r})
+rng, rules = np.random.default_rng(0), _projection._RULES.copy()
+for n, length, channels, order, interpolation, direct in {cases}:
+    for dtype, (gauss, local, ones) in rules.items():
+        _projection._RULES[dtype] = gauss, local[:0] if direct else local, ones
+    values = np.cumsum(rng.normal(size=(n * length, channels)), axis=0)
+    panel = Panel(values, None, length * np.arange(n + 1))
+    for call in (lambda: None, lambda: _projection.project(panel, MEASURES["legs"], order, interpolation=interpolation)):
+        call()
+        control("-z")
+        call()
+        control("-d")
 """
 
 # n, length, channels, order, interpolation, whether every node is visited
@@ -41,27 +50,29 @@ CASES = {
 }
 
 
-def count(times, case):
-    n, length, channels, order, interpolation, direct = case
-    code = CODE.format(n=n, length=length, channels=channels, order=order, interpolation=interpolation, direct=direct,
-                       times=times)  # fmt: skip
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-c", code]
-    log = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    return int(re.search(r"Collected : (\d+)", log)[1])
+def counts():
+    """Instructions of every case: those of its call, less those of an empty one."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", sys.executable, "-c"]
+        subprocess.run([*command, CODE.format(cases=list(CASES.values()))], check=True, stderr=subprocess.DEVNULL)
+        dumps = [(Path(folder) / f"out.{i}").read_text() for i in range(1, 2 * len(CASES) + 1)]
+    totals = [int(re.search(r"^totals: (\d+)", dump, re.MULTILINE)[1]) for dump in dumps]
+    return [full - empty for empty, full in zip(totals[::2], totals[1::2], strict=True)]
 
 
-def add(name):
-    def row(table):
-        case = n, length, channels, order, _, _ = CASES[name]
-        instructions = count(2, case) - count(1, case)
-        values = n * length * channels
-        table.add_row(name, f"{instructions / 1e6:.1f} M instructions",
-                      f"{instructions / values:.1f} a value", f"{instructions / values / order:.2f} a value and order")  # fmt: skip
-
-    return row
+def rows(table):
+    for (name, case), instructions in zip(CASES.items(), counts(), strict=True):
+        n, length, channels, order, _, _ = case
+        share = instructions / (n * length * channels)
+        figures = (
+            f"{instructions / 1e6:.1f} M instructions",
+            f"{share:.1f} a value",
+            f"{share / order:.2f} a value and order",
+        )
+        table.add_row(name, *figures)
 
 
 if __name__ == "__main__":
     if shutil.which("valgrind") is None:
         sys.exit("valgrind is not installed.")
-    report(*map(add, CASES), path=RESULTS / "instructions.csv")
+    report(rows, path=RESULTS / "instructions.csv")
