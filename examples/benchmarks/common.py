@@ -83,14 +83,13 @@ def every_point():
         _projection._RULES.update(rules)
 
 
-def report(*parts, path=None):
+def report(*parts, columns=("what", "ours", "reference", "ratio"), path=None):
     """Run the parts, each of which adds rows to a table, print it, and write it to a file if one is named."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.machine())
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}, sklearn-hippo {sklearn_hippo.__version__}"
     table = Table(title=f"{cpu}, {simd_name()}, {versions}, {time.strftime('%Y-%m-%d')}")
-    columns = ("what", "ours", "reference", "ratio")
     for column in columns:
         table.add_column(column)
     for part in track(parts, description="measuring", transient=True):
