@@ -44,12 +44,12 @@ for n, length, channels, order, interpolation, direct in {cases}:
 
 # n, length, channels, order, interpolation, whether every node is visited
 CASES = {
-    "one series of 10,000, order 64, hold, every sample through the kernel": (1, 10_000, 1, 64, "hold", True),
-    "one series of 10,000, order 64, hold": (1, 10_000, 1, 64, "hold", False),
+    "one series of 1,000,000, order 64, hold, every sample through the kernel": (1, 1_000_000, 1, 64, "hold", True),
+    "one series of 1,000,000, order 64, hold": (1, 1_000_000, 1, 64, "hold", False),
     "one series of 1,000,000, order 256, hold": (1, 1_000_000, 1, 256, "hold", False),
     "one series of 1,000,000, order 256, linear": (1, 1_000_000, 1, 256, "linear", False),
-    "1,000 series of 100 x 3 channels, order 32, linear": (1_000, 100, 3, 32, "linear", False),
-    "1,000 series of 100 x 1 channel, order 32, linear": (1_000, 100, 1, 32, "linear", False),
+    "10,000 series of 100 x 3 channels, order 32, linear": (10_000, 100, 3, 32, "linear", False),
+    "10,000 series of 100 x 1 channel, order 32, linear": (10_000, 100, 1, 32, "linear", False),
 }
 
 
