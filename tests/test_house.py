@@ -29,12 +29,14 @@ MAY_IMPORT = {
     "_transformer": {"_compat", "_measures", "_panel", "_projection", "_recurrence"},
     "datasets": {"_panel"},
     "inspection": {"_measures", "_panel", "_projection", "_transformer"},
+    "sktime": {"_panel", "_sktime_rnn", "_transformer"},
+    "_sktime_rnn": {"_rnn", "sktime"},
     "nn.__init__": {"nn._modules"},
     "nn._gated": {"_ext_rnn", "_measures"},
     "nn._modules": {"_measures", "nn._gated"},
 }
 FOREIGN = {"torch": {"_rnn", "_training", "nn._gated", "nn._modules"}, "skorch": {"_rnn", "_training"},
-           "sktime": {"datasets"}, "pandas": set(), "polars": set(), "pyarrow": set(),
+           "sktime": {"datasets", "sktime", "_sktime_rnn"}, "pandas": {"sktime"}, "polars": set(), "pyarrow": set(),
            "matplotlib": {"inspection"}}  # fmt: skip
 
 
@@ -87,8 +89,15 @@ SKIPPED = {"ES01", "GL01", "GL02", "GL03", "SA01", "SA04", "SS03", "SS05", "SS06
 
 def public_objects():
     with_torch = importlib.util.find_spec("torch") is not None
-    for module in ("sklearn_hippo", "sklearn_hippo.datasets", "sklearn_hippo.inspection", "sklearn_hippo.nn"):
-        if module.endswith(".nn") and not with_torch:
+    for module in (
+        "sklearn_hippo",
+        "sklearn_hippo.datasets",
+        "sklearn_hippo.inspection",
+        "sklearn_hippo.nn",
+        "sklearn_hippo.sktime",
+    ):
+        needs = {"sklearn_hippo.nn": "torch", "sklearn_hippo.sktime": "sktime"}.get(module, "numpy")
+        if importlib.util.find_spec(needs) is None:
             continue
         loaded = importlib.import_module(module)
         for name in loaded.__all__:

@@ -1,0 +1,144 @@
+"""The recurrent networks for sktime."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+from sktime.classification.base import BaseClassifier
+from sktime.regression.base import BaseRegressor
+
+from ._rnn import HiPPORNNClassifier, HiPPORNNRegressor
+from .sktime import MTYPES, as_panel, parameters_of
+
+TAGS = {
+    "authors": ["sklearn-hippo developers"],
+    "maintainers": ["sklearn-hippo developers"],
+    "X_inner_mtype": MTYPES,
+    "capability:multivariate": True,
+    "capability:unequal_length": True,
+    "capability:missing_values": True,
+    "capability:random_state": True,
+    "property:randomness": "derandomized",
+    "python_dependencies": ["torch", "skorch"],
+}
+TEST_PARAMS: list[dict[str, Any]] = [
+    {"hidden_size": 4, "order": 3, "max_epochs": 3, "random_state": 0},
+    {
+        "measure": "legt",
+        "hidden_size": 3,
+        "order": 4,
+        "timescale": 6.0,
+        "gate": None,
+        "max_epochs": 2,
+        "random_state": 1,
+    },
+]
+
+
+@parameters_of(HiPPORNNClassifier)
+class HiPPORNNTimeSeriesClassifier(BaseClassifier):
+    """Classify series with a gated HiPPO-RNN.
+
+    `HiPPORNNClassifier` for sktime: panels of any mtype, of series of different lengths, with values missing. Index
+    values are times, as in `HiPPOFeatures`.
+
+    {parameters}
+
+    Attributes
+    ----------
+    estimator_ : HiPPORNNClassifier
+        Fitted.
+
+    See Also
+    --------
+    sklearn_hippo.HiPPORNNClassifier : For scikit-learn; it says what is trained and how.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_unit_test
+    >>> from sklearn_hippo.sktime import HiPPORNNTimeSeriesClassifier
+    >>> X, y = load_unit_test(split="train")
+    >>> classifier = HiPPORNNTimeSeriesClassifier(hidden_size=8, max_epochs=30, random_state=0).fit(X, y)
+    >>> classifier.predict(X[:2])
+    array(['1', '1'], dtype='<U1')
+    """
+
+    _tags = TAGS | {"capability:predict_proba": True, "capability:class_weight": True}
+
+    def _fit(self, X: Any, y: NDArray[Any]) -> "HiPPORNNTimeSeriesClassifier":
+        self.estimator_ = HiPPORNNClassifier(**self.get_params(deep=False)).fit(as_panel(X), y)
+        return self
+
+    def _predict(self, X: Any) -> NDArray[Any]:
+        return self.estimator_.predict(as_panel(X))
+
+    def _predict_proba(self, X: Any) -> NDArray[Any]:
+        return self.estimator_.predict_proba(as_panel(X))
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Parameters with which sktime tests the class.
+
+        Parameters
+        ----------
+        parameter_set : str
+            There is only one.
+
+        Returns
+        -------
+        list of dict
+        """
+        return TEST_PARAMS
+
+
+@parameters_of(HiPPORNNRegressor)
+class HiPPORNNTimeSeriesRegressor(BaseRegressor):
+    """Predict numbers from series with a gated HiPPO-RNN.
+
+    `HiPPORNNRegressor` for sktime: panels of any mtype, of series of different lengths, with values missing. Index
+    values are times, as in `HiPPOFeatures`.
+
+    {parameters}
+
+    Attributes
+    ----------
+    estimator_ : HiPPORNNRegressor
+        Fitted.
+
+    See Also
+    --------
+    sklearn_hippo.HiPPORNNRegressor : For scikit-learn; it says what is trained and how.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktime.datasets import load_unit_test
+    >>> from sklearn_hippo.sktime import HiPPORNNTimeSeriesRegressor
+    >>> X, y = load_unit_test(split="train")
+    >>> regressor = HiPPORNNTimeSeriesRegressor(hidden_size=4, max_epochs=2, random_state=0)
+    >>> regressor.fit(X, y.astype(float)).predict(X).shape
+    (20,)
+    """
+
+    _tags = TAGS
+
+    def _fit(self, X: Any, y: NDArray[Any]) -> "HiPPORNNTimeSeriesRegressor":
+        self.estimator_ = HiPPORNNRegressor(**self.get_params(deep=False)).fit(as_panel(X), y)
+        return self
+
+    def _predict(self, X: Any) -> NDArray[Any]:
+        return self.estimator_.predict(as_panel(X))
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Parameters with which sktime tests the class.
+
+        Parameters
+        ----------
+        parameter_set : str
+            There is only one.
+
+        Returns
+        -------
+        list of dict
+        """
+        return TEST_PARAMS

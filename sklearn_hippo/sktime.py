@@ -1,0 +1,137 @@
+"""Adapters for sktime: the estimators of this package among those of sktime.
+
+sktime's estimators do not work inside of scikit-learn's tools and the other way round, so each has a class of its own;
+both compute the same. Needs sktime: ``pip install "sklearn-hippo[sktime]"``.
+"""
+
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sktime.transformations.base import BaseTransformer
+
+from ._panel import Panel
+from ._transformer import HiPPOTransformer
+
+if TYPE_CHECKING:
+    from ._sktime_rnn import HiPPORNNTimeSeriesClassifier, HiPPORNNTimeSeriesRegressor
+
+__all__ = ["HiPPOFeatures", "HiPPORNNTimeSeriesClassifier", "HiPPORNNTimeSeriesRegressor"]
+
+# What the adapters take as it is; sktime converts everything else to the first of these, which keeps lengths and times.
+MTYPES = ["df-list", "numpy3D"]
+
+
+def parameters_of(estimator: Any) -> Callable[[Any], Any]:
+    """Give a class the parameters of an estimator, their defaults and their documentation."""
+    signature = inspect.signature(estimator.__init__)
+
+    def decorate(adapter: Any) -> Any:
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            given = signature.bind(self, *args, **kwargs)
+            given.apply_defaults()
+            for name, value in list(given.arguments.items())[1:]:
+                setattr(self, name, value)
+            super(adapter, self).__init__()
+
+        __init__.__signature__ = signature  # type: ignore[attr-defined]  # where sktime looks for the parameters
+        adapter.__init__ = __init__
+        described = inspect.getdoc(estimator) or ""
+        begin, end = described.index("Parameters\n---"), described.index("Attributes\n---")
+        adapter.__doc__ = inspect.cleandoc(adapter.__doc__ or "").replace("{parameters}\n\n", described[begin:end])
+        return adapter
+
+    return decorate
+
+
+def as_panel(X: Any) -> Panel:
+    """Series of one of ``MTYPES`` as a panel: an index is its series' times, unless it is 0, 1, 2, ..."""
+    return Panel.from_numpy3D(X) if isinstance(X, np.ndarray) else Panel.from_list(X)
+
+
+@parameters_of(HiPPOTransformer)
+class HiPPOFeatures(BaseTransformer):
+    """Compress each series into the coefficients of its optimal polynomial projection.
+
+    `HiPPOTransformer` for sktime: panels of any mtype, of series of different lengths, with values missing, become
+    tables with a row for every series. Index values are times: integers as they are, datetimes, periods and timedeltas
+    in seconds.
+
+    {parameters}
+
+    Attributes
+    ----------
+    transformer_ : HiPPOTransformer
+        Fitted.
+
+    See Also
+    --------
+    sklearn_hippo.HiPPOTransformer : For scikit-learn; it says what the coefficients are.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sktime.datasets import load_unit_test
+    >>> from sklearn_hippo.sktime import HiPPOFeatures
+    >>> X, y = load_unit_test(split="train")
+    >>> classifier = HiPPOFeatures(order=4) * LogisticRegression()
+    >>> classifier.fit(X, y).predict(X[:2])
+    array(['1', '1'], dtype='<U1')
+    """
+
+    _tags = {  # noqa: RUF012  sktime's convention
+        "authors": ["sklearn-hippo developers"],
+        "maintainers": ["sklearn-hippo developers"],
+        "scitype:transform-input": "Series",
+        "scitype:transform-output": "Primitives",
+        "scitype:instancewise": True,
+        "X_inner_mtype": MTYPES,
+        "y_inner_mtype": "None",
+        "fit_is_empty": False,
+        "capability:multivariate": True,
+        "capability:unequal_length": True,
+        "capability:unequal_length:removes": True,
+        "capability:missing_values": True,
+        "capability:missing_values:removes": True,
+        "capability:categorical_in_X": False,
+        "python_dependencies": None,
+    }
+
+    def _fit(self, X: Any, y: Any = None) -> "HiPPOFeatures":
+        self.transformer_ = HiPPOTransformer(**self.get_params(deep=False)).fit(as_panel(X))
+        return self
+
+    def _transform(self, X: Any, y: Any = None) -> pd.DataFrame:
+        features: NDArray[Any] = self.transformer_.transform(as_panel(X))
+        return pd.DataFrame(features, columns=self.transformer_.get_feature_names_out())
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Parameters with which sktime tests the class.
+
+        Parameters
+        ----------
+        parameter_set : str
+            There is only one.
+
+        Returns
+        -------
+        list of dict
+        """
+        return [{"order": 3}, {"measure": "legs_lti", "order": 2, "timescale": 5.0, "add_duration": True}]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the half that needs PyTorch when it is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module("._sktime_rnn", __package__), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "skorch"):
+            raise
+        raise ImportError(f'{name} needs PyTorch and skorch: pip install "sklearn-hippo[rnn]"') from error

@@ -1,0 +1,142 @@
+"""The adapters, by sktime's own checks and against the estimators that they adapt."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+pytest.importorskip("sktime", reason='pip install "sklearn-hippo[sktime]"')
+
+from sktime.datasets import load_basic_motions, load_japanese_vowels, load_unit_test
+from sktime.datatypes import convert_to
+from sktime.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+from sklearn_hippo import HiPPOTransformer, Panel
+from sklearn_hippo.sktime import HiPPOFeatures
+
+try:
+    from sklearn_hippo import HiPPORNNClassifier
+    from sklearn_hippo.sktime import HiPPORNNTimeSeriesClassifier, HiPPORNNTimeSeriesRegressor
+
+    WITH_TORCH = [HiPPORNNTimeSeriesClassifier, HiPPORNNTimeSeriesRegressor]
+except ImportError:
+    WITH_TORCH = []
+
+needs_torch = pytest.mark.skipif(not WITH_TORCH, reason='pip install "sklearn-hippo[rnn]"')
+
+
+@pytest.mark.filterwarnings("ignore")  # sktime's own
+@parametrize_with_checks([HiPPOFeatures, *WITH_TORCH])
+def test_sktime_checks(obj, test_name):
+    check_estimator(obj, tests_to_run=test_name, raise_exceptions=True, verbose=False)
+
+
+def ragged():
+    """Series of two channels with datetimes for an index, some values missing."""
+    rng = np.random.default_rng(0)
+    series = []
+    for n in (5, 12, 8, 20, 3, 9):
+        index = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.sort(rng.choice(10_000, n, replace=False)), unit="s")
+        one = pd.DataFrame(rng.normal(size=(n, 2)), index=index, columns=["a", "b"])
+        one.iloc[1, 0] = np.nan
+        series.append(one)
+    return series
+
+
+def test_an_index_is_times():
+    series = ragged()
+    adapted = HiPPOFeatures(order=4).fit_transform(series)
+    expected = HiPPOTransformer(order=4).fit_transform(Panel.from_list(series))
+    assert_array_equal(adapted, expected)
+    assert list(adapted.columns) == [f"{c}__legs_c{n}" for c in "ab" for n in range(4)]
+    evenly = [one.reset_index(drop=True) for one in series]
+    assert np.abs(HiPPOFeatures(order=4).fit_transform(evenly).to_numpy() - expected).max() > 0.1
+
+
+@pytest.mark.parametrize("mtype", ["nested_univ", "df-list", "pd-multiindex", "numpy3D"])
+def test_every_mtype_gives_the_same(mtype):
+    X, _ = load_basic_motions(split="train")
+    expected = HiPPOTransformer(order=5).fit_transform(X)
+    adapted = HiPPOFeatures(order=5).fit(X).transform(convert_to(X, mtype))
+    np.testing.assert_allclose(adapted.to_numpy(), expected, rtol=1e-12, atol=1e-12)
+    if mtype != "numpy3D":
+        X, _ = load_japanese_vowels(split="train")  # of different lengths
+        adapted = HiPPOFeatures(order=5).fit_transform(convert_to(X, mtype))
+        assert_array_equal(adapted.to_numpy(), HiPPOTransformer(order=5).fit_transform(X))
+
+
+def test_pipelines_are_those_of_scikit_learn():
+    X, y = load_japanese_vowels(split="train")
+    X_test, y_test = load_japanese_vowels(split="test")
+    ours = make_pipeline(HiPPOTransformer(order=4), StandardScaler(), LogisticRegression()).fit(X, y)
+    theirs = HiPPOFeatures(order=4) * StandardScaler() * LogisticRegression()
+    theirs.fit(X, y)
+    assert theirs.get_tag("capability:unequal_length")
+    assert_array_equal(theirs.predict(X_test), ours.predict(X_test))
+    assert np.mean(theirs.predict(X_test) == y_test) > 0.95
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_grid_search_over_measures():
+    from sktime.classification.model_selection import TSCGridSearchCV
+
+    X, y = load_unit_test(split="train")
+    pipeline = HiPPOFeatures(order=3) * LogisticRegression()
+    search = TSCGridSearchCV(pipeline, {"HiPPOFeatures__measure": ["legs", "fous", "legs_lti"]}, cv=3)
+    search.fit(X, y)
+    assert search.best_params_["HiPPOFeatures__measure"] in ("legs", "fous", "legs_lti")
+    assert 0 <= search.best_score_ <= 1
+
+
+def test_parameters_are_those_of_the_estimator():
+    assert HiPPOFeatures().get_params() == HiPPOTransformer().get_params()
+    assert HiPPOFeatures("lagt", 5).get_params()["order"] == 5
+    with pytest.raises(TypeError, match="unexpected keyword argument 'orders'"):
+        HiPPOFeatures(orders=3)
+    assert "measure : {" in HiPPOFeatures.__doc__
+    with pytest.raises(ValueError, match="The 'order' parameter of HiPPOTransformer"):
+        HiPPOFeatures(order=0).fit(ragged())
+
+
+def test_pickle():
+    features = HiPPOFeatures("legt", 3).fit(ragged())
+    assert_array_equal(pickle.loads(pickle.dumps(features)).transform(ragged()), features.transform(ragged()))
+
+
+@needs_torch
+def test_the_network_is_that_of_scikit_learn():
+    X, y = load_unit_test(split="train")
+    params = {"hidden_size": 6, "max_epochs": 4, "random_state": 3}
+    adapted = HiPPORNNTimeSeriesClassifier(**params).fit(X, y)
+    ours = HiPPORNNClassifier(**params).fit(X, y)
+    assert_array_equal(adapted.predict_proba(X), ours.predict_proba(X))
+    assert_array_equal(pickle.loads(pickle.dumps(adapted)).predict(X), ours.predict(X))
+
+
+def test_features_do_not_need_torch():
+    code = """
+import sys
+
+class Nowhere:
+    def find_spec(name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+sys.meta_path.insert(0, Nowhere)
+import sklearn_hippo.sktime as adapters
+adapters.HiPPOFeatures()
+try:
+    adapters.HiPPORNNTimeSeriesClassifier
+except ImportError as error:
+    assert "sklearn-hippo[rnn]" in str(error), error
+else:
+    raise AssertionError
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
