@@ -393,6 +393,42 @@ class Panel:
         return cls.from_padded(X.transpose(0, 2, 1), channel_names=channel_names)
 
     @classmethod
+    def from_aeon(cls, X: Any, *, channel_names: Iterable[str] | None = None) -> Self:
+        """Make a panel of a collection of aeon: series of shape (n_channels, length).
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_series, n_channels, length), or sequence of ndarray of shape (n_channels, length_i)
+            aeon's formats numpy3D and np-list. They have no times: observation k is at time k.
+        channel_names : sequence of str, optional
+
+        Returns
+        -------
+        Panel
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `from_list` does, and for a series that is not an array of two dimensions.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_hippo import Panel
+        >>> Panel.from_aeon([np.zeros((2, 5)), np.ones((2, 3))])
+        Panel(n_series=2, n_channels=2, n_observations=8, dtype=float64)
+        """
+        if isinstance(X, np.ndarray) and X.dtype != object:
+            return cls.from_numpy3D(X, channel_names=channel_names)
+        if isinstance(X, (str, bytes, dict)) or not isinstance(X, (Sequence, np.ndarray)):
+            raise TypeError(f"A collection of aeon is an array or a list of arrays, got {type(X).__name__}.")
+        series = [_as_values(one, f"series {i}") for i, one in enumerate(X)]
+        flat = [i for i, one in enumerate(series) if one.ndim != 2]
+        if flat:
+            raise ValueError(f"Series {flat[0]} has shape {series[flat[0]].shape}; (n_channels, length) is needed.")
+        return cls.from_list([one.T for one in series], channel_names=channel_names)
+
+    @classmethod
     def from_padded(
         cls,
         X: ArrayLike,
@@ -470,6 +506,17 @@ class Panel:
         padded = np.full((len(self), max(self.lengths, default=0), self.n_channels), fill, self.values.dtype)
         padded[np.arange(padded.shape[1]) < self.lengths[:, None]] = self.values
         return padded
+
+    def to_aeon(self) -> Array | list[Array]:
+        """Make a collection of aeon. The times are left out: aeon has none.
+
+        Returns
+        -------
+        ndarray of shape (n_series, n_channels, length), or list of ndarray of shape (n_channels, length_i)
+            An array if all series are equally long.
+        """
+        series = [np.ascontiguousarray(values.T) for _, values in self]
+        return np.stack(series) if len(set(self.lengths.tolist())) == 1 else series
 
     def to_list(self) -> list[tuple[NDArray[np.float64], Array]]:
         """Make a list of series.

@@ -139,5 +139,8 @@ def main(names):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("sets", nargs="*", default=list(SETS), choices=[*SETS, []])
-    main(parser.parse_args().sets or list(SETS))
+    parser.add_argument("sets", nargs="*", help=", ".join(SETS))
+    names = parser.parse_args().sets or list(SETS)
+    if unknown := set(names) - set(SETS):
+        parser.error(f"unknown sets: {', '.join(sorted(unknown))}")
+    main(names)
