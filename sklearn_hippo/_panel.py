@@ -429,6 +429,46 @@ class Panel:
         return cls.from_list([one.T for one in series], channel_names=channel_names)
 
     @classmethod
+    def from_pyrregular(cls, data: Any) -> Self:
+        """Make a panel of a data set of pyrregular, straight from its sparse array.
+
+        Parameters
+        ----------
+        data : xarray.DataArray over a sparse.COO of dims (ts_id, signal_id, time_id)
+            What is not stored, or NaN, is missing. The signals are the channels.
+
+        Returns
+        -------
+        Panel
+            Series in the order of ``ts_id``, with the times of ``time_id`` at which any of their signals was observed.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the dims are others, the array is not sparse, or as `Panel` does.
+        """
+        dims = tuple(getattr(data, "dims", ()))
+        if dims != ("ts_id", "signal_id", "time_id"):
+            raise ValueError(f"A data set of pyrregular has the dims ts_id, signal_id and time_id, got {dims}.")
+        array = data.data
+        if not hasattr(array, "coords"):
+            raise TypeError(f"A data set of pyrregular is a sparse.COO inside, got {type(array).__name__}.")
+        n_series, n_channels, n_times = array.shape
+        clock = as_times(data["time_id"].values, "time_id")[0]
+        entries = _as_values(array.data, "data")
+        seen = ~np.isnan(entries)
+        series, channel, position = (np.asarray(one, np.intp)[seen] for one in array.coords)
+        rank = np.empty(n_times, np.intp)
+        rank[np.argsort(clock, kind="stable")] = np.arange(n_times)
+        cells, rows = np.unique(series * n_times + rank[position], return_inverse=True)
+        values = np.full((len(cells), n_channels), np.nan, entries.dtype)
+        values[rows, channel] = entries[seen]
+        lengths = np.bincount(cells // n_times, minlength=n_series)
+        names = [str(name) for name in data["signal_id"].values]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        return cls(values, np.sort(clock)[cells % n_times], offsets, channel_names=names)
+
+    @classmethod
     def from_padded(
         cls,
         X: ArrayLike,
