@@ -30,8 +30,9 @@ typedef void (*moments_fn)(const recurrence_t *, ptrdiff_t n_nodes, ptrdiff_t n_
                            const double *weights, ptrdiff_t stride, double *sums);
 typedef void (*reduce_fn)(ptrdiff_t n, const double *sums, double *out);
 typedef void (*multiply_add_fn)(ptrdiff_t n, const double *a, const double *x, double *y);
-typedef void (*ramp_fn)(ptrdiff_t n, const double *times, double from, double origin, double unit, double low,
-                        double high, double *r);
+typedef void (*ramp_fn)(ptrdiff_t n, const double *times, double from, double origin, double unit, double base,
+                        double width, double high, int exact, double *r);
+typedef void (*combine_fn)(ptrdiff_t n, const double *matrix, ptrdiff_t stride, const double *m, double *out);
 typedef double (*gaps_fn)(ptrdiff_t n, const double *r, double *gap, double *least);
 typedef void (*kinks_fn)(ptrdiff_t n, const double *y, const double *inverse, double *slope, double *kink);
 typedef void (*steps_fn)(ptrdiff_t n, const double *y, double *step);
@@ -127,12 +128,13 @@ static struct simd_t {
     pick_fn pick;
     pick_float_fn pick_float;
     begin_fn begin;
+    combine_fn combine;
 } simd;
 
 #define CHOOSE(set, n) \
     simd = (struct simd_t){#set, n, moments_##set, reduce_##set, multiply_add_##set, ramp_##set, gaps_##set, \
                            invert_##set, kinks_##set, steps_##set, affine_##set, fill_##set, pick_##set, pick_float_##set, \
-                           begin_##set}
+                           begin_##set, combine_##set}
 
 /* Choose by name ("avx512", "avx2", "baseline"), or the best for NULL; 0 when the machine lacks it. */
 static int select_simd(const char *name)

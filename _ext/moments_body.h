@@ -167,25 +167,37 @@ TARGET static void NAME(multiply_add)(ptrdiff_t n, const double *restrict a, con
     *(VEC *)(y + last) = end;
 }
 
-/* r = low + width (t - origin) / unit, at times from, from + 1, ... if there are none; nothing lies beyond high. */
+/* r = base + width (t - origin) / unit, at times from, from + 1, ... if there are none; nothing lies beyond high. If it
+ * is to be exact, a unit before the origin is a width before the base to the last bit. */
 TARGET static void NAME(ramp)(ptrdiff_t n, const double *restrict times, double from, double origin, double unit,
-                              double low, double high, double *restrict r)
+                              double base, double width, double high, int exact, double *restrict r)
 {
-    const double scale = (high - low) / unit;
+    const double scale = width / unit;
     if (times == NULL)
         for (int i = 0; i < (int)n; i++)
             r[i] = from + (double)i - origin;
     else
         for (ptrdiff_t i = 0; i < n; i++)
             r[i] = times[i] - origin;
-    if (scale <= DBL_MAX)
+    if (scale <= DBL_MAX && !exact)
         for (ptrdiff_t i = 0; i < n; i++)
-            r[i] = low + r[i] * scale;
+            r[i] = base + r[i] * scale;
     else
         for (ptrdiff_t i = 0; i < n; i++)
-            r[i] = low + (high - low) * (r[i] / unit);
+            r[i] = base + width * (r[i] / unit);
     for (ptrdiff_t i = 0; i < n; i++)
         r[i] = r[i] < high ? r[i] : high;
+}
+
+/* out = matrix m, for a matrix whose columns are stride apart, column by column. */
+TARGET static void NAME(combine)(ptrdiff_t n, const double *restrict matrix, ptrdiff_t stride, const double *restrict m,
+                                 double *restrict out)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        out[i] = matrix[i] * m[0];
+    for (ptrdiff_t k = 1; k < n; k++)
+        for (ptrdiff_t i = 0; i < n; i++)
+            out[i] += matrix[k * stride + i] * m[k];
 }
 
 /* The gaps between n + 1 positions, the widest of them, and the least. */

@@ -21,7 +21,7 @@ Every series is read once, in chunks, into scratch memory that the caller alloca
 from cython cimport floating
 from cython.parallel cimport prange, threadid
 from libc.float cimport DBL_EPSILON
-from libc.math cimport acos, cos, exp, fabs, fmax, fmin, isnan, sin, sqrt, M_PI, NAN
+from libc.math cimport acos, cos, exp, fabs, fmax, fmin, isnan, log1p, sin, sqrt, INFINITY, M_PI, NAN
 from libc.string cimport memcpy, memset
 
 cdef extern from "moments.h" nogil:
@@ -38,7 +38,8 @@ cdef extern from "moments.h" nogil:
                      const double*, const double*, Py_ssize_t, double*) noexcept nogil
         void reduce(Py_ssize_t, const double*, double*) noexcept nogil
         void multiply_add(Py_ssize_t, const double*, const double*, double*) noexcept nogil
-        void ramp(Py_ssize_t, const double*, double, double, double, double, double, double*) noexcept nogil
+        void ramp(Py_ssize_t, const double*, double, double, double, double, double, double, int, double*) noexcept nogil
+        void combine(Py_ssize_t, const double*, Py_ssize_t, const double*, double*) noexcept nogil
         double gaps(Py_ssize_t, const double*, double*, double*) noexcept nogil
         void invert(Py_ssize_t, const double*, double*) noexcept nogil
         void kinks(Py_ssize_t, const double*, const double*, double*, double*) noexcept nogil
@@ -77,6 +78,9 @@ cdef double SHORT = 3e-5
 # updates of one moment by one node.
 cdef double OVERHEAD = 600
 cdef double LATER = 48
+
+# Of an expansion with terms that decay like exp(-k), how many there have to be.
+cdef double DIGITS = 36
 
 # Updates that are not worth the search for a substitute.
 cdef double LEAST = 8192
@@ -119,7 +123,7 @@ cdef struct Work:      # all that one thread needs
     recurrence_t recurrence
     Rule integration
     const double* gauss       # (MAX_GAUSS, 1 + 2 MAX_GAUSS): limit of the half phase, nodes, weights
-    const double* local       # (n_local, 2 + MAX_LOCAL (1 + MAX_LOCAL)): number, limit, places, weights by moments
+    const double* local       # (n_local, 2 + MAX_LOCAL (1 + MAX_LOCAL)): number, limit, places, moments by weights
     Py_ssize_t n_local
     const double* ones        # (MAX_LOCAL,)
     Moments jump_moments, kink_moments
@@ -149,6 +153,11 @@ def use_simd(name=None):
     cdef const char* chosen = NULL if name is None else <const char*> encoded
     if not select_simd(chosen):
         raise ValueError(f"This machine or build does not offer {name!r}.")
+
+
+def rule_sizes():
+    """Largest numbers of Gauss nodes and of Chebyshev nodes for which the rules have room."""
+    return MAX_GAUSS, MAX_LOCAL
 
 
 def scratch_size(Py_ssize_t n_channels, Py_ssize_t n_moments, Py_ssize_t n_sequences, Py_ssize_t n_columns):
@@ -304,7 +313,7 @@ cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t en
     """
     cdef Nodes* nodes = &work.jumps[level]
     cdef Py_ssize_t n = end - begin, middle
-    cdef double a = nodes.r[begin], b = nodes.r[end - 1], later = fmin(work.recurrence.n_moments, LATER)
+    cdef double a = nodes.r[begin], b = nodes.r[end - 1]
     cdef double phase, cost, apart = n * <double> work.recurrence.n_moments
     cdef const double* rule
     cdef const double* finer
@@ -313,9 +322,9 @@ cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t en
     phase = _half_phase(work, a, b)
     rule = _local_rule(work, phase, a, b)
     if rule != NULL:
-        cost = n * rule[0] + rule[0] * later + OVERHEAD
+        cost = _cost(work, n, rule[0])
         finer = _local_rule(work, phase / 2, a, b)
-        if cost < 0.8 * apart and cost <= n * finer[0] + 2 * (finer[0] * later + OVERHEAD):
+        if cost < 0.8 * apart and cost <= 2 * _cost(work, n / 2.0, finer[0]):
             _add(work, nodes, kept, begin)
             _substitute(work, level, begin, n, rule)
             return end
@@ -326,16 +335,34 @@ cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t en
     return _condense(work, level, middle, end, kept)
 
 
+cdef double _cost(const Work* work, double n, double p) noexcept nogil:
+    """Of p nodes that take the place of n, in updates of one moment by one node: their weights, and what comes after."""
+    return n * p + p * p / 2 + p * fmin(work.recurrence.n_moments, LATER) + OVERHEAD
+
+
+cdef double _decay(const Work* work, double a, double b) noexcept nogil:
+    """The logarithm of how fast polynomials converge between a and b to what the basis is there, beyond its turning.
+
+    Not a polynomial is sin(theta), which branches at the ends of the axis: the larger the ellipse with foci a and b that
+    leaves them out, the faster.
+    """
+    cdef double far
+    if work.chart != CHEBYSHEV:
+        return INFINITY
+    far = (1 - fmax(fabs(a), fabs(b))) / ((b - a) / 2)  # from the nearer focus, in units of half the distance of the foci
+    return log1p(far + sqrt(far * (2 + far)))
+
+
 cdef const double* _local_rule(const Work* work, double phase, double a, double b) noexcept nogil:
     """The fewest nodes that can stand for those between a and b, or NULL."""
     cdef const double* table = work.local
+    cdef double decay
     cdef Py_ssize_t _
     if not b - a > 1e-100:  # there may be nothing in between
         return NULL
-    if work.chart == CHEBYSHEV and 1 - fmax(fabs(a), fabs(b)) < 4 * (b - a):
-        return NULL  # sin(theta) is not smooth in r at the ends
+    decay = _decay(work, a, b)
     for _ in range(work.n_local):
-        if phase <= table[1]:
+        if phase <= table[1] and table[0] * decay >= DIGITS:
             return table
         table += 2 + MAX_LOCAL * (1 + MAX_LOCAL)
     return NULL
@@ -349,10 +376,9 @@ cdef void _substitute(Work* work, int level, Py_ssize_t begin, Py_ssize_t n, con
     """
     cdef Nodes* nodes = &work.jumps[level]
     cdef Nodes* few = &work.jumps[level + 1]
-    cdef Py_ssize_t p = <Py_ssize_t> rule[0], i, c, k
-    cdef double a = nodes.r[begin], b = nodes.r[begin + n - 1], middle = (a + b) / 2, half = (b - a) / 2, total
+    cdef Py_ssize_t p = <Py_ssize_t> rule[0], i, c
+    cdef double a = nodes.r[begin], b = nodes.r[begin + n - 1], middle = (a + b) / 2, half = (b - a) / 2
     cdef recurrence_t chebyshev
-    cdef double* m
     if few.count + p > NODES:
         _drain(work, level + 1)
     chebyshev.n_moments, chebyshev.slope, chebyshev.shift, chebyshev.back = p, NULL, NULL, work.ones
@@ -365,12 +391,8 @@ cdef void _substitute(Work* work, int level, Py_ssize_t begin, Py_ssize_t n, con
     for i in range(p):
         few.r[few.count + i] = middle + half * rule[2 + i]
     for c in range(work.n_channels):
-        m = work.local_moments + c * p
-        for i in range(p):
-            total = 0
-            for k in range(p):
-                total = total + rule[2 + MAX_LOCAL + i * MAX_LOCAL + k] * m[k]
-            few.weights[c * STRIDE + few.count + i] = total
+        simd.combine(p, rule + 2 + MAX_LOCAL, MAX_LOCAL, work.local_moments + c * p,
+                     few.weights + c * STRIDE + few.count)
     few.count += p
 
 
@@ -488,7 +510,7 @@ cdef void _enter_short_segments(Work* work, Py_ssize_t begin, Py_ssize_t end) no
 cdef int _smear(const Work* work, Py_ssize_t n_segments, double widest) noexcept nogil:
     """How many Gauss nodes a segment to enter a line by its jumps: where all gaps are short, or a few nodes will stand
     for all of these; or 0."""
-    cdef double a = work.r[0], b = work.r[n_segments], phase, nodes
+    cdef double a = work.r[0], b = work.r[n_segments], phase
     cdef const double* rule
     cdef int q
     if n_segments < FEW:
@@ -499,18 +521,15 @@ cdef int _smear(const Work* work, Py_ssize_t n_segments, double widest) noexcept
         rule = _local_rule(work, _half_phase(work, a, b), a, b)
         if rule == NULL:
             return 0
-    elif work.chart == CHEBYSHEV and 1 - fmax(fabs(a), fabs(b)) < 4 * (b - a):
-        return 0
     # A basis turns fastest at one of the ends.
     phase = fmax(_half_phase(work, a, a + widest), _half_phase(work, b - widest, b))
     q = 1 + _gauss_rule(work.gauss, phase)
+    if work.chart == CHEBYSHEV and 2 * q * _decay(work, fmax(a, b - widest) if b > -a else a,
+                                                  b if b > -a else fmin(b, a + widest)) < DIGITS:
+        return 0
     if widest < work.short_gap:
         return q
-    nodes = q * <double> n_segments
-    if nodes * rule[0] + rule[0] * fmin(work.recurrence.n_moments, LATER) + OVERHEAD < (
-            0.8 * n_segments * work.recurrence.n_moments):
-        return q
-    return 0
+    return q if _cost(work, q * n_segments, rule[0]) < 0.8 * n_segments * work.recurrence.n_moments else 0
 
 
 cdef void _enter_dense_line(Work* work, Py_ssize_t n_segments, int q) noexcept nogil:
@@ -615,8 +634,8 @@ cdef void _find(Observed* near, const floating* v, Py_ssize_t stride, Py_ssize_t
 
 
 cdef inline double _between(const floating* v, Py_ssize_t stride, Py_ssize_t length, const double* times,
-                            Observed near, double t, bint hold) noexcept nogil:
-    """The channel's interpolant at a time between two of its own observations, or beyond all of them."""
+                            Observed near, double origin, double t, bint hold) noexcept nogil:
+    """The channel's interpolant at a time since the origin, between two of its own observations, or beyond them."""
     cdef double a, b, start, stop
     if near.next == length:
         return v[near.last * stride] if near.last >= 0 else NAN
@@ -624,8 +643,8 @@ cdef inline double _between(const floating* v, Py_ssize_t stride, Py_ssize_t len
     if hold or near.last < 0:
         return b
     a = v[near.last * stride]
-    start = _time(times, near.last)
-    stop = _time(times, near.next)
+    start = _time(times, near.last) - origin
+    stop = _time(times, near.next) - origin
     return a + (b - a) * ((t - start) / (stop - start)) if stop > start else a
 
 
@@ -642,15 +661,15 @@ cdef void _fill(const floating* v, Py_ssize_t stride, Py_ssize_t length, const d
         else:
             if near.next < j:
                 _find(near, v, stride, length, j)
-            y[j - begin] = _between(v, stride, length, times, near[0], _time(times, j), hold)
+            y[j - begin] = _between(v, stride, length, times, near[0], 0, _time(times, j), hold)
 
 
-cdef Py_ssize_t _first_after(const double* times, Py_ssize_t length, double t) noexcept nogil:
-    """Index of the first observation after t, by bisection."""
+cdef Py_ssize_t _first_after(const double* times, Py_ssize_t length, double origin, double t) noexcept nogil:
+    """Index of the first observation later than t since the origin, by bisection."""
     cdef Py_ssize_t low = 0, high = length, middle
     while low < high:
         middle = (low + high) // 2
-        if _time(times, middle) > t:
+        if _time(times, middle) - origin > t:
             high = middle
         else:
             low = middle + 1
@@ -661,7 +680,9 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
                    double timescale, bint missing, bint hold) noexcept nogil:
     """Enter one series: its last values, and the jumps and kinks of its interpolant inside the window."""
     cdef Py_ssize_t n_channels = work.n_channels, c, j, k, skip = 0, lead = 0, begin, n, points
-    cdef double start = _time(times, 0), stop = _time(times, length - 1), opens, origin, unit
+    cdef double last = _time(times, length - 1), size = fmax(fabs(_time(times, 0)), fabs(last))
+    cdef double start = _time(times, 0) - last  # times here are since the last one, so that large ones lose no digits
+    cdef double opens, unit, base, width = work.high - work.low
     cdef bint exponential = work.chart == WARPED or work.chart == LAGUERRE, partial, ends
     cdef Observed near
     for c in range(n_channels):
@@ -670,25 +691,25 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         while missing and near.last >= 0 and isnan(values[near.last * n_channels + c]):
             near.last -= 1
         work.last[c] = values[near.last * n_channels + c] if near.last >= 0 else NAN
-    if stop <= start:
+    if start >= 0:
         return  # a constant function: its last value says all
 
     if hold:
-        start = 2 * start - _time(times, 1)
-    opens = start if timescale == 0 else stop - timescale * (work.reach if exponential else 1)
-    if fabs(opens - start) <= 4 * DBL_EPSILON * fmax(fabs(start), fabs(stop)):
+        start -= _time(times, 1) - _time(times, 0)
+    opens = start if timescale == 0 else -timescale * (work.reach if exponential else 1)
+    if fabs(opens - start) <= fmin(4 * DBL_EPSILON * size, 1e-3 * timescale):
         opens = start  # a window of just the series' length, but for rounding
-    origin = stop if exponential else opens
-    unit = timescale if exponential else stop - origin
+    unit = timescale if exponential else -opens
+    base = 0 if exponential else work.high  # r at the last time
     if timescale > 0 and opens > start:
-        skip = _first_after(times, length, opens)
+        skip = _first_after(times, length, last, opens)
         lead = 1 if skip > 0 and not hold else 0  # the line is cut where the window opens
         start = opens
     partial = exponential or opens < start  # the window reaches back beyond the series, where f = 0
 
-    work.short_gap = SHORT * sqrt(<double> length) * (work.high - work.low)
+    work.short_gap = SHORT * sqrt(<double> length) * width
     if partial:
-        work.short_gap /= fmin(1, (stop - start) / timescale)
+        work.short_gap /= fmin(1, -start / timescale)
         if exponential:  # the antiderivatives of whose functions do not decay with n
             work.short_gap *= 10
 
@@ -702,23 +723,23 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         ends = begin + n == points
         k = 0
         if begin == 0 and lead:
-            work.r[0] = work.low + (work.high - work.low) * ((start - origin) / unit)
+            work.r[0] = base + width * (start / unit)
             for c in range(n_channels):
                 if missing:
                     _find(&near, values + c, n_channels, length, skip)
                 else:
                     near.last, near.next = skip - 1, skip
-                work.y[c * STRIDE] = _between(values + c, n_channels, length, times, near, start, hold)
+                work.y[c * STRIDE] = _between(values + c, n_channels, length, times, near, last, start, hold)
             k = 1
         # Points begin + k .. begin + n (the one after the chunk too, unless the series ends).
         j = begin + k + skip - lead
-        _read(work, values, times, length, origin, unit, missing, hold, j, n - k + (not ends), k)
-        if ends and not exponential:
-            work.r[n - 1] = work.high  # to the last bit
+        _read(work, values, times, length, last, unit, base, missing, hold, j, n - k + (not ends), k)
         if begin == 0:
             _clear(work.before, n_channels)
+            if not (partial or hold):
+                work.r[0] = work.low  # to the last bit
             if partial:
-                work.jumps[0].r[0] = work.low + (work.high - work.low) * ((start - origin) / unit)
+                work.jumps[0].r[0] = base + width * (start / unit)
                 for c in range(n_channels):
                     work.jumps[0].weights[c * STRIDE] = work.y[c * STRIDE]
                 work.jumps[0].count = 1
@@ -730,14 +751,16 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
     _drain_all(work)
 
 
-cdef void _read(Work* work, const floating* values, const double* times, Py_ssize_t length, double origin,
-                double unit, bint missing, bint hold, Py_ssize_t j, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
+cdef void _read(Work* work, const floating* values, const double* times, Py_ssize_t length, double last,
+                double unit, double base, bint missing, bint hold, Py_ssize_t j, Py_ssize_t n,
+                Py_ssize_t k) noexcept nogil:
     """Copy observations j .. j + n - 1 to the places from k on of the chunk, channel by channel."""
     cdef Py_ssize_t c, n_channels = work.n_channels
     cdef const floating* v
     cdef double* y
     if not work.same:
-        simd.ramp(n, NULL if times == NULL else times + j, <double> j, origin, unit, work.low, work.high, work.r + k)
+        simd.ramp(n, NULL if times == NULL else times + j, <double> j, last, unit, base, work.high - work.low, base,
+                  work.chart == CHEBYSHEV, work.r + k)  # whose basis has infinite slopes at the ends
     for c in range(n_channels):
         y = work.y + c * STRIDE + k
         v = values + j * n_channels + c
@@ -818,7 +841,7 @@ def project(
     for i in range(n_threads):
         _lay_out(&plan, &scratch[i, 0])
         plan.clock.length = 0
-    for i in prange(n_series, nogil=True, schedule="dynamic", chunksize=4, num_threads=n_threads):
+    for i in prange(n_series, nogil=True, schedule="dynamic", chunksize=1, num_threads=n_threads):
         s = schedule[i]
         u = schedule[min(i + n_threads, n_series - 1)]  # about the next one for this thread
         _one(plan, &values[0, 0], times_0, begins[s], ends[s], timescales[s], missing, hold, &scratch[threadid(), 0],

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import jv, roots_legendre
 
-from ._ext_projection import Chart, node_moments, scratch_size
+from ._ext_projection import Chart, node_moments, rule_sizes, scratch_size
 from ._ext_projection import project as _project
 from ._measures import Basis, Laguerre, Legendre, Measure
 from ._panel import Panel
@@ -23,7 +23,7 @@ _LEGENDRE = Legendre()
 _BATCH_BYTES = 1 << 20
 
 
-def _gauss_table(max_nodes: int = 8, tolerance: float = 1e-15) -> NDArray[np.float64]:
+def _gauss_table(max_nodes: int, tolerance: float = 1e-15) -> NDArray[np.float64]:
     """Gauss rules on [0, 1] and how far they reach, one row for each number of nodes q = 1 .. max_nodes.
 
     A row holds the greatest h for which the rule integrates cos(h x) over [-1, 1] to the tolerance (the leading term of
@@ -39,12 +39,12 @@ def _gauss_table(max_nodes: int = 8, tolerance: float = 1e-15) -> NDArray[np.flo
     return table
 
 
-def _local_table(tolerance: float, max_nodes: int = 96) -> NDArray[np.float64]:
+def _local_table(max_nodes: int, tolerance: float) -> NDArray[np.float64]:
     """Chebyshev nodes that stand for a dense stretch, one row for each of some numbers p of them.
 
     A row holds p, the greatest h for which interpolation at them reproduces cos(h x) on [-1, 1] to the tolerance (its
     Chebyshev coefficients are Bessel functions, the first one left out is 2 J_p(h)), the nodes x_i in ascending order,
-    and the matrix 2/p T_m(x_i), halved for m = 0, that makes weights at the nodes of moments of the T_m.
+    and, for each m, the row 2/p T_m(x_i), halved for m = 0: what a moment of T_m adds to the weights of the nodes.
     """
     rows = []
     for p in (6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80):
@@ -52,15 +52,16 @@ def _local_table(tolerance: float, max_nodes: int = 96) -> NDArray[np.float64]:
         reach = h[np.flatnonzero(2 * np.abs(jv(p, h)) <= tolerance)]
         angles = (p - 0.5 - np.arange(p)) * np.pi / p
         row[0, :p] = np.cos(angles)
-        row[1 : 1 + p, :p] = 2 / p * np.cos(np.outer(angles, np.arange(p)))
-        row[1 : 1 + p, 0] /= 2
+        row[1 : 1 + p, :p] = 2 / p * np.cos(np.outer(np.arange(p), angles))
+        row[1, :p] /= 2
         rows.append(np.concatenate([[p, reach.max()], row.ravel()]))
     return np.stack(rows)
 
 
 # By the dtype of the values.
+_GAUSS_NODES, _LOCAL_NODES = rule_sizes()
 _RULES = {
-    np.dtype(dtype): (_gauss_table(), _local_table(tolerance), np.ones(96))
+    np.dtype(dtype): (_gauss_table(_GAUSS_NODES), _local_table(_LOCAL_NODES, tolerance), np.ones(_LOCAL_NODES))
     for dtype, tolerance in [(np.float64, 1e-16), (np.float32, 1e-12)]
 }
 

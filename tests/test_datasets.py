@@ -24,6 +24,7 @@ from sklearn_hippo.datasets import (
 
 @pytest.mark.parametrize("name", sorted(datasets.SKTIME_DATASETS))
 def test_sktime_sets_load(name):
+    pytest.importorskip("sktime")
     train, y_train = load_sktime(name, "train")
     test, y_test = load_sktime(name, "test")
     both, y = load_sktime(name)
@@ -35,6 +36,7 @@ def test_sktime_sets_load(name):
 
 
 def test_the_sets_are_the_documented_ones():
+    pytest.importorskip("sktime")
     panel, y = load_japanese_vowels("train")
     assert (len(panel), panel.n_channels, panel.lengths.min(), panel.lengths.max()) == (270, 12, 7, 26)
     assert len(np.unique(y)) == 9

@@ -1,16 +1,16 @@
 import sys
 
-import matplotlib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
 from sklearn_hippo import HiPPOTransformer, Panel
 from sklearn_hippo._measures import MEASURES
 from sklearn_hippo.inspection import MeasureDisplay, MemoryDisplay, ReconstructionDisplay
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+plt = pytest.importorskip("matplotlib.pyplot")
 
 
 @pytest.fixture(autouse=True)

@@ -5,18 +5,18 @@ from datetime import datetime
 
 import joblib
 import numpy as np
-import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils import _safe_indexing
-from sktime.datatypes import convert
 
 from sklearn_hippo import Panel
 from sklearn_hippo._panel import check_panel
+
+# All forms that series come in, also those of other libraries.
+pd, pl, pa = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
+convert = pytest.importorskip("sktime.datatypes").convert
 
 
 def assert_same(a, b):

@@ -8,9 +8,9 @@ import time
 
 import joblib
 import numpy as np
-import pandas as pd
 import pytest
 import sklearn
+from extras import optional
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -26,6 +26,7 @@ from sklearn.utils.estimator_checks import check_param_validation, parametrize_w
 from sklearn_hippo import HiPPOTransformer, Panel
 from sklearn_hippo.datasets import drop_observations, load_japanese_vowels, load_sktime, scale_time
 
+pd = optional("pandas")
 torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 

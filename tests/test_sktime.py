@@ -5,21 +5,21 @@ import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+pd = pytest.importorskip("pandas")
 pytest.importorskip("sktime", reason='pip install "sklearn-hippo[sktime]"')
 
-from sktime.datasets import load_basic_motions, load_japanese_vowels, load_unit_test
-from sktime.datatypes import convert_to
-from sktime.utils.estimator_checks import check_estimator, parametrize_with_checks
+from sktime.datasets import load_basic_motions, load_japanese_vowels, load_unit_test  # noqa: E402
+from sktime.datatypes import convert_to  # noqa: E402
+from sktime.utils.estimator_checks import check_estimator, parametrize_with_checks  # noqa: E402
 
-from sklearn_hippo import HiPPOTransformer, Panel
-from sklearn_hippo.sktime import HiPPOFeatures
+from sklearn_hippo import HiPPOTransformer, Panel  # noqa: E402
+from sklearn_hippo.sktime import HiPPOFeatures  # noqa: E402
 
 try:
     from sklearn_hippo import HiPPORNNClassifier

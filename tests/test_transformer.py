@@ -4,10 +4,9 @@ import threading
 import joblib
 import numpy as np
 import oracles
-import pandas as pd
-import polars as pl
 import pytest
 import sklearn
+from extras import optional
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -33,6 +32,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_hippo import HiPPOTransformer, Panel
 from sklearn_hippo._measures import MEASURES
 from sklearn_hippo.datasets import drop_observations, scale_time
+
+pd, pl = optional("pandas"), optional("polars")
 
 
 @parametrize_with_checks(
@@ -179,6 +180,7 @@ def test_inverse_transform_times():
         transformer.inverse_transform(C, [grid, grid])
     with pytest.raises(ValueError, match="Series 0: times decrease"):
         transformer.inverse_transform(C, grid[::-1])
+    pytest.importorskip("pandas")
     frame = transformer.set_output(transform="pandas").transform(panel)
     assert_array_equal(transformer.inverse_transform(frame).values, default.values)
 
@@ -333,6 +335,7 @@ def test_threads_agree():
 
 
 def test_set_output():
+    pytest.importorskip("pandas")
     panel = irregular()
     transformer = HiPPOTransformer(order=2).fit(panel)
     frame = transformer.set_output(transform="pandas").transform(panel)
@@ -346,6 +349,7 @@ def test_set_output():
 
 def test_callbacks():
     sklearn_callback = pytest.importorskip("sklearn.callback", reason="scikit-learn >= 1.9")
+    pytest.importorskip("rich")  # for its progress bar
     panel, y = classes()
     pipeline = make_pipeline(HiPPOTransformer(order=2), StandardScaler(), LogisticRegression())
     pipeline.set_callbacks(sklearn_callback.ProgressBar()).fit(panel, y)
@@ -367,23 +371,22 @@ def objects(items):
     return array
 
 
-def forms(panel):
-    series = panel.to_list()
-    columns = {name: [x[:, c] for _, x in series] for c, name in enumerate("ab")}
-    return {
-        "panel": panel,
-        "list": series,
-        "arrays": [x for _, x in series],
-        "object array": objects(series),
-        "frames": [pd.DataFrame(x, t) for t, x in series],
-        "pandas Series": pd.Series(series),
-        "nested pandas": pd.DataFrame(columns),
-        "polars": pl.DataFrame({name: [x.tolist() for x in column] for name, column in columns.items()}),
-        "padded": panel.to_padded(),
-    }
+def columns(panel):
+    """Cells of series, channel by channel."""
+    return {name: [x[:, c].tolist() for _, x in panel] for c, name in enumerate("ab")}
 
 
-FORMS = list(forms(classes(2)[0]))
+FORMS = {
+    "panel": lambda panel: panel,
+    "list": lambda panel: panel.to_list(),
+    "arrays": lambda panel: [x for _, x in panel],
+    "object array": lambda panel: objects(panel.to_list()),
+    "frames": lambda panel: [pd.DataFrame(x, t) for t, x in panel],
+    "pandas Series": lambda panel: pd.Series(panel.to_list()),
+    "nested pandas": lambda panel: pd.DataFrame(columns(panel)),
+    "polars": lambda panel: pl.DataFrame(columns(panel)),
+    "padded": lambda panel: panel.to_padded(),
+}
 TOOLS = {
     "cross_val_score": lambda p, X, y: cross_val_score(p, X, y, cv=3, n_jobs=2),
     "cross_val_predict": lambda p, X, y: cross_val_predict(p, X, y, cv=3),
@@ -401,7 +404,7 @@ TOOLS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_container_in_every_tool(form, tool):
     panel, y = classes()
-    X = forms(panel)[form]
+    X = FORMS[form](panel)
     TOOLS[tool](make_pipeline(HiPPOTransformer(order=2), StandardScaler(), LogisticRegression()), X, y)
 
 
