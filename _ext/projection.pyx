@@ -74,10 +74,11 @@ cdef enum:
 # its length. Gaps below SHORT * sqrt(length) / range may be entered as jumps, which lose eps / range at most.
 cdef double SHORT = 3e-5
 
-# What a substitute costs beyond its arithmetic, and about what each of its nodes costs later on at most, both in the
-# updates of one moment by one node.
+# What substitutes cost, in updates of one moment by one node: to make one, beyond its arithmetic; for each node to take its
+# part in the next; and how many nodes a unit of phase are left of dense ones in the end (p over its reach, at 24).
 cdef double OVERHEAD = 600
-cdef double LATER = 48
+cdef double LATER = 24
+cdef double FINAL = 5.5
 
 # Of an expansion with terms that decay like exp(-k), how many there have to be.
 cdef double DIGITS = 36
@@ -322,9 +323,9 @@ cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t en
     phase = _half_phase(work, a, b)
     rule = _local_rule(work, phase, a, b)
     if rule != NULL:
-        cost = _cost(work, n, rule[0])
+        cost = _cost(work, n, rule[0], phase)
         finer = _local_rule(work, phase / 2, a, b)
-        if cost < 0.8 * apart and cost <= 2 * _cost(work, n / 2.0, finer[0]):
+        if cost < 0.8 * apart and cost <= 2 * _cost(work, n / 2.0, finer[0], phase / 2):
             _add(work, nodes, kept, begin)
             _substitute(work, level, begin, n, rule)
             return end
@@ -335,9 +336,14 @@ cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t en
     return _condense(work, level, middle, end, kept)
 
 
-cdef double _cost(const Work* work, double n, double p) noexcept nogil:
-    """Of p nodes that take the place of n, in updates of one moment by one node: their weights, and what comes after."""
-    return n * p + p * p / 2 + p * fmin(work.recurrence.n_moments, LATER) + OVERHEAD
+cdef double _cost(const Work* work, double n, double p, double phase) noexcept nogil:
+    """Of p nodes that take the place of n, in updates of one moment by one node.
+
+    To make their weights; and then, each meets the basis, or it is one of many to which FINAL nodes a unit of phase fall
+    in the end.
+    """
+    cdef double m = work.recurrence.n_moments
+    return n * p + p * p / 2 + fmin(p * m, p * LATER + FINAL * phase * m) + OVERHEAD
 
 
 cdef double _decay(const Work* work, double a, double b) noexcept nogil:
@@ -510,7 +516,7 @@ cdef void _enter_short_segments(Work* work, Py_ssize_t begin, Py_ssize_t end) no
 cdef int _smear(const Work* work, Py_ssize_t n_segments, double widest) noexcept nogil:
     """How many Gauss nodes a segment to enter a line by its jumps: where all gaps are short, or a few nodes will stand
     for all of these; or 0."""
-    cdef double a = work.r[0], b = work.r[n_segments], phase
+    cdef double a = work.r[0], b = work.r[n_segments], phase, along = 0
     cdef const double* rule
     cdef int q
     if n_segments < FEW:
@@ -518,7 +524,8 @@ cdef int _smear(const Work* work, Py_ssize_t n_segments, double widest) noexcept
     if widest >= work.short_gap:
         if work.n_local == 0 or (work.chart <= CHEBYSHEV and 2 * n_segments < work.order * (b - a)):
             return 0
-        rule = _local_rule(work, _half_phase(work, a, b), a, b)
+        along = _half_phase(work, a, b)
+        rule = _local_rule(work, along, a, b)
         if rule == NULL:
             return 0
     # A basis turns fastest at one of the ends.
@@ -529,7 +536,9 @@ cdef int _smear(const Work* work, Py_ssize_t n_segments, double widest) noexcept
         return 0
     if widest < work.short_gap:
         return q
-    return q if _cost(work, q * n_segments, rule[0]) < 0.8 * n_segments * work.recurrence.n_moments else 0
+    if _cost(work, q * n_segments, rule[0], along) < 0.8 * n_segments * work.recurrence.n_moments:
+        return q
+    return 0
 
 
 cdef void _enter_dense_line(Work* work, Py_ssize_t n_segments, int q) noexcept nogil:

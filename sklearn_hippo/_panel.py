@@ -763,6 +763,10 @@ def _check_times(times: NDArray[np.float64], offsets: NDArray[np.intp]) -> None:
     if not _all_finite(times):
         series, position = place(np.flatnonzero(~np.isfinite(times))[0])
         raise ValueError(f"Series {series}: the time at position {position} is {times[offsets[series] + position]}.")
+    with np.errstate(over="ignore"):
+        long = np.flatnonzero(np.abs(times[offsets[1:] - 1] - times[offsets[:-1]]) > np.finfo(np.float64).max / 4)
+    if len(long):
+        raise ValueError(f"Series {long[0]} lasts longer than float64 can tell. Choose another unit of time.")
     decreasing = times[1:] < times[:-1]
     decreasing[offsets[1:-1] - 1] = False
     if decreasing.any():

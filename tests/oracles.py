@@ -54,6 +54,14 @@ def basis(measure, order, u):
     return legendre.legvander(2 * np.exp(-u) - 1, order - 1) * root
 
 
+def _cut(segments, places):
+    """Segments cut at some places, for quadrature to see an exponential inside of a long one."""
+    for a, b, fa, fb in segments:
+        knots = np.r_[a, np.sort(places[(places > a) & (places < b)]), b]
+        heights = np.interp(knots, [a, b], [fa, fb])
+        yield from zip(knots[:-1], knots[1:], heights[:-1], heights[1:], strict=True)
+
+
 def project(measure, order, times, values, timescale=None, interpolation="linear"):
     """Coefficients of one channel, by Gauss quadrature with enough nodes for every segment."""
     times = np.asarray(times, float)
@@ -67,6 +75,8 @@ def project(measure, order, times, values, timescale=None, interpolation="linear
     opens = stop - length
     nodes, weights = legendre.leggauss(order + 30)
     total = np.zeros(order)
+    if measure in DECAYING:
+        segments = list(_cut(segments, stop - np.arange(1, 120) * timescale / 2))
     for a, b, fa, fb in segments:
         low = max(a, opens) if measure not in DECAYING else a
         if b <= low:

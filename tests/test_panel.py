@@ -373,6 +373,7 @@ ERRORS = {
     "ragged series": (lambda: [[[1.0], [1.0, 2.0]]], "not a rectangular array"),
     "triples": (lambda: [([0.0], [1.0], [2.0])], "tuple of 3"),
     "time count": (lambda: [([0.0, 1.0], [1.0, 2.0, 3.0])], "Series 0 has 3 observations and times of shape"),
+    "longer than float64": (lambda: [([0.0, 1.0], [1.0, 2.0]), ([-1e308, 1e308], [1.0, 2.0])], "Series 1 lasts longer"),
     "kinds of times": (lambda: [(pd.to_datetime(["2020"]), [1.0]), ([0.0], [1.0])], "different kinds"),
     "times for some": (lambda: [(pd.to_datetime(["2020"]), [1.0]), [1.0]], "different kinds"),
     "columns": (lambda: [pd.DataFrame({"a": [1.0]}), pd.DataFrame({"b": [1.0]})], "Series 1 has the columns"),

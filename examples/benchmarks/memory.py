@@ -5,7 +5,7 @@ thread, medians.
 """
 
 import numpy as np
-from common import load_recurrence, medians, report
+from common import RESULTS, load_recurrence, medians, report
 
 from sklearn_hippo import HiPPOMemory, Panel
 from sklearn_hippo._measures import MEASURES
@@ -62,4 +62,4 @@ def many_streams(table):
 
 
 if __name__ == "__main__":
-    report(one_series, many_streams)
+    report(one_series, many_streams, path=RESULTS / "memory_speed.csv")
