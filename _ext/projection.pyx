@@ -318,17 +318,18 @@ cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t en
     cdef double phase, cost, apart = n * <double> work.recurrence.n_moments
     cdef const double* rule
     cdef const double* finer
-    if n < FEW or apart < LEAST or (work.chart <= CHEBYSHEV and 2 * n < work.order * (b - a)):
-        return kept  # too few, since dtheta > dr
-    phase = _half_phase(work, a, b)
-    rule = _local_rule(work, phase, a, b)
-    if rule != NULL:
-        cost = _cost(work, n, rule[0], phase)
-        finer = _local_rule(work, phase / 2, a, b)
-        if cost < 0.8 * apart and cost <= 2 * _cost(work, n / 2.0, finer[0], phase / 2):
-            _add(work, nodes, kept, begin)
-            _substitute(work, level, begin, n, rule)
-            return end
+    if n < FEW or apart < LEAST:
+        return kept
+    if not _hopeless(work, n, b - a):
+        phase = _half_phase(work, a, b)
+        rule = _local_rule(work, phase, a, b)
+        if rule != NULL:
+            cost = _cost(work, n, rule[0], phase)
+            finer = _local_rule(work, phase / 2, a, b)
+            if cost < 0.8 * apart and cost <= 2 * _cost(work, n / 2.0, finer[0], phase / 2):
+                _add(work, nodes, kept, begin)
+                _substitute(work, level, begin, n, rule)
+                return end
     if n < 2 * FEW:
         return kept
     middle = begin + n // (2 * MAX_LANES) * MAX_LANES
@@ -344,6 +345,18 @@ cdef double _cost(const Work* work, double n, double p, double phase) noexcept n
     """
     cdef double m = work.recurrence.n_moments
     return n * p + p * p / 2 + fmin(p * m, p * LATER + FINAL * phase * m) + OVERHEAD
+
+
+cdef bint _hopeless(const Work* work, Py_ssize_t n, double length) noexcept nogil:
+    """Whether n nodes on such a length are certainly too few to be replaced; cheaper to tell than their phase."""
+    cdef const double* table = work.local
+    cdef double least = work.order * length / 2 if work.chart <= CHEBYSHEV else 0  # as theta is longer than r
+    cdef Py_ssize_t _
+    for _ in range(work.n_local):
+        if least <= table[1]:
+            return _cost(work, n, table[0], least) >= 0.8 * n * work.recurrence.n_moments
+        table += 2 + MAX_LOCAL * (1 + MAX_LOCAL)
+    return True
 
 
 cdef double _decay(const Work* work, double a, double b) noexcept nogil:
@@ -522,7 +535,7 @@ cdef int _smear(const Work* work, Py_ssize_t n_segments, double widest) noexcept
     if n_segments < FEW:
         return 0
     if widest >= work.short_gap:
-        if work.n_local == 0 or (work.chart <= CHEBYSHEV and 2 * n_segments < work.order * (b - a)):
+        if _hopeless(work, n_segments, b - a):
             return 0
         along = _half_phase(work, a, b)
         rule = _local_rule(work, along, a, b)
@@ -844,13 +857,14 @@ def project(
     """Fill ``out`` with the coefficients of every series, with as many threads as scratch has rows."""
     cdef const double* times_0 = NULL if times is None else &times[0]
     cdef int n_threads = scratch.shape[0]
-    cdef Py_ssize_t i, s, u, n_series = begins.shape[0], stride = out.strides[1] // sizeof(floating)
+    cdef Py_ssize_t i, s, u, chunk, n_series = begins.shape[0], stride = out.strides[1] // sizeof(floating)
     cdef Work plan
     _describe(&plan, basis, rules, values.shape[1])
     for i in range(n_threads):
         _lay_out(&plan, &scratch[i, 0])
         plan.clock.length = 0
-    for i in prange(n_series, nogil=True, schedule="dynamic", chunksize=1, num_threads=n_threads):
+    chunk = n_series if n_threads == 1 else 1  # a long series must not wait behind another
+    for i in prange(n_series, nogil=True, schedule="dynamic", chunksize=chunk, num_threads=n_threads):
         s = schedule[i]
         u = schedule[min(i + n_threads, n_series - 1)]  # about the next one for this thread
         _one(plan, &values[0, 0], times_0, begins[s], ends[s], timescales[s], missing, hold, &scratch[threadid(), 0],
