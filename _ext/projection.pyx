@@ -67,6 +67,7 @@ cdef enum:
     LEVELS = 3         # rows of jumps: as they come, those that stand for many, and those that stand for many of these
     MAX_GAUSS = 8
     MAX_LOCAL = 96     # Chebyshev nodes that may stand for a dense row
+    MAX_RULES = 16     # numbers of Chebyshev nodes to choose from
     FEW = 32           # nodes that are not worth a substitute
     SOME = 64          # segments that are looked at together
 
@@ -126,6 +127,7 @@ cdef struct Work:      # all that one thread needs
     const double* gauss       # (MAX_GAUSS, 1 + 2 MAX_GAUSS): limit of the half phase, nodes, weights
     const double* local       # (n_local, 2 + MAX_LOCAL (1 + MAX_LOCAL)): number, limit, places, moments by weights
     Py_ssize_t n_local
+    double[MAX_RULES] numbers, limits  # of the rows of local, side by side
     const double* ones        # (MAX_LOCAL,)
     Moments jump_moments, kink_moments
     Nodes[LEVELS] jumps
@@ -157,8 +159,8 @@ def use_simd(name=None):
 
 
 def rule_sizes():
-    """Largest numbers of Gauss nodes and of Chebyshev nodes for which the rules have room."""
-    return MAX_GAUSS, MAX_LOCAL
+    """Largest numbers of Gauss nodes, of Chebyshev nodes, and of choices of these, for which there is room."""
+    return MAX_GAUSS, MAX_LOCAL, MAX_RULES
 
 
 def scratch_size(Py_ssize_t n_channels, Py_ssize_t n_moments, Py_ssize_t n_sequences, Py_ssize_t n_columns):
@@ -349,41 +351,37 @@ cdef double _cost(const Work* work, double n, double p, double phase) noexcept n
 
 cdef bint _hopeless(const Work* work, Py_ssize_t n, double length) noexcept nogil:
     """Whether n nodes on such a length are certainly too few to be replaced; cheaper to tell than their phase."""
-    cdef const double* table = work.local
     cdef double least = work.order * length / 2 if work.chart <= CHEBYSHEV else 0  # as theta is longer than r
-    cdef Py_ssize_t _
-    for _ in range(work.n_local):
-        if least <= table[1]:
-            return _cost(work, n, table[0], least) >= 0.8 * n * work.recurrence.n_moments
-        table += 2 + MAX_LOCAL * (1 + MAX_LOCAL)
+    cdef Py_ssize_t i
+    for i in range(work.n_local):
+        if least <= work.limits[i]:
+            return _cost(work, n, work.numbers[i], least) >= 0.8 * n * work.recurrence.n_moments
     return True
 
 
 cdef double _decay(const Work* work, double a, double b) noexcept nogil:
     """The logarithm of how fast polynomials converge between a and b to what the basis is there, beyond its turning.
 
-    Not a polynomial is sin(theta), which branches at the ends of the axis: the larger the ellipse with foci a and b that
-    leaves them out, the faster.
+    What is no polynomial is sin(theta), which branches at the ends of the axis: the larger the ellipse with foci a and b
+    that leaves them out, the faster.
     """
     cdef double far
     if work.chart != CHEBYSHEV:
         return INFINITY
-    far = (1 - fmax(fabs(a), fabs(b))) / ((b - a) / 2)  # from the nearer focus, in units of half the distance of the foci
+    far = (1 - fmax(fabs(a), fabs(b))) / ((b - a) / 2)  # from the nearer focus, in half the distance of the foci
     return log1p(far + sqrt(far * (2 + far)))
 
 
 cdef const double* _local_rule(const Work* work, double phase, double a, double b) noexcept nogil:
     """The fewest nodes that can stand for those between a and b, or NULL."""
-    cdef const double* table = work.local
     cdef double decay
-    cdef Py_ssize_t _
+    cdef Py_ssize_t i
     if not b - a > 1e-100:  # there may be nothing in between
         return NULL
     decay = _decay(work, a, b)
-    for _ in range(work.n_local):
-        if phase <= table[1] and table[0] * decay >= DIGITS:
-            return table
-        table += 2 + MAX_LOCAL * (1 + MAX_LOCAL)
+    for i in range(work.n_local):
+        if phase <= work.limits[i] and work.numbers[i] * decay >= DIGITS:
+            return work.local + i * (2 + MAX_LOCAL * (1 + MAX_LOCAL))
     return NULL
 
 
@@ -877,6 +875,7 @@ cdef int _describe(Work* work, tuple basis, tuple rules, Py_ssize_t n_channels) 
     cdef const Py_ssize_t[:, ::1] runs
     cdef const double[:, ::1] gauss, local
     cdef const double[::1] ones
+    cdef Py_ssize_t i
     work.chart, work.n_sequences, work.order, work.low, work.high, work.reach, recurrence, integration = basis
     slope, shift, back = recurrence
     work.integration.n_columns, runs, weights = integration
@@ -889,6 +888,8 @@ cdef int _describe(Work* work, tuple basis, tuple rules, Py_ssize_t n_channels) 
     work.integration.weights = &weights[0]
     work.gauss, work.ones, work.n_local = &gauss[0, 0], &ones[0], local.shape[0]
     work.local = &local[0, 0] if work.n_local > 0 else NULL
+    for i in range(work.n_local):
+        work.numbers[i], work.limits[i] = local[i, 0], local[i, 1]
     return 0
 
 

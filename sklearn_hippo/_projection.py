@@ -55,11 +55,12 @@ def _local_table(max_nodes: int, tolerance: float) -> NDArray[np.float64]:
         row[1 : 1 + p, :p] = 2 / p * np.cos(np.outer(np.arange(p), angles))
         row[1, :p] /= 2
         rows.append(np.concatenate([[p, reach.max()], row.ravel()]))
+    assert len(rows) <= _LOCAL_RULES
     return np.stack(rows)
 
 
 # By the dtype of the values.
-_GAUSS_NODES, _LOCAL_NODES = rule_sizes()
+_GAUSS_NODES, _LOCAL_NODES, _LOCAL_RULES = rule_sizes()
 _RULES = {
     np.dtype(dtype): (_gauss_table(_GAUSS_NODES), _local_table(_LOCAL_NODES, tolerance), np.ones(_LOCAL_NODES))
     for dtype, tolerance in [(np.float64, 1e-16), (np.float32, 1e-12)]
