@@ -38,7 +38,8 @@ cdef extern from "moments.h" nogil:
                      const double*, const double*, Py_ssize_t, double*) noexcept nogil
         void reduce(Py_ssize_t, const double*, double*) noexcept nogil
         void multiply_add(Py_ssize_t, const double*, const double*, double*) noexcept nogil
-        void ramp(Py_ssize_t, const double*, double, double, double, double, double, double, int, double*) noexcept nogil
+        void ramp(Py_ssize_t, const double*, double, double, double, double, double, double, int,
+                  double*) noexcept nogil
         void combine(Py_ssize_t, const double*, Py_ssize_t, const double*, double*) noexcept nogil
         double gaps(Py_ssize_t, const double*, double*, double*) noexcept nogil
         void invert(Py_ssize_t, const double*, double*) noexcept nogil
@@ -75,8 +76,8 @@ cdef enum:
 # its length. Gaps below SHORT * sqrt(length) / range may be entered as jumps, which lose eps / range at most.
 cdef double SHORT = 3e-5
 
-# What substitutes cost, in updates of one moment by one node: to make one, beyond its arithmetic; for each node to take its
-# part in the next; and how many nodes a unit of phase are left of dense ones in the end (p over its reach, at 24).
+# What substitutes cost, in updates of one moment by one node: to make one, beyond its arithmetic; for each node to take
+# its part in the next; and how many nodes a unit of phase are left of dense ones in the end (p over its reach, at 24).
 cdef double OVERHEAD = 600
 cdef double LATER = 24
 cdef double FINAL = 5.5
@@ -342,8 +343,8 @@ cdef Py_ssize_t _condense(Work* work, int level, Py_ssize_t begin, Py_ssize_t en
 cdef double _cost(const Work* work, double n, double p, double phase) noexcept nogil:
     """Of p nodes that take the place of n, in updates of one moment by one node.
 
-    To make their weights; and then, each meets the basis, or it is one of many to which FINAL nodes a unit of phase fall
-    in the end.
+    To make their weights; and then, each meets the basis, or is one of many of which FINAL nodes a unit of phase are
+    left in the end.
     """
     cdef double m = work.recurrence.n_moments
     return n * p + p * p / 2 + fmin(p * m, p * LATER + FINAL * phase * m) + OVERHEAD
@@ -362,8 +363,8 @@ cdef bint _hopeless(const Work* work, Py_ssize_t n, double length) noexcept nogi
 cdef double _decay(const Work* work, double a, double b) noexcept nogil:
     """The logarithm of how fast polynomials converge between a and b to what the basis is there, beyond its turning.
 
-    What is no polynomial is sin(theta), which branches at the ends of the axis: the larger the ellipse with foci a and b
-    that leaves them out, the faster.
+    What is no polynomial is sin(theta), which branches at the ends of the axis: the larger the ellipse with foci a and
+    b that leaves them out, the faster.
     """
     cdef double far
     if work.chart != CHEBYSHEV:
