@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "_transformer": {"_compat", "_measures", "_panel", "_projection", "_recurrence"},
     "datasets": {"_panel"},
     "inspection": {"_measures", "_panel", "_projection", "_transformer"},
+    "show_versions": {"_ext_projection"},
     "sktime": {"_panel", "_sktime_rnn", "_transformer"},
     "_sktime_rnn": {"_rnn", "sktime"},
     "nn.__init__": {"nn._modules"},
@@ -80,6 +81,13 @@ def test_import_loads_nothing_heavy():
     assert "sklearn_hippo" in ours
     # scikit-learn itself loads pandas where it is installed.
     assert not (ours - theirs) & set(FOREIGN)
+
+
+def test_versions_for_bug_reports():
+    command = [sys.executable, "-m", "sklearn_hippo.show_versions"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert f"sklearn-hippo {sklearn_hippo.__version__}" in printed
+    assert "kernels" in printed
 
 
 # numpydoc's checks, less the ones of taste.
