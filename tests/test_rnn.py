@@ -93,6 +93,7 @@ def test_it_learns_classes_of_irregular_series():
 
 
 def test_japanese_vowels():
+    pytest.importorskip("sktime")
     X, y = load_japanese_vowels("train")
     X_test, y_test = load_japanese_vowels("test")
     classifier = HiPPORNNClassifier(random_state=0, max_epochs=20).fit(X, y)
@@ -649,6 +650,7 @@ def test_one_observation_is_a_series():
 
 
 def test_a_real_regression():
+    pytest.importorskip("sktime")
     X, y = load_sktime("Covid3Month", "train")
     regressor = HiPPORNNRegressor(random_state=0, max_epochs=5).fit(X, y)
     assert regressor.predict(X).shape == (140,)

@@ -460,7 +460,7 @@ def test_unions_and_columns():
 def test_with_metadata_routing_and_n_jobs_context():
     panel, y = classes()
     with sklearn.config_context(enable_metadata_routing=True):
-        cross_val_score(make_pipeline(HiPPOTransformer(order=2), RidgeClassifier()), panel, y, cv=2)
+        cross_val_score(make_pipeline(HiPPOTransformer(order=2), RidgeClassifier()), panel, y, cv=2, params={})
     with joblib.parallel_config(backend="threading", n_jobs=2):
         HiPPOTransformer(order=2).fit_transform(panel)
 
