@@ -844,7 +844,8 @@ def project(
     const double[::1] times,             # IN   (n_observations,), or None for 0, 1, 2, ... in every series
     const Py_ssize_t[::1] begins,        # IN   (n_series,) first observation of each series ...
     const Py_ssize_t[::1] ends,          # IN   (n_series,) ... and the one after its last; series may overlap
-    const Py_ssize_t[::1] schedule,      # IN   (n_series,) in which order to take them
+    const Py_ssize_t[::1] schedule,      # IN   (n_series,) in which order to take them ...
+    Py_ssize_t chunk,                    # IN   ... and how many at a time
     tuple basis,                         # IN   see _describe
     tuple rules,                         # IN   gauss, local, ones: see Work
     const double[::1] timescales,        # IN   (n_series,) 0 for the measures that scale with the series
@@ -856,13 +857,12 @@ def project(
     """Fill ``out`` with the coefficients of every series, with as many threads as scratch has rows."""
     cdef const double* times_0 = NULL if times is None else &times[0]
     cdef int n_threads = scratch.shape[0]
-    cdef Py_ssize_t i, s, u, chunk, n_series = begins.shape[0], stride = out.strides[1] // sizeof(floating)
+    cdef Py_ssize_t i, s, u, n_series = begins.shape[0], stride = out.strides[1] // sizeof(floating)
     cdef Work plan
     _describe(&plan, basis, rules, values.shape[1])
     for i in range(n_threads):
         _lay_out(&plan, &scratch[i, 0])
         plan.clock.length = 0
-    chunk = n_series if n_threads == 1 else 1  # a long series must not wait behind another
     for i in prange(n_series, nogil=True, schedule="dynamic", chunksize=chunk, num_threads=n_threads):
         s = schedule[i]
         u = schedule[min(i + n_threads, n_series - 1)]  # about the next one for this thread

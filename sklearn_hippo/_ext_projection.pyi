@@ -20,6 +20,7 @@ def project(
     begins: NDArray[np.intp],
     ends: NDArray[np.intp],
     schedule: NDArray[np.intp],
+    chunk: int,
     basis: tuple[object, ...],
     rules: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     timescales: NDArray[np.float64],

@@ -107,16 +107,26 @@ def project(
     if measure.has_timescale:
         timescales[:] = timescale
     n_threads = max(1, min(n_threads, n_series))
-    # The longest first, so that no thread is left with it in the end.
-    lengths = np.subtract(ends, begins)
-    schedule = np.arange(n_series) if n_threads == 1 else np.argsort(-lengths, kind="stable")
+    schedule, chunk = _share(np.subtract(ends, begins), n_threads)
     coefficients = np.empty((n_series, n_channels, order), panel.values.dtype) if out is None else out
     _project(
-        panel.values, panel.times, begins, ends, schedule, _describe(measure.basis, order),
+        panel.values, panel.times, begins, ends, schedule, chunk, _describe(measure.basis, order),
         _RULES[panel.values.dtype], timescales, panel.has_missing, interpolation == "hold",
         _scratch(measure.basis, order, n_channels, n_threads), coefficients,
     )  # fmt: skip
     return coefficients
+
+
+def _share(lengths: NDArray[np.intp], n_threads: int) -> tuple[NDArray[np.intp], int]:
+    """In which order threads take series, and how many at a time.
+
+    The longest first, so that no thread is left with it in the end; and many short ones together, but never so many
+    that they could be more than a small part of a thread's work.
+    """
+    if n_threads == 1 or len(lengths) == 0:
+        return np.arange(len(lengths)), max(1, len(lengths))
+    fair = lengths.sum() / (64 * n_threads * lengths.max())
+    return np.argsort(-lengths, kind="stable"), int(min(max(fair, 1), 16))
 
 
 @lru_cache(maxsize=64)

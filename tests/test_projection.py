@@ -514,3 +514,14 @@ def test_one_build_runs_on_older_processors(cpu, expected, tmp_path):
     assert done.stdout.strip() == expected
     here = coefficients(None, np.sin(np.arange(3000) / 50)[:, None], "legs", 20)
     assert_allclose(np.load(tmp_path / "c.npy")[0], here, rtol=0, atol=1e-14)
+
+
+def test_threads_share_series_fairly():
+    share = _projection._share
+    order, chunk = share(np.array([5, 900, 7, 900]), 2)
+    assert_array_equal(order, [1, 3, 2, 0])  # the longest first
+    assert chunk == 1
+    assert share(np.full(10_000, 100), 2)[1] == 16
+    assert share(np.array([10**6] + [100] * 5000), 2)[1] == 1  # the long one takes a thread's share by itself
+    order, chunk = share(np.array([3, 8]), 1)
+    assert (order.tolist(), chunk) == ([0, 1], 2)
