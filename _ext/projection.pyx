@@ -543,8 +543,7 @@ cdef int _smear(const Work* work, Py_ssize_t n_segments, double widest) noexcept
     # A basis turns fastest at one of the ends.
     phase = fmax(_half_phase(work, a, a + widest), _half_phase(work, b - widest, b))
     q = 1 + _gauss_rule(work.gauss, phase)
-    if work.chart == CHEBYSHEV and 2 * q * _decay(work, fmax(a, b - widest) if b > -a else a,
-                                                  b if b > -a else fmin(b, a + widest)) < DIGITS:
+    if 2 * q * fmin(_decay(work, a, a + widest), _decay(work, b - widest, b)) < DIGITS:
         return 0
     if widest < work.short_gap:
         return q

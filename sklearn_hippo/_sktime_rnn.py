@@ -34,8 +34,37 @@ TEST_PARAMS: list[dict[str, Any]] = [
 ]
 
 
+class _Network:
+    """What the classifier and the regressor have in common; ``_estimator`` is the class that they adapt."""
+
+    _estimator: Any
+    get_params: Any
+
+    def _fit(self, X: Any, y: NDArray[Any]) -> Any:
+        self.estimator_ = self._estimator(**self.get_params(deep=False)).fit(as_panel(X), y)
+        return self
+
+    def _predict(self, X: Any) -> NDArray[Any]:
+        return self.estimator_.predict(as_panel(X))
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Parameters with which sktime tests the class.
+
+        Parameters
+        ----------
+        parameter_set : str
+            There is only one.
+
+        Returns
+        -------
+        list of dict
+        """
+        return TEST_PARAMS
+
+
 @parameters_of(HiPPORNNClassifier)
-class HiPPORNNTimeSeriesClassifier(BaseClassifier):
+class HiPPORNNTimeSeriesClassifier(_Network, BaseClassifier):
     """Classify series with a gated HiPPO-RNN.
 
     `HiPPORNNClassifier` for sktime: panels of any mtype, of series of different lengths, with values missing. Index
@@ -64,34 +93,14 @@ class HiPPORNNTimeSeriesClassifier(BaseClassifier):
 
     _tags = TAGS | {"capability:predict_proba": True, "capability:class_weight": True}
 
-    def _fit(self, X: Any, y: NDArray[Any]) -> "HiPPORNNTimeSeriesClassifier":
-        self.estimator_ = HiPPORNNClassifier(**self.get_params(deep=False)).fit(as_panel(X), y)
-        return self
-
-    def _predict(self, X: Any) -> NDArray[Any]:
-        return self.estimator_.predict(as_panel(X))
+    _estimator = HiPPORNNClassifier
 
     def _predict_proba(self, X: Any) -> NDArray[Any]:
         return self.estimator_.predict_proba(as_panel(X))
 
-    @classmethod
-    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Parameters with which sktime tests the class.
-
-        Parameters
-        ----------
-        parameter_set : str
-            There is only one.
-
-        Returns
-        -------
-        list of dict
-        """
-        return TEST_PARAMS
-
 
 @parameters_of(HiPPORNNRegressor)
-class HiPPORNNTimeSeriesRegressor(BaseRegressor):
+class HiPPORNNTimeSeriesRegressor(_Network, BaseRegressor):
     """Predict numbers from series with a gated HiPPO-RNN.
 
     `HiPPORNNRegressor` for sktime: panels of any mtype, of series of different lengths, with values missing. Index
@@ -121,24 +130,4 @@ class HiPPORNNTimeSeriesRegressor(BaseRegressor):
 
     _tags = TAGS
 
-    def _fit(self, X: Any, y: NDArray[Any]) -> "HiPPORNNTimeSeriesRegressor":
-        self.estimator_ = HiPPORNNRegressor(**self.get_params(deep=False)).fit(as_panel(X), y)
-        return self
-
-    def _predict(self, X: Any) -> NDArray[Any]:
-        return self.estimator_.predict(as_panel(X))
-
-    @classmethod
-    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Parameters with which sktime tests the class.
-
-        Parameters
-        ----------
-        parameter_set : str
-            There is only one.
-
-        Returns
-        -------
-        list of dict
-        """
-        return TEST_PARAMS
+    _estimator = HiPPORNNRegressor

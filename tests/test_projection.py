@@ -3,7 +3,6 @@ import platform
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_hippo import Panel, _projection
 from sklearn_hippo._ext_projection import simd_name, use_simd
 from sklearn_hippo._measures import MEASURES
-from sklearn_hippo._projection import INTERPOLATIONS, project, series_span
+from sklearn_hippo._projection import INTERPOLATIONS, every_point, project, series_span
 from sklearn_hippo._projection import reconstruct as reconstruct_between
 
 
@@ -42,17 +41,6 @@ def expected(times, values, measure, order, timescale, interpolation):
 
 def reconstruct(c, measure, times, offsets, timescale=None):
     return reconstruct_between(c, measure, times, offsets, *series_span(times, offsets, "linear"), timescale=timescale)
-
-
-@contextmanager
-def every_point():
-    """Let the kernel visit every node itself, instead of a few that stand for many."""
-    rules = _projection._RULES.copy()
-    _projection._RULES.update({dtype: (gauss, local[:0], ones) for dtype, (gauss, local, ones) in rules.items()})
-    try:
-        yield
-    finally:
-        _projection._RULES.update(rules)
 
 
 @pytest.fixture(params=["avx512", "avx2", "baseline"])

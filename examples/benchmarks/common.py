@@ -1,6 +1,5 @@
 """What the benchmarks share: medians, the references in C, the table."""
 
-import contextlib
 import csv
 import ctypes
 import platform
@@ -15,7 +14,6 @@ from rich.progress import track
 from rich.table import Table
 
 import sklearn_hippo
-from sklearn_hippo import _projection
 from sklearn_hippo._ext_projection import simd_name
 
 REPEATS = 9
@@ -70,17 +68,6 @@ def load_peak():
     library.read_all.argtypes = [np.ctypeslib.ndpointer(np.float64, flags="C"), ctypes.c_ssize_t]
     library.multiply_adds.restype = library.read_all.restype = ctypes.c_double
     return library
-
-
-@contextlib.contextmanager
-def every_point():
-    """Let the kernel visit every node itself, instead of a few that stand for many."""
-    rules = _projection._RULES.copy()
-    _projection._RULES.update({dtype: (gauss, local[:0], ones) for dtype, (gauss, local, ones) in rules.items()})
-    try:
-        yield
-    finally:
-        _projection._RULES.update(rules)
 
 
 def report(*parts, columns=("what", "ours", "reference", "ratio"), path=None):

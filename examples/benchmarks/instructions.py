@@ -16,7 +16,7 @@ from pathlib import Path
 from common import RESULTS, report
 
 CODE = """
-import os, subprocess
+import contextlib, os, subprocess
 import numpy as np
 from sklearn_hippo import Panel, _projection
 from sklearn_hippo._ext_projection import use_simd
@@ -28,18 +28,17 @@ def control(flag):
 use_simd("avx2")
 for flag in ("-z", "-d", "-z", "-d"):  # the first takes longer
     control(flag)
-rng, rules = np.random.default_rng(0), _projection._RULES.copy()
+rng = np.random.default_rng(0)
 for n, length, channels, order, interpolation, direct in {cases}:
-    for dtype, (gauss, local, ones) in rules.items():
-        _projection._RULES[dtype] = gauss, local[:0] if direct else local, ones
     values = np.cumsum(rng.normal(size=(n * length, channels)), axis=0)
     panel = Panel(values, None, length * np.arange(n + 1))
     project = lambda: _projection.project(panel, MEASURES["legs"], order, interpolation=interpolation)
     for call in (lambda: None, project):
-        call()
-        control("-z")
-        call()
-        control("-d")
+        with _projection.every_point() if direct else contextlib.nullcontext():
+            call()
+            control("-z")
+            call()
+            control("-d")
 """
 
 # n, length, channels, order, interpolation, whether every node is visited

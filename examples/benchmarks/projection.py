@@ -18,13 +18,13 @@ import tracemalloc
 
 import alternatives
 import numpy as np
-from common import LANES, RESULTS, every_point, load_peak, load_recurrence, medians, report
+from common import LANES, RESULTS, load_peak, load_recurrence, medians, report
 from scipy.linalg import expm
 
 from sklearn_hippo import HiPPOTransformer, Panel
 from sklearn_hippo._ext_projection import simd_name
 from sklearn_hippo._measures import MEASURES
-from sklearn_hippo._projection import project
+from sklearn_hippo._projection import every_point, project
 
 ORDER = 256
 

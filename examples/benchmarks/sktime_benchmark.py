@@ -50,7 +50,7 @@ SETS = {
 N_RESAMPLES = 3
 
 
-def estimators(name, X):
+def estimators(X):
     """Those that take a set: sktime's want series of one length, and DTW is slow for many long ones."""
     lengths = np.array([len(cell) for cell in X.iloc[:, 0]])
     yield "HiPPO (legs, 16) + SVC", HiPPOFeatures(order=16) * StandardScaler() * SVC(C=10.0)
@@ -105,11 +105,11 @@ def guard(y, n_train):
 
 
 def figures(name):
-    """Mean accuracy and fitting seconds of all estimators on a set."""
+    """What the benchmark says of all estimators on a set."""
     X, y, n_train = load(name)
     guard(y, n_train)
     benchmark = ClassificationBenchmark()
-    for label, estimator in estimators(name, X):
+    for label, estimator in estimators(X):
         benchmark.add_estimator(estimator, estimator_id=label)
     benchmark.add_task((X, y), Resamples(y, n_train), [accuracy_score], task_id=name)
     path = RESULTS / "sktime" / f"{name}.csv"
