@@ -1,5 +1,6 @@
 """Panel: the one container in which series travel, and `check_panel`, which makes one of whatever users have."""
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, timedelta
@@ -334,18 +335,29 @@ class Panel:
         Parameters
         ----------
         frame : DataFrame of pandas or polars, pyarrow Table, or mapping of column names to arrays
+            Or what grouping one by ``id`` leaves: a row for every series, with Arrow lists of the same lengths in the
+            columns ``time`` and ``values``.
         id : str
-            Column that tells which series a row belongs to. Series come in the order of their first rows.
+            Column that tells which series a row belongs to: integers, strings, categories. Series come in the order of
+            their first rows, as in ``frame[id].unique()`` of pandas and ``frame[id].unique(maintain_order=True)`` of
+            polars, wherever their other rows are.
         time : str
-            Column of numbers, datetimes or timedeltas. Rows of one series that are out of order are sorted by it;
-            equal times keep their order.
+            Column of numbers, datetimes or timedeltas. Datetimes with a time zone are instants, those without are taken
+            for UTC. Rows of one series that are out of order are sorted by it. Equal times are a jump, from the earlier
+            row to the later one.
         values : str or sequence of str
-            The channels' columns.
+            The channels' columns. A row without a value (NaN or null) is an observation of the other channels only.
 
         Returns
         -------
         Panel
-            One channel of a sorted table is not copied.
+            One channel of a sorted table, or of lists, is not copied.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If columns are absent, are not what they should be, or have no id or no time in some row; if lists have
+            different lengths; or as `Panel` does.
 
         Examples
         --------
@@ -358,23 +370,15 @@ class Panel:
         if not names:
             raise ValueError("values names no columns: at least one channel is needed.")
         columns = {name: _column(frame, name) for name in [id, time, *names]}
-        ids = _to_numpy(columns[id])
-        if len(ids) == 0:
+        codes = _codes(columns[id], id)
+        if len(codes) == 0:
             raise ValueError("The table has no rows: at least one series is needed.")
-        if _is_missing(ids).any():
-            raise ValueError(f"Column {id!r} has no id at position {np.flatnonzero(_is_missing(ids))[0]}.")
+        codes = _flatten(columns, [time, *names], codes)
         clock = as_times(columns[time], f"column {time!r}")[0]
         if not np.isfinite(clock).all():
             raise ValueError(f"Column {time!r} is not finite at position {np.flatnonzero(~np.isfinite(clock))[0]}.")
         channels = [_as_values(columns[name], f"column {name!r}") for name in names]
         block = channels[0][:, None] if len(channels) == 1 else np.stack(channels, axis=1)
-        try:
-            _, first, codes = np.unique(ids, return_index=True, return_inverse=True)
-        except TypeError:
-            raise TypeError(f"Column {id!r} mixes ids of different types.") from None
-        rank = np.empty(len(first), dtype=np.intp)
-        rank[np.argsort(first)] = np.arange(len(first))
-        codes = rank[codes]
         if not ((np.diff(codes) >= 0).all() and ((np.diff(clock) >= 0) | (np.diff(codes) > 0)).all()):
             rows = np.lexsort((clock, codes))
             codes, clock, block = codes[rows], clock[rows], block[rows]
@@ -797,20 +801,95 @@ def _as_indices(key: Any, n_series: int) -> NDArray[np.intp]:
 
 
 def _column(frame: Any, name: str) -> Any:
-    """One column as an array, the same way for pandas, polars, pyarrow and dictionaries."""
+    """One column, as pandas, polars, pyarrow or a dictionary has it."""
     try:
-        column = frame[name]
+        return frame[name]
     except KeyError:
         raise ValueError(f"The table has no column {name!r}.") from None
     except Exception as error:  # polars has its own
         raise ValueError(f"The table has no column {name!r}: {error}") from None
-    return column if hasattr(column, "dtype") else _to_numpy(column)
 
 
-def _is_missing(ids: Array) -> Array:
-    if ids.dtype.kind == "O":
-        return np.array([_is_none(one) or one != one for one in ids])
-    return ids != ids
+def _codes(column: Any, name: str) -> NDArray[np.intp]:
+    """Number the ids of a column by their first appearance. The libraries hash what numpy would have to sort."""
+    if hasattr(column, "factorize"):  # pandas
+        ids = column.factorize()[0]
+        missing = ids < 0
+    else:
+        if re.match("dictionary|.*string", str(getattr(column, "type", ""))):  # pyarrow
+            column = _one_chunk(column.dictionary_encode()).indices
+        elif hasattr(column, "to_physical") and column.dtype != column.to_physical().dtype:  # categories of polars
+            column = column.to_physical()
+        elif str(getattr(column, "dtype", "")) == "String":  # polars
+            column = column.rank("dense")
+        ids = _to_numpy(column)
+        missing = np.array([_is_none(one) or one != one for one in ids]) if ids.dtype.kind == "O" else ids != ids
+    if missing.any():
+        raise ValueError(f"Column {name!r} has no id at position {np.flatnonzero(missing)[0]}.")
+    if len(ids) == 0:
+        return np.zeros(0, np.intp)
+    heads = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1])  # where runs of one id begin
+    try:
+        _, first, codes = np.unique(ids[heads], return_index=True, return_inverse=True)
+    except TypeError:
+        raise TypeError(f"Column {name!r} mixes ids of different types.") from None
+    rank = np.empty(len(first), dtype=np.intp)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return np.repeat(rank[codes], np.diff(heads, append=len(ids)))
+
+
+def _flatten(columns: dict[str, Any], names: list[str], codes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Replace columns of Arrow lists by their elements, and return the codes of these."""
+    lists = {name: found for name in names if (found := _lists(columns[name], f"column {name!r}")) is not None}
+    for name in names:
+        if name not in lists and _holds_series(columns[name]):
+            raise TypeError(
+                f"Column {name!r} holds a series in every cell. Give a row for every observation, as frame.explode "
+                "makes them, or lists of Arrow, as polars and pyarrow have them."
+            )
+    if not lists:
+        return codes
+    flat = [name for name in names if name not in lists]
+    if flat:
+        raise TypeError(f"Column {next(iter(lists))!r} holds lists, column {flat[0]!r} does not.")
+    _, offsets = lists[names[0]]
+    for name, (elements, others) in lists.items():
+        wrong = np.flatnonzero(np.diff(others) != np.diff(offsets))
+        if len(wrong):
+            i = wrong[0]
+            raise ValueError(
+                f"Row {i}: the list in column {name!r} has {others[i + 1] - others[i]} elements, the one in column "
+                f"{names[0]!r} has {offsets[i + 1] - offsets[i]}."
+            )
+        columns[name] = elements
+    lengths = np.diff(offsets)
+    if not lengths.all():
+        raise ValueError(f"Row {np.flatnonzero(lengths == 0)[0]} has empty lists: no observations. Leave it out.")
+    return np.repeat(codes, lengths)
+
+
+def _one_chunk(column: Any) -> Any:
+    """The pyarrow Array of a ChunkedArray; one chunk is not copied."""
+    if hasattr(column, "chunks"):
+        one = column.num_chunks == 1
+        column = column.chunk(0) if one else column.unify_dictionaries().combine_chunks()
+    return column.chunk(0) if hasattr(column, "chunks") else column  # old releases chunk again
+
+
+def _lists(column: Any, where: str) -> tuple[Any, NDArray[np.intp]] | None:
+    """Elements (a pyarrow Array) and offsets of a column of Arrow lists, without a copy; None for another column."""
+    if hasattr(column, "to_physical") and str(column.dtype).startswith("List"):  # polars
+        column = column.to_arrow()
+    if type(column).__module__ != "pyarrow.lib" or len(column) == 0:
+        return None
+    column = _one_chunk(column)
+    if type(column).__name__ not in ("ListArray", "LargeListArray"):
+        return None
+    if column.null_count:
+        missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]
+        raise ValueError(f"Series {missing} is null ({where}). Leave it out.")
+    offsets = column.offsets.to_numpy()
+    return column.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
 
 
 def _warn_transposed(n_channels: int, length: int) -> None:
@@ -947,10 +1026,9 @@ def _holds_series(column: Any) -> bool:
 
 def _from_cells(columns: list[Any], names: list[str] | None) -> Panel:
     """Columns of cells: each cell a channel of a series."""
-    if len(columns) == 1:
-        panel = _from_lists(columns[0], names)
-        if panel is not None:
-            return panel
+    if len(columns) == 1 and (found := _lists(columns[0], f"column {names[0]!r}" if names else "X")):
+        elements, offsets = found
+        return Panel(elements, None, offsets, channel_names=names)  # lists of Arrow are laid out as a panel is
     rows = [[_cell(cell) for cell in column] for column in columns]
     series = []
     for i, cells in enumerate(zip(*rows, strict=True)):
@@ -980,24 +1058,6 @@ def _from_cells(columns: list[Any], names: list[str] | None) -> Panel:
 
 def _cell(cell: Any) -> Any:
     return cell.as_py() if hasattr(cell, "as_py") else cell  # pyarrow
-
-
-def _from_lists(column: Any, names: list[str] | None) -> Panel | None:
-    """A column of Arrow lists, whose layout is that of a panel, without a copy; None if it is no such column."""
-    if hasattr(column, "to_arrow"):  # polars
-        column = column.to_arrow()
-    if hasattr(column, "combine_chunks"):
-        column = column.combine_chunks()
-    if hasattr(column, "chunks"):
-        column = column.chunk(0)
-    if type(column).__name__ not in ("ListArray", "LargeListArray"):
-        return None
-    if column.null_count:
-        missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]
-        raise ValueError(f"Series {missing} is null. Leave it out.")
-    offsets = column.offsets.to_numpy()
-    values = column.values.to_numpy(zero_copy_only=False)[offsets[0] : offsets[-1]]
-    return Panel(values, None, offsets - offsets[0], channel_names=names)
 
 
 def _is_table(X: Any) -> bool:

@@ -319,6 +319,100 @@ def test_from_long_names_what_is_wrong(change, message):
         Panel.from_long(pl.DataFrame(columns, strict=False), id="y", time="t", values="x")
 
 
+def ids_of(kind, ids):
+    """A long table of all that the libraries know as ids."""
+    frame = pd.DataFrame({"id": ids, "t": np.arange(float(len(ids))), "x": np.arange(float(len(ids)))})
+    if kind.startswith("pandas"):
+        types = {"pandas": "object", "pandas categories": "category", "pandas arrow": "string"}
+        return frame.astype({"id": types[kind]})
+    table = pl.from_pandas(frame)
+    if kind.startswith("polars"):
+        types = {"polars": pl.String, "polars categories": pl.Categorical, "polars enum": pl.Enum(["c", "b", "a"])}
+        return table.with_columns(pl.col("id").cast(types[kind]))
+    halves = table[:3].to_arrow(), table[3:].to_arrow()
+    if kind == "pyarrow dictionary":  # whose chunks number their ids differently
+        halves = [half.set_column(0, "id", half["id"].dictionary_encode()) for half in halves]
+    return pa.concat_tables(halves)
+
+
+KINDS = ["pandas", "pandas categories", "pandas arrow", "polars", "polars categories", "polars enum", "pyarrow",
+         "pyarrow dictionary"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ids_of_all_kinds_come_in_the_order_of_their_first_rows(kind):
+    panel = Panel.from_long(ids_of(kind, ["b", "b", "c", "a", "b", "a"]), id="id", time="t", values="x")
+    assert_same(panel, Panel([0.0, 1, 4, 2, 3, 5], [0.0, 1, 4, 2, 3, 5], [0, 3, 4, 6]))
+    with pytest.raises(ValueError, match="Column 'id' has no id at position 4"):
+        Panel.from_long(ids_of(kind, ["b", "b", "c", "a", None, "a"]), id="id", time="t", values="x")
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.data())
+def test_rows_in_any_order_are_the_same_series(ids, data):
+    n = len(ids)
+    rows = np.array(data.draw(st.permutations(range(n))))
+    times = np.array(data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n)))
+    columns = {"id": np.array(ids)[rows], "t": times[rows], "x": np.arange(n)[rows].astype(float)}
+    panel = Panel.from_long(columns, id="id", time="t", values="x")
+    for one, series in zip(list(dict.fromkeys(columns["id"].tolist())), panel, strict=True):
+        mine = columns["id"] == one
+        order = np.argsort(columns["t"][mine], kind="stable")  # ties keep the order of the rows
+        assert_array_equal(series[0], columns["t"][mine][order])
+        assert_array_equal(series[1][:, 0], columns["x"][mine][order])
+
+
+@pytest.mark.parametrize("library", ["pandas", "pandas arrow", "polars", "pyarrow"])
+def test_times_with_a_zone_are_instants_also_when_clocks_go_back(library):
+    instants = pd.to_datetime(["2026-10-25 00:30", "2026-10-25 01:30"], utc=True)  # 2:30 twice in Berlin
+    frame = pd.DataFrame({"id": 0, "t": instants.tz_convert("Europe/Berlin"), "x": [1.0, 2.0]})
+    if library == "pandas arrow":
+        frame = frame.convert_dtypes(dtype_backend="pyarrow")
+    elif library != "pandas":
+        frame = pl.from_pandas(frame) if library == "polars" else pa.Table.from_pandas(frame)
+    panel = Panel.from_long(frame, id="id", time="t", values="x")
+    assert_array_equal(panel.times, [1792888200, 1792891800])
+
+
+@pytest.mark.parametrize("form", ["polars", "pyarrow", "chunks", "slice"])
+def test_lists_of_a_grouped_table_are_not_copied(form):
+    frame = pl.DataFrame({"who": list("bbbac"), "t": [0.0, 1, 2, 5, 7], "x": [1.0, 2, 3, 4, 5], "z": [1, 2, 3, 4, 5]})
+    table = frame.group_by("who", maintain_order=True).agg("t", "x", "z")
+    rows = slice(1, 3) if form == "slice" else slice(None)
+    expected = Panel.from_long(frame[3:] if form == "slice" else frame, id="who", time="t", values=["x", "z"])
+    grouped = table[rows]
+    if form != "polars":
+        grouped = grouped.to_arrow()
+    if form == "chunks":
+        grouped = pa.concat_tables([grouped[:1], grouped[1:]])
+    assert_same(Panel.from_long(grouped, id="who", time="t", values=["x", "z"]), expected)
+    one = Panel.from_long(grouped, id="who", time="t", values="x")
+    assert_array_equal(one.values, expected.values[:, :1])
+    if form != "chunks":
+        for name, mine in (("x", one.values), ("t", one.times)):
+            column = grouped[name].to_arrow() if form == "polars" else grouped[name].chunk(0)
+            assert np.shares_memory(mine, column.values.to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"t": [[0.0, 1.0], [0.0]], "x": [[1.0, 2.0], [1.0, 2.0]]},
+         "Row 1: the list in column 'x' has 2 elements, the one in column 't' has 1"),
+        ({"t": [[0.0, 1.0], []], "x": [[1.0, 2.0], []]}, "Row 1 has empty lists"),
+        ({"t": [[0.0, 1.0], None], "x": [[1.0, 2.0], None]}, r"Series 1 is null \(column 't'\)"),
+        ({"t": [[0.0, 1.0], [0.0]], "x": [1.0, 2.0]}, "Column 't' holds lists, column 'x' does not"),
+        ({"t": [0.0, 1.0], "x": [[1.0, 2.0], [0.0]]}, "Column 'x' holds lists, column 't' does not"),
+    ],
+)  # fmt: skip
+def test_lists_that_do_not_fit(columns, message):
+    for make in (pl.DataFrame, pa.table):
+        with pytest.raises((ValueError, TypeError), match=message):
+            Panel.from_long(make({"id": [1, 2]} | columns), id="id", time="t", values="x")
+    with pytest.raises(TypeError, match=r"holds a series in every cell.*explode"):
+        Panel.from_long(pd.DataFrame({"id": [1, 2]} | columns), id="id", time="t", values="x")
+
+
 @settings(deadline=None)
 @given(panels())
 def test_round_trips(panel):
