@@ -26,6 +26,25 @@ def test_quickstart():
     assert (EXAMPLES / "output" / "quickstart.png").stat().st_size > 10_000
 
 
+def test_larger_than_memory(tmp_path):
+    for name in ("polars", "pyarrow", "rich"):
+        pytest.importorskip(name)
+    output = run("parquet_features.py", str(tmp_path / "log"), "--rows", "3e5", "--series", "400", "--buckets", "7")
+    assert "300,000 rows" in output
+    assert "features of 400 series" in output
+    assert "equal to the last bit" in output
+    assert {path.name for path in (tmp_path / "log").iterdir()} == {"log.parquet", "features.parquet"}
+
+
+def test_features_on_a_local_cluster():
+    for name in ("dask.distributed", "dask.dataframe"):
+        pytest.importorskip(name, reason='pip install "sklearn-hippo[cluster]"')
+    output = run("dask_features.py", "--files", "6", "--series", "300", "--rows", "20000", "--kill")
+    assert "killed worker process" in output
+    assert "features of 300 series from 6 files" in output
+    assert "to the last bit" in output
+
+
 def test_shards_on_a_local_cluster():
     pytest.importorskip("dask.distributed", reason='pip install "sklearn-hippo[cluster]"')
     output = run("dask_shards.py", "--samples", "400000", "--shards", "5", "--kill")
