@@ -75,7 +75,8 @@ def check(log, target, transformer, sample):
     rows = pl.scan_parquet(log).filter(pl.col("sensor").is_in(sample)).collect(engine="streaming")
     expected = features(rows, transformer).sort("sensor")
     found = pl.scan_parquet(target).filter(pl.col("sensor").is_in(sample)).collect().sort("sensor")
-    assert expected.equals(found) and len(found) == len(sample)
+    assert len(found) == len(sample)
+    assert expected.equals(found)
 
 
 def main():
