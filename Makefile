@@ -34,7 +34,9 @@ lint: $(VENV)/built
 	$(BIN)/mypy
 
 docs: $(VENV)/built
+	rm -rf docs/_build
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m pytest -q tests/test_docs.py
 
 # pysiglib declares a release of PyTorch that it does not need.
 $(BENCH)/built: $(VENV)/built
