@@ -1,31 +1,61 @@
 """Build the compiled modules; everything else is in pyproject.toml."""
 
-import sys
+import subprocess
+import tempfile
+from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
-# OpenMP is optional: without it the package is complete, and works with one thread.
-OPENMP = {"linux": (["-fopenmp"], ["-fopenmp"]), "win32": (["/openmp"], [])}
-compile_openmp, link_openmp = OPENMP.get(sys.platform, ([], []))
-# No -march: the kernels choose their instruction set when they are loaded.
-optimize = ["/O2"] if sys.platform == "win32" else ["-O3", "-ffp-contract=fast", "-fno-math-errno"]
-
+# No -march: the kernels choose their instruction set when they are loaded. MSVC has no vector types, and compiles the
+# same kernels for one lane.
+OPTIMIZE = {"msvc": ["/O2"], "unix": ["-O3", "-ffp-contract=fast", "-fno-math-errno"]}
+# Which flags ask for OpenMP: of GCC and clang, and of Apple's clang with the libomp of Homebrew, if it is on the paths.
+OPENMP = {
+    "msvc": [(["/openmp"], [])],
+    "unix": [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"])],
+}
+WITHOUT = {"msvc": ([], []), "unix": (["-fopenmp-simd"], [])}  # the hints for vectorization need no library
 HEADERS = {
     "projection": ["_ext/moments.h", "_ext/moments_body.h"],
     "rnn": ["_ext/cell.h", "_ext/cell_dispatch.h", "_ext/cell_body.h", "_ext/moments.h", "_ext/moments_body.h"],
     "recurrence": ["_ext/wavefront.h", "_ext/wavefront_body.h", "_ext/moments.h", "_ext/moments_body.h"],
 }
 
+
+class Build(build_ext):
+    """Flags depend on the compiler, not on the platform, and OpenMP on whether it works.
+
+    Without it the package is complete, and has one thread.
+    """
+
+    def build_extensions(self):
+        kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
+        compile_flags, link_flags = next(filter(self.openmp_works, OPENMP[kind]), WITHOUT[kind])
+        for extension in self.extensions:
+            extension.extra_compile_args = OPTIMIZE[kind] + compile_flags
+            extension.extra_link_args = link_flags
+        super().build_extensions()
+
+    def openmp_works(self, flags):
+        """Whether a program with OpenMP compiles, links and runs."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "openmp.c"
+            source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+            try:
+                objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=flags[0])
+                self.compiler.link_executable(objects, "openmp", output_dir=folder, extra_postargs=flags[1])
+                program = self.compiler.executable_filename("openmp", output_dir=folder)
+                subprocess.run([program], check=True, timeout=60)
+            except Exception:  # whatever the compiler raises
+                return False
+        return True
+
+
 setup(
+    cmdclass={"build_ext": Build},
     ext_modules=[
-        Extension(
-            f"sklearn_hippo._ext_{name}",
-            [f"_ext/{name}.pyx"],
-            depends=headers,
-            include_dirs=["_ext"],
-            extra_compile_args=optimize + compile_openmp,
-            extra_link_args=link_openmp,
-        )
+        Extension(f"sklearn_hippo._ext_{name}", [f"_ext/{name}.pyx"], depends=headers, include_dirs=["_ext"])
         for name, headers in HEADERS.items()
     ],
 )

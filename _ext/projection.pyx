@@ -146,6 +146,22 @@ cdef struct Work:      # all that one thread needs
     double* columns    # moments and extras of the jumps and kinks of one channel, and what follows from them
 
 
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #define HIPPO_OPENMP 1
+    #else
+    #define HIPPO_OPENMP 0
+    #endif
+    """
+    const bint HIPPO_OPENMP
+
+
+def has_openmp():
+    """Whether there are threads."""
+    return bool(HIPPO_OPENMP)
+
+
 def simd_name():
     """Name of the instruction set in use."""
     return simd.name.decode()

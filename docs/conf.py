@@ -45,6 +45,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"^(?!.*plot_)",  # scripts are not for the gallery
     "nested_sections": False,
     "download_all_examples": False,
+    "capture_repr": (),
     "show_memory": False,
     "write_computation_times": False,
     "doc_module": ("sklearn_hippo",),

@@ -2,9 +2,12 @@
 Choosing a measure and an order
 ===============================
 
-Which measure is best depends on the data, and a search tells. Here are four of the sets that sktime ships: utterances of
-speakers, motions of a body, demand of electricity over a day, and a hand that draws a gun or points. Every combination of
-measure and order is cross-validated on the training series, with the same plain classifier behind it.
+Which measure is best depends on the data, and a search tells. Here are four of the sets that sktime ships: utterances
+of speakers, motions of a body, demand of electricity over a day, and a hand that draws a gun or points. Every
+combination of measure and order is cross-validated on the training series, with the same plain classifier behind it.
+
+So is the scale of the coefficients. As they come, the basis being orthonormal, the distance between two vectors of
+coefficients is the distance between two functions. Standardized, detail counts as much as the outline, and noise too.
 """
 
 import matplotlib.pyplot as plt
@@ -22,7 +25,11 @@ ORDERS = [2, 4, 8, 16, 32, 64]
 SETS = ["JapaneseVowels", "BasicMotions", "ItalyPowerDemand", "GunPoint"]
 
 model = make_pipeline(HiPPOTransformer(), StandardScaler(), SVC(C=10))
-grid = {"hippotransformer__measure": MEASURES, "hippotransformer__order": ORDERS}
+grid = {
+    "hippotransformer__measure": MEASURES,
+    "hippotransformer__order": ORDERS,
+    "standardscaler": [StandardScaler(), "passthrough"],
+}
 folds = StratifiedKFold(5, shuffle=True, random_state=0)
 
 figure, axes = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
@@ -30,7 +37,7 @@ for ax, name in zip(axes.flat, SETS, strict=True):
     X, y = load_sktime(name, "train")
     X_test, y_test = load_sktime(name, "test")
     search = GridSearchCV(model, grid, cv=folds).fit(X, y)
-    scores = search.cv_results_["mean_test_score"].reshape(len(MEASURES), len(ORDERS))
+    scores = search.cv_results_["mean_test_score"].reshape(len(MEASURES), len(ORDERS), 2).max(axis=2)
     ax.imshow(scores, cmap="viridis", aspect="auto")
     for (row, column), score in np.ndenumerate(scores):
         dark = score < (scores.min() + scores.max()) / 2
@@ -38,10 +45,12 @@ for ax, name in zip(axes.flat, SETS, strict=True):
     ax.set_xticks(range(len(ORDERS)), ORDERS)
     ax.set_yticks(range(len(MEASURES)), MEASURES)
     ax.set(title=f"{name}: test {100 * search.score(X_test, y_test):.1f} %", xlabel="order")
-figure.suptitle("Cross-validated accuracy in %; above, what the best of them scores on the test series")
+    scaled = "as they come" if search.best_params_["standardscaler"] == "passthrough" else "standardized"
+    print(f"{name}: {search.best_params_['hippotransformer__measure']}, coefficients {scaled}")
+figure.suptitle("Cross-validated accuracy in %; in the titles, what the best of them scores on the test series")
 plt.show()
 
 # %%
-# Short utterances are best told apart by very few coefficients; where the fine shape decides, more of them are needed. The
-# differences between measures are smaller than those between orders, and smaller still among those that look at the same
-# part of the past.
+# Few coefficients tell utterances apart; where the fine shape decides, more of them are needed. The differences between
+# measures are smaller than those between orders. Where all series are equally long, ``legt`` with its default timescale
+# looks at the same window as ``legs``.

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from joblib import cpu_count
 
-from ._ext_projection import simd_name
+from ._ext_projection import has_openmp, simd_name
 
 __all__ = ["show_versions"]
 
@@ -27,7 +27,7 @@ PACKAGES = (
 
 
 def show_versions() -> None:
-    """Print the versions of Python and the packages, the machine, and the instruction set of the compiled kernels.
+    """Print the versions of Python and the packages, the machine, and how the kernels were compiled.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def show_versions() -> None:
     python        3...
     """
     facts = {"python": sys.version.split()[0], "platform": platform.platform(), "cpus": str(cpu_count())}
-    facts["kernels"] = simd_name()
+    facts["kernels"] = f"{simd_name()}, {'OpenMP' if has_openmp() else 'one thread'}"
     for name in PACKAGES:
         try:
             facts[name] = version(name)

@@ -1,9 +1,11 @@
 """The examples that are no gallery pages run; the gallery runs when the documentation is built."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -17,6 +19,36 @@ def run(name, *arguments):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
+
+
+def readme():
+    """The blocks of Python in the README, with their first words."""
+    text = (EXAMPLES.parent / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    return [pytest.param(block, id=block.split("\n")[0]) for block in blocks]
+
+
+@pytest.mark.parametrize("block", readme() if EXAMPLES.exists() else [])
+def test_readme(block, tmp_path, monkeypatch):
+    pd = pytest.importorskip("pandas")
+    for library in ("torch", "sktime"):
+        if "RNN" in block:
+            pytest.importorskip(library)
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"patient": rng.integers(0, 40, 2000), "time": pd.Timestamp("2026-01-01"), "pulse": 70.0})
+    table["time"] += pd.to_timedelta(rng.uniform(0, 1e5, 2000), unit="s")
+    table["pulse"] += 20 * (table["patient"] % 2) + rng.normal(size=2000)
+    table["pressure"] = rng.normal(size=2000)
+    table.loc[rng.uniform(size=2000) < 0.5, "pressure"] = np.nan
+    table.to_csv(tmp_path / "measurements.csv", index=False)
+    labels = pd.DataFrame({"patient": range(40), "outcome": ["ill" if i % 2 else "well" for i in range(40)]})
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    assert len([line for line in block.splitlines() if line]) <= 15
+    names = {}
+    exec(block, names)
+    if "scores" in names:
+        assert names["scores"].mean() > 0.9
 
 
 def test_quickstart():

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def imports(path):
                 yield node.module.split(".")[0]
 
 
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="a free-threaded interpreter")
+def test_kernels_do_not_ask_for_the_gil():
+    # Python brings the lock back, with a warning, for an extension that does not say that it can do without.
+    code = "import sys, sklearn_hippo._ext_projection, sklearn_hippo._ext_recurrence, sklearn_hippo._ext_rnn; {}"
+    command = [sys.executable, "-W", "error", "-c", code.format("sys.exit(sys._is_gil_enabled())")]
+    subprocess.run(command, check=True)
+
+
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=name_of)
 def test_imports_go_one_way(path):
     found = set(imports(path))
@@ -88,6 +97,7 @@ def test_versions_for_bug_reports():
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert f"sklearn-hippo {sklearn_hippo.__version__}" in printed
     assert "kernels" in printed
+    assert "OpenMP" in printed or "one thread" in printed
 
 
 # numpydoc's checks, less the ones of taste.
