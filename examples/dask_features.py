@@ -53,7 +53,7 @@ def main():
     transformer = HiPPOTransformer("legs", order=16).fit(Panel([0.0]))
     with (
         tempfile.TemporaryDirectory() as folder,
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         log = Path(folder) / "log"

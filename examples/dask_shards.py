@@ -50,7 +50,7 @@ def main():
     parser.add_argument("--kill", action="store_true", help="kill a worker after a few shards")
     arguments = parser.parse_args()
     edges = np.linspace(0, int(arguments.samples), arguments.shards + 1).astype(int).tolist()
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         begin = time.perf_counter()
         shards = [delayed(remember)(start, stop) for start, stop in pairwise(edges)]
         futures = client.compute(shards)

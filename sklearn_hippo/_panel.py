@@ -671,10 +671,7 @@ def _to_numpy(values: Any) -> Array:
     """An array of whatever knows how to become one."""
     if not hasattr(values, "to_numpy"):
         return np.asarray(values)
-    try:
-        return values.to_numpy(zero_copy_only=False)  # a pyarrow Array
-    except TypeError:
-        return values.to_numpy()
+    return values.to_numpy(zero_copy_only=False) if type(values).__module__ == "pyarrow.lib" else values.to_numpy()
 
 
 def _from_objects(array: Array, where: str) -> Array:

@@ -4,6 +4,7 @@ import ast
 import importlib
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import sysconfig
@@ -98,6 +99,19 @@ def test_versions_for_bug_reports():
     assert f"sklearn-hippo {sklearn_hippo.__version__}" in printed
     assert "kernels" in printed
     assert "OpenMP" in printed or "one thread" in printed
+
+
+def test_the_maths_page_names_what_there_is():
+    root = Path(__file__).parents[1]
+    page = root / "docs" / "maths.rst"
+    if not page.exists():
+        pytest.skip("the sdist has no documentation")
+    rows = re.findall(r"- ((?:``[\w.]+``,? ?)+)\n     - ``([\w./]+)``", page.read_text())
+    assert len(rows) > 10
+    for names, file in rows:
+        text = (root / file).read_text()
+        for name in re.findall(r"``(\w+)``", names):
+            assert re.search(rf"\b{name}\b", text), f"{file} has no {name}"
 
 
 # numpydoc's checks, less the ones of taste.
