@@ -65,8 +65,8 @@ typedef void (*invert_fn)(ptrdiff_t n, const double *gap, double *inverse);
 #define BASELINE_ROWS 4
 #endif
 
-/* Let a loop find extremes in vectors. */
-#ifdef _OPENMP
+/* Let a loop find extremes in vectors. (MSVC has an OpenMP that does not know of simd.) */
+#if defined(__GNUC__)
 #define SIMD_EXTREMES(low, high) _Pragma("omp simd reduction(min : low) reduction(max : high)")
 #else
 #define SIMD_EXTREMES(low, high)

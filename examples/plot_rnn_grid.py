@@ -31,6 +31,6 @@ print(search.best_params_, f"test accuracy {search.score(X_test, y_test):.3f}")
 results = pd.DataFrame(search.cv_results_)
 table = results.pivot(index="param_measure", columns="param_gate", values="mean_test_score").loc[grid["measure"]]
 table.plot.bar(rot=0, ylim=(0, 1.03), xlabel="measure", ylabel="accuracy in cross-validation", figsize=(7, 3))
-plt.legend(title="gate", loc="lower right")
+plt.legend(title="gate", loc="center left", bbox_to_anchor=(1, 0.5))
 plt.tight_layout()
 plt.show()
