@@ -20,6 +20,7 @@ def client():
         yield client
 
 
+@pytest.mark.filterwarnings("ignore:`apply_async` is deprecated:DeprecationWarning")  # an old dask with a new joblib
 def test_grid_search_over_measures(client):
     rng = np.random.default_rng(0)
     y = np.arange(60) % 2

@@ -622,8 +622,9 @@ def test_none_and_na_are_missing_values():
 def test_cells_may_be_timed_and_lists_may_be_views():
     frame = pd.DataFrame({"a": [([0.0, 2.0], [1.0, 2.0])], "b": [([0.0, 2.0], [3.0, 4.0])]})
     assert_same(check_panel(frame), Panel([[1.0, 3.0], [2.0, 4.0]], [0.0, 2.0]))
-    views = pa.array([[1.0, 2.0], [3.0], [7.0, 8.0, 9.0]], pa.list_view(pa.float64()))
-    assert_array_equal(check_panel(views).lengths, [2, 1, 3])
+    if hasattr(pa, "list_view"):  # from 16 on
+        views = pa.array([[1.0, 2.0], [3.0], [7.0, 8.0, 9.0]], pa.list_view(pa.float64()))
+        assert_array_equal(check_panel(views).lengths, [2, 1, 3])
 
 
 def test_to_long_of_nothing_and_of_unlucky_names():
