@@ -51,7 +51,7 @@ figure.suptitle("Cross-validated accuracy in %; in the titles, what the best of 
 plt.show()
 
 # %%
-# Where the outline tells (utterances, motions), few coefficients suffice, and more of them do little harm as long as they
-# keep their size. Where the fine shape decides, as of the hand with the gun, more of them are needed, and standardized
-# they are better. Where all series are equally long, ``legt`` with its default timescale looks at the same window as
-# ``legs``.
+# Where the outline tells (utterances, motions), few coefficients suffice, and more of them do little harm as long as
+# they keep their size. Where the fine shape decides, as of the hand with the gun, more of them are needed, and
+# standardized they are better. Where all series are equally long, ``legt`` with its default timescale looks at the same
+# window as ``legs``.

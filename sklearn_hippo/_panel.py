@@ -291,8 +291,8 @@ class Panel:
         return cls._assemble([_read_series(one, i) for i, one in enumerate(series)], channel_names)
 
     @classmethod
-    def _assemble(cls, parts: "list[_Series]", channel_names: Iterable[str] | None) -> Self:
-        """Put series end to end."""
+    def _assemble(cls, parts: "list[_Series]", channel_names: Iterable[str] | None, *, oriented: bool = False) -> Self:
+        """Put series end to end; ``oriented`` if time is known to run along their first axis."""
         n_channels = parts[0].values.shape[1]
         for i, part in enumerate(parts):
             if part.values.shape[1] != n_channels:
@@ -308,7 +308,7 @@ class Panel:
                 )
         lengths = [len(part.values) for part in parts]
         bare = all(part.times is None and part.names is None for part in parts)
-        if bare and n_channels > max(lengths) > 1:
+        if bare and not oriented and n_channels > max(lengths) > 1:
             _warn_transposed(n_channels, max(lengths))
         kinds = {part.kind: i for i, part in reversed(list(enumerate(parts)))}
         if len(kinds.keys() - {None}) > 1 or (None in kinds and kinds.keys() & {"datetime", "timedelta"}):
@@ -343,15 +343,15 @@ class Panel:
             polars, wherever their other rows are.
         time : str
             Column of numbers, datetimes or timedeltas. Datetimes with a time zone are instants, those without are taken
-            for UTC. Rows of one series that are out of order are sorted by it. Equal times are a jump, from the earlier
-            row to the later one.
+            for UTC; both become seconds since 1970, which float64 resolves to a quarter of a microsecond. Rows of one
+            series that are out of order are sorted by it. Equal times are a jump, from the earlier row to the later.
         values : str or sequence of str
             The channels' columns. A row without a value (NaN or null) is an observation of the other channels only.
 
         Returns
         -------
         Panel
-            One channel of a sorted table, or of lists, is not copied.
+            One channel of a sorted table, or of lists, is not copied: do not change it afterwards.
 
         Raises
         ------
@@ -370,19 +370,41 @@ class Panel:
         if not names:
             raise ValueError("values names no columns: at least one channel is needed.")
         columns = {name: _column(frame, name) for name in [id, time, *names]}
-        codes = _codes(columns[id], id)
-        if len(codes) == 0:
+        ids = columns[id]
+        for name, column in columns.items():
+            if len(column) != len(ids):
+                raise ValueError(f"Column {name!r} has {len(column)} rows, column {id!r} has {len(ids)}.")
+        if len(ids) == 0:
             raise ValueError("The table has no rows: at least one series is needed.")
-        codes = _flatten(columns, [time, *names], codes)
-        clock = as_times(columns[time], f"column {time!r}")[0]
-        if not np.isfinite(clock).all():
-            raise ValueError(f"Column {time!r} is not finite at position {np.flatnonzero(~np.isfinite(clock))[0]}.")
-        channels = [_as_values(columns[name], f"column {name!r}") for name in names]
+        codes, first = _codes(ids, id)
+        codes, where = _flatten(columns, [time, *names], codes)
+        ticks, clock, _ = _clock(columns[time], f"column {time!r}{where}")
+        if not _all_finite(clock):
+            raise ValueError(
+                f"Column {time!r}{where}: the time at position {np.flatnonzero(~np.isfinite(clock))[0]} is not finite."
+            )
+        channels = [_as_values(columns[name], f"column {name!r}{where}") for name in names]
+        for name, channel in zip(names, channels, strict=True):
+            if not _all_finite(channel) and np.isinf(channel).any():
+                row = np.flatnonzero(np.isinf(channel))[0]
+                owner = _item(ids, first[codes[row]])
+                raise ValueError(
+                    f"Column {name!r}{where}: infinite value at position {row}, of {id} {owner!r}. Write NaN where a "
+                    "channel was not observed."
+                )
         block = channels[0][:, None] if len(channels) == 1 else np.stack(channels, axis=1)
-        if not ((np.diff(codes) >= 0).all() and ((np.diff(clock) >= 0) | (np.diff(codes) > 0)).all()):
-            rows = np.lexsort((clock, codes))
+        if not ((np.diff(codes) >= 0).all() and ((ticks[1:] >= ticks[:-1]) | (np.diff(codes) > 0)).all()):
+            rows = np.lexsort((ticks, codes))
             codes, clock, block = codes[rows], clock[rows], block[rows]
         offsets = np.concatenate([[0], np.cumsum(np.bincount(codes))])
+        if not _all_finite(block):
+            seen = np.logical_or.reduceat(~np.isnan(block).all(axis=1), offsets[:-1])
+            if not seen.all():
+                unseen = [repr(_item(ids, row)) for row in first[~seen]]
+                more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
+                raise ValueError(
+                    f"{id} {', '.join(unseen[:5])}{more}: no observations, all values are NaN. Leave these rows out."
+                )
         return cls(block, clock, offsets, channel_names=[str(name) for name in names])
 
     @classmethod
@@ -403,7 +425,8 @@ class Panel:
         Parameters
         ----------
         X : ndarray of shape (n_series, n_channels, length), or sequence of ndarray of shape (n_channels, length_i)
-            aeon's formats numpy3D and np-list. They have no times: observation k is at time k.
+            aeon's formats numpy3D and np-list. They have no times: observation k is at time k. NaN is a missing value,
+            also at the end of a series: aeon does not pad.
         channel_names : sequence of str, optional
 
         Returns
@@ -422,15 +445,20 @@ class Panel:
         >>> Panel.from_aeon([np.zeros((2, 5)), np.ones((2, 3))])
         Panel(n_series=2, n_channels=2, n_observations=8, dtype=float64)
         """
-        if isinstance(X, np.ndarray) and X.dtype != object:
-            return cls.from_numpy3D(X, channel_names=channel_names)
         if isinstance(X, (str, bytes, dict)) or not isinstance(X, (Sequence, np.ndarray)):
             raise TypeError(f"A collection of aeon is an array or a list of arrays, got {type(X).__name__}.")
+        if len(X) == 0:
+            raise ValueError("The collection is empty: at least one series is needed.")
+        if isinstance(X, np.ndarray) and X.dtype != object:
+            X = _as_values(X, "X")
+            if X.ndim != 3:
+                raise ValueError(f"X must have shape (n_series, n_channels, length), got {X.shape}.")
+            return cls.from_padded(X.transpose(0, 2, 1), np.full(len(X), X.shape[2]), channel_names=channel_names)
         series = [_as_values(one, f"series {i}") for i, one in enumerate(X)]
         flat = [i for i, one in enumerate(series) if one.ndim != 2]
         if flat:
             raise ValueError(f"Series {flat[0]} has shape {series[flat[0]].shape}; (n_channels, length) is needed.")
-        return cls.from_list([one.T for one in series], channel_names=channel_names)
+        return cls._assemble([_Series(one.T, None, None, None) for one in series], channel_names, oriented=True)
 
     @classmethod
     def from_pyrregular(cls, data: Any) -> Self:
@@ -649,6 +677,8 @@ def _as_values(values: Any, where: str) -> Array:
         raise TypeError(
             f"{_capital(where)}: sparse data is not supported, its zeros would be observations. Use a dense array."
         )
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
     try:
         array = _to_numpy(values)
     except ValueError:
@@ -701,8 +731,21 @@ _PER_SECOND = {"ms": 1e3, "us": 1e6, "ns": 1e9, "ps": 1e12, "fs": 1e15, "as": 1e
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "D": 86400.0, "W": 604800.0}
 
 
+_STRINGS = " Strings become datetimes by pandas.to_datetime(..., utc=True)."
+
+
 def as_times(times: Any, where: str) -> tuple[Array, str]:
     """Times as float64, and of which kind they were."""
+    return _clock(times, where)[1:]
+
+
+def _clock(times: Any, where: str) -> tuple[Array, Array, str]:
+    """Times as they are, to sort by, as float64, and of which kind they were."""
+    times = _unwrapped(times)
+    if isinstance(times, np.ma.MaskedArray):
+        if np.ma.getmaskarray(times).any():
+            raise ValueError(f"{_capital(where)}: no time at position {np.flatnonzero(times.mask)[0]}.")
+        times = times.data
     if str(getattr(times, "dtype", "")).startswith("period"):  # pandas
         times = times.dt.to_timestamp() if hasattr(times, "dt") else times.to_timestamp()
     if getattr(getattr(times, "dt", None), "tz", None) is not None:  # a pandas Series with a time zone
@@ -721,33 +764,47 @@ def as_times(times: Any, where: str) -> tuple[Array, str]:
             array = array.astype(f"{array.dtype.kind}8[D]")
         unit, count = np.datetime_data(array.dtype)
         ticks = array.astype(np.int64) * count
-        return (ticks / _PER_SECOND[unit] if unit in _PER_SECOND else ticks * _SECONDS[unit]), kind
+        return ticks, ticks / _PER_SECOND[unit] if unit in _PER_SECOND else ticks * _SECONDS[unit], kind
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {where}.")
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas, got dtype {array.dtype}.")
+        hint = _STRINGS if array.dtype.kind in "US" else ""
+        raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas, got dtype {array.dtype}.{hint}")
     if array.dtype.kind in "iu" and array.size and max(abs(int(array.min())), abs(int(array.max()))) > 2**53:
         raise ValueError(
             f"{_capital(where)} are integers beyond 2**53, which float64 cannot tell apart: subtract an origin."
         )
-    return array.astype(np.float64, copy=False), "numbers"
+    clock = array.astype(np.float64, copy=False)
+    return clock, clock, "numbers"
 
 
 def _from_time_objects(array: Array, where: str) -> Array:
     """Times among Python objects: numbers, datetimes and dates, or timedeltas."""
-    first = next((one for one in array.ravel() if not _is_none(one)), None)
-    if isinstance(first, date):  # of which datetime is a subclass
-        # One with a time zone is an instant; without one, it is taken for UTC.
-        moments = [
-            one.astimezone(UTC).replace(tzinfo=None) if getattr(one, "tzinfo", None) else one for one in array.ravel()
-        ]
-        return np.array(moments, dtype="datetime64[us]")
-    if isinstance(first, timedelta):
-        return np.array(array.tolist(), dtype="timedelta64[us]")
-    try:
-        return _from_objects(array, where)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas: {error}") from None
+    flat = array.ravel()
+    missing = [_is_none(one) or one != one for one in flat]
+    if any(missing):
+        raise ValueError(f"{_capital(where)}: no time at position {missing.index(True)}.")
+    kind: Any = next((kind for kind in (date, timedelta) if len(flat) and isinstance(flat[0], kind)), None)
+    if kind is None:
+        try:
+            numbers = _from_objects(array, where)
+        except (TypeError, ValueError) as error:
+            hint = _STRINGS if any(isinstance(one, str) for one in flat) else ""
+            raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas: {error}{hint}") from None
+        if np.abs(numbers).max(initial=0) > 2**53 and any(isinstance(one, int) for one in flat):
+            raise ValueError(f"{_capital(where)} are integers beyond 2**53: subtract an origin.")
+        return numbers
+    mixed = [not isinstance(one, kind) for one in flat]
+    if any(mixed):
+        position = mixed.index(True)
+        raise TypeError(
+            f"{_capital(where)} are of different kinds: {flat[0]!r} at position 0, {flat[position]!r} at {position}."
+        )
+    if kind is timedelta:
+        return np.array(flat.tolist(), dtype="timedelta64[us]").reshape(array.shape)
+    # One with a time zone is an instant; without one, it is taken for UTC.
+    moments = [one.astimezone(UTC).replace(tzinfo=None) if getattr(one, "tzinfo", None) else one for one in flat]
+    return np.array(moments, dtype="datetime64[us]").reshape(array.shape)
 
 
 def _all_finite(numbers: Array) -> bool:
@@ -799,44 +856,82 @@ def _as_indices(key: Any, n_series: int) -> NDArray[np.intp]:
 
 def _column(frame: Any, name: str) -> Any:
     """One column, as pandas, polars, pyarrow or a dictionary has it."""
+    if hasattr(frame, "collect_schema") and not hasattr(frame, "to_arrow"):  # polars
+        raise TypeError("The table is lazy: a panel needs its values. Use frame.collect().")
+    found = list(frame.column_names if hasattr(frame, "column_names") else getattr(frame, "columns", frame))
+    if name not in found:
+        hint = " It is in the index: use frame.reset_index()." if name in getattr(_index(frame), "names", ()) else ""
+        raise ValueError(f"The table has no column {name!r}.{hint}")
+    if found.count(name) > 1:
+        raise ValueError(f"The table has {found.count(name)} columns {name!r}. Give them different names.")
+    return _unwrapped(frame[name])
+
+
+def _index(frame: Any) -> Any:
+    return getattr(frame, "index", None)
+
+
+def _unwrapped(column: Any) -> Any:
+    """What is inside of a column of pandas that pyarrow holds."""
+    if type(getattr(column, "dtype", None)).__name__ == "ArrowDtype":
+        return column.array.__arrow_array__()
+    return column
+
+
+def _item(column: Any, row: int) -> Any:
+    """One cell of a column."""
+    cell = column.iloc[row] if hasattr(column, "iloc") else column[int(row)]
+    return _cell(cell.item() if isinstance(cell, np.generic) else cell)
+
+
+def _codes(column: Any, name: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Number the ids of a column by their first appearance, and tell in which rows that is.
+
+    The libraries hash what numpy would have to sort.
+    """
     try:
-        return frame[name]
-    except KeyError:
-        raise ValueError(f"The table has no column {name!r}.") from None
-    except Exception as error:  # polars has its own
-        raise ValueError(f"The table has no column {name!r}: {error}") from None
-
-
-def _codes(column: Any, name: str) -> NDArray[np.intp]:
-    """Number the ids of a column by their first appearance. The libraries hash what numpy would have to sort."""
-    if hasattr(column, "factorize"):  # pandas
-        ids = column.factorize()[0]
-        missing = ids < 0
-    else:
-        if re.match("dictionary|.*string", str(getattr(column, "type", ""))):  # pyarrow
-            column = _one_chunk(column.dictionary_encode()).indices
-        elif hasattr(column, "to_physical") and column.dtype != column.to_physical().dtype:  # categories of polars
-            column = column.to_physical()
-        elif str(getattr(column, "dtype", "")) == "String":  # polars
-            column = column.rank("dense")
-        ids = _to_numpy(column)
-        missing = np.array([_is_none(one) or one != one for one in ids]) if ids.dtype.kind == "O" else ids != ids
+        ids, missing = _comparable(column)
+    except Exception as error:  # each library has its own
+        raise TypeError(f"Column {name!r} holds no ids: {error}") from None
     if missing.any():
         raise ValueError(f"Column {name!r} has no id at position {np.flatnonzero(missing)[0]}.")
-    if len(ids) == 0:
-        return np.zeros(0, np.intp)
     heads = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1])  # where runs of one id begin
     try:
         _, first, codes = np.unique(ids[heads], return_index=True, return_inverse=True)
     except TypeError:
-        raise TypeError(f"Column {name!r} mixes ids of different types.") from None
+        raise TypeError(f"Column {name!r} mixes ids of different types, or holds what is no id.") from None
     rank = np.empty(len(first), dtype=np.intp)
     rank[np.argsort(first)] = np.arange(len(first))
-    return np.repeat(rank[codes], np.diff(heads, append=len(ids)))
+    return np.repeat(rank[codes], np.diff(heads, append=len(ids))), heads[np.sort(first)]
 
 
-def _flatten(columns: dict[str, Any], names: list[str], codes: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Replace columns of Arrow lists by their elements, and return the codes of these."""
+def _comparable(column: Any) -> tuple[Array, NDArray[np.bool_]]:
+    """Ids, or numbers that stand for them, and where they are missing."""
+    if isinstance(column, np.ma.MaskedArray):
+        return column.data, np.ma.getmaskarray(column)
+    if hasattr(column, "factorize"):  # pandas
+        ids = np.asarray(column.factorize()[0])
+        return ids, ids < 0
+    if isinstance(column, (list, tuple)):  # in an array of numpy's choice, 1 and "1" could be the same
+        column = np.fromiter(column, dtype=object, count=len(column))
+    kind = str(getattr(column, "type", ""))
+    if kind.startswith("dictionary"):  # whose values may be repeated, or null
+        column = column.cast(column.type.value_type)
+        kind = str(column.type)
+    if re.match(".*string", kind):  # pyarrow
+        column = _one_chunk(column.dictionary_encode()).indices
+    elif hasattr(column, "to_physical") and column.dtype != column.to_physical().dtype:  # categories of polars
+        column = column.to_physical()
+    elif str(getattr(column, "dtype", "")) == "String":  # polars
+        column = column.rank("dense")
+    ids = _to_numpy(column)
+    if ids.dtype.kind == "O":
+        return ids, np.array([_is_none(one) or one != one for one in ids], dtype=bool)
+    return ids, np.asarray(ids != ids)
+
+
+def _flatten(columns: dict[str, Any], names: list[str], codes: NDArray[np.intp]) -> tuple[NDArray[np.intp], str]:
+    """Replace columns of Arrow lists by their elements; return the codes of these, and how to speak of positions."""
     lists = {name: found for name in names if (found := _lists(columns[name], f"column {name!r}")) is not None}
     for name in names:
         if name not in lists and _holds_series(columns[name]):
@@ -845,7 +940,7 @@ def _flatten(columns: dict[str, Any], names: list[str], codes: NDArray[np.intp])
                 "makes them, or lists of Arrow, as polars and pyarrow have them."
             )
     if not lists:
-        return codes
+        return codes, ""
     flat = [name for name in names if name not in lists]
     if flat:
         raise TypeError(f"Column {next(iter(lists))!r} holds lists, column {flat[0]!r} does not.")
@@ -862,7 +957,7 @@ def _flatten(columns: dict[str, Any], names: list[str], codes: NDArray[np.intp])
     lengths = np.diff(offsets)
     if not lengths.all():
         raise ValueError(f"Row {np.flatnonzero(lengths == 0)[0]} has empty lists: no observations. Leave it out.")
-    return np.repeat(codes, lengths)
+    return np.repeat(codes, lengths), ", its lists end to end"
 
 
 def _one_chunk(column: Any) -> Any:
@@ -874,19 +969,28 @@ def _one_chunk(column: Any) -> Any:
 
 
 def _lists(column: Any, where: str) -> tuple[Any, NDArray[np.intp]] | None:
-    """Elements (a pyarrow Array) and offsets of a column of Arrow lists, without a copy; None for another column."""
-    if hasattr(column, "to_physical") and str(column.dtype).startswith("List"):  # polars
+    """Elements (a pyarrow Array) and offsets of a column of Arrow lists; None for another column.
+
+    Lists of variable or fixed size are not copied, views of lists are.
+    """
+    column = _unwrapped(column)
+    if hasattr(column, "to_physical") and str(column.dtype).startswith(("List", "Array")):  # polars
         column = column.to_arrow()
     if type(column).__module__ != "pyarrow.lib" or len(column) == 0:
         return None
     column = _one_chunk(column)
-    if type(column).__name__ not in ("ListArray", "LargeListArray"):
+    kind = type(column).__name__
+    if not re.fullmatch("(Large)?List(View)?Array|FixedSizeListArray", kind):
         return None
     if column.null_count:
         missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]
         raise ValueError(f"Series {missing} is null ({where}). Leave it out.")
-    offsets = column.offsets.to_numpy()
-    return column.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
+    if kind in ("ListArray", "LargeListArray"):
+        offsets = column.offsets.to_numpy()
+        return column.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
+    fixed = kind == "FixedSizeListArray"
+    sizes = np.full(len(column), column.type.list_size) if fixed else column.sizes.to_numpy()
+    return column.flatten(), np.concatenate([[0], np.cumsum(sizes)])
 
 
 def _warn_transposed(n_channels: int, length: int) -> None:

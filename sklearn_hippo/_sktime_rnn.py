@@ -67,7 +67,7 @@ class _Network:
 class HiPPORNNTimeSeriesClassifier(_Network, BaseClassifier):
     """Classify series with a gated HiPPO-RNN.
 
-    `HiPPORNNClassifier` for sktime: panels of any mtype, of series of different lengths, with values missing. Index
+    `HiPPORNNClassifier` for sktime: panels of series of different lengths, with values missing. Index
     values are times, as in `HiPPOFeatures`.
 
     {parameters}
@@ -103,7 +103,7 @@ class HiPPORNNTimeSeriesClassifier(_Network, BaseClassifier):
 class HiPPORNNTimeSeriesRegressor(_Network, BaseRegressor):
     """Predict numbers from series with a gated HiPPO-RNN.
 
-    `HiPPORNNRegressor` for sktime: panels of any mtype, of series of different lengths, with values missing. Index
+    `HiPPORNNRegressor` for sktime: panels of series of different lengths, with values missing. Index
     values are times, as in `HiPPOFeatures`.
 
     {parameters}

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sktime.transformations.base import BaseTransformer
 
-from ._panel import Panel
+from ._panel import Panel, check_panel
 from ._transformer import HiPPOTransformer
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["HiPPOFeatures", "HiPPORNNTimeSeriesClassifier", "HiPPORNNTimeSeriesRegressor"]
 
 # What the adapters take as it is; sktime converts everything else to the first of these, which keeps lengths and times.
-MTYPES = ["df-list", "numpy3D"]
+MTYPES = ["df-list", "numpy3D", "pd-multiindex", "nested_univ"]
 
 
 def parameters_of(estimator: Any) -> Callable[[Any], Any]:
@@ -50,16 +50,35 @@ def parameters_of(estimator: Any) -> Callable[[Any], Any]:
 
 def as_panel(X: Any) -> Panel:
     """Series of one of ``MTYPES`` as a panel: an index is its series' times, unless it is 0, 1, 2, ..."""
-    return Panel.from_numpy3D(X) if isinstance(X, np.ndarray) else Panel.from_list(X)
+    if isinstance(X, np.ndarray):
+        return Panel.from_numpy3D(X)
+    if not isinstance(X, pd.DataFrame):
+        return Panel.from_list(X)
+    if X.index.nlevels == 1:
+        return check_panel(X)
+    who, when = (X.index.get_level_values(level) for level in (0, 1))
+    names = [str(name) for name in X.columns]
+    channels = {f"channel {name}": X.iloc[:, c].to_numpy() for c, name in enumerate(names)}
+    panel = Panel.from_long(
+        {"instance": who, "time": when, **channels}, id="instance", time="time", values=list(channels)
+    )
+    return Panel(panel.values, panel.times, panel.offsets, channel_names=names)
+
+
+def instances(X: Any) -> pd.Index | None:
+    """Names of the series of X, where it has them."""
+    if not isinstance(X, pd.DataFrame):
+        return None
+    return X.index if X.index.nlevels == 1 else X.index.get_level_values(0).unique()
 
 
 @parameters_of(HiPPOTransformer)
 class HiPPOFeatures(BaseTransformer):
     """Compress each series into the coefficients of its optimal polynomial projection.
 
-    `HiPPOTransformer` for sktime: panels of any mtype, of series of different lengths, with values missing, become
-    tables with a row for every series. Index values are times: integers as they are, datetimes, periods and timedeltas
-    in seconds.
+    `HiPPOTransformer` for sktime: panels (pd-multiindex, df-list, nested_univ, numpy3D) of series of different lengths,
+    with values missing, become tables with a row for every series, under its name. Index values are times: integers as
+    they are, datetimes, periods and timedeltas in seconds.
 
     {parameters}
 
@@ -107,7 +126,7 @@ class HiPPOFeatures(BaseTransformer):
 
     def _transform(self, X: Any, y: Any = None) -> pd.DataFrame:
         features: NDArray[Any] = self.transformer_.transform(as_panel(X))
-        return pd.DataFrame(features, columns=self.transformer_.get_feature_names_out())
+        return pd.DataFrame(features, instances(X), self.transformer_.get_feature_names_out())
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:

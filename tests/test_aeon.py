@@ -64,3 +64,14 @@ def test_collections_that_aeon_loads():
     assert len(panel) == 270
     for one, back in zip(X, panel.to_aeon(), strict=True):
         assert_array_equal(back, one)
+
+
+def test_an_array_and_a_list_are_the_same_collection():
+    X = np.random.default_rng(0).normal(size=(3, 2, 5))
+    X[0, :, -2:] = np.nan  # missing: aeon does not pad
+    panel = Panel.from_aeon(X)
+    assert_array_equal(panel.lengths, [5, 5, 5])
+    assert_array_equal(panel.values, Panel.from_aeon(list(X)).values)
+    assert_array_equal(panel.to_aeon(), X)
+    wide = [np.zeros((12, 3))] * 2  # more channels than times draw no warning: the layout is known
+    assert Panel.from_aeon(wide).n_channels == 12

@@ -306,9 +306,10 @@ def test_from_long_of_a_sorted_table_does_not_copy_and_reads_datetimes():
     ("change", "message"),
     [
         ({"who": ["a", None, "b"]}, "Column 'who' has no id at position 1"),
-        ({"t": [0.0, np.nan, 1.0]}, "Column 't' is not finite at position 1"),
+        ({"t": [0.0, np.nan, 1.0]}, "Column 't': the time at position 1 is not finite"),
         ({"x": ["a", "b", "c"]}, "Column 'x' must hold real numbers"),
-        ({"x": [1.0, np.inf, 1.0]}, "Series 0, channel 'x': infinite value at position 1"),
+        ({"x": [1.0, 1.0, np.inf]}, "Column 'x': infinite value at position 2, of who 'b'"),
+        ({"x": [1.0, 1.0, np.nan]}, "who 'b': no observations, all values are NaN. Leave these rows out"),
     ],
 )
 def test_from_long_names_what_is_wrong(change, message):
@@ -362,6 +363,83 @@ def test_rows_in_any_order_are_the_same_series(ids, data):
         assert_array_equal(series[1][:, 0], columns["x"][mine][order])
 
 
+IDS = {"id": ["a", "a", "b"], "t": [0.0, 1.0, 0.0], "x": [1.0, 2.0, 3.0]}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (IDS | {"x": [1.0, 2.0, 3.0, 4.0]}, "Column 'x' has 4 rows, column 'id' has 3"),
+        (IDS | {"t": [1.0]}, "Column 't' has 1 rows"),
+        (IDS | {"id": ["a", np.nan, "a"]}, "Column 'id' has no id at position 1"),
+        (IDS | {"id": ["1", 1, "1"]}, "mixes ids of different types"),
+        (IDS | {"x": np.ones((3, 2))}, "Column 'x' holds a series in every cell"),
+        (IDS | {"t": np.ma.masked_array([0.0, 1.0, 2.0], [0, 1, 0])}, "Column 't': no time at position 1"),
+        (IDS | {"id": np.ma.masked_array([0, 1, 2], [0, 1, 0])}, "Column 'id' has no id at position 1"),
+        (IDS | {"t": [datetime(2026, 1, 1), None, datetime(2026, 1, 1)]}, "Column 't': no time at position 1"),
+        (IDS | {"t": [datetime(2026, 1, 1), 5, datetime(2026, 1, 1)]}, "are of different kinds: .* 5 at 1"),
+        (IDS | {"t": [datetime(2026, 1, 1), "2026-01-02", "x"]}, "are of different kinds"),
+        (IDS | {"t": ["2026-01-01", "2026-01-02", "x"]}, r"Strings become datetimes by pandas\.to_datetime"),
+        (IDS | {"t": np.array([2**60 + 1, 2**60, 0], object)}, "beyond 2"),
+    ],
+)
+def test_long_tables_that_are_none(table, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        Panel.from_long(table, id="id", time="t", values="x")
+
+
+def test_columns_that_are_not_there_or_twice():
+    frame = pd.DataFrame(IDS)
+    options = {"id": "id", "time": "t", "values": "x"}
+    for twice in (pd.concat([frame, frame["x"]], axis=1), pa.table([pa.array([1.0])] * 4, ["id", "t", "x", "x"])):
+        with pytest.raises(ValueError, match="has 2 columns 'x'"):
+            Panel.from_long(twice, **options)
+    with pytest.raises(ValueError, match=r"no column 'id'\. It is in the index: use frame\.reset_index"):
+        Panel.from_long(frame.set_index(["id", "t"]), **options)
+    with pytest.raises(TypeError, match=r"use frame\.collect|Use frame\.collect"):
+        Panel.from_long(pl.LazyFrame(IDS), **options)
+    many = pd.DataFrame({"id": np.arange(20), "t": 0.0, "x": [1.0] + [np.nan] * 19})
+    with pytest.raises(ValueError, match=r"^id 1, 2, 3, 4, 5 and 14 more: no observations"):
+        Panel.from_long(many, **options)
+
+
+def test_a_dictionary_of_arrow_may_repeat_its_values_and_hold_a_null():
+    for values, codes, expected in ((["a", "b", "b"], [1, 0, 2], [2, 1]), (["a", None], [1, 0, 1], None)):
+        ids = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(values))
+        table = pa.table({"id": ids, "t": [0.0, 1.0, 2.0], "x": [1.0, 2.0, 3.0]})
+        if expected is None:
+            with pytest.raises(ValueError, match="no id at position 0"):
+                Panel.from_long(table, id="id", time="t", values="x")
+        else:
+            assert_array_equal(Panel.from_long(table, id="id", time="t", values="x").lengths, expected)
+
+
+def test_masked_values_are_missing():
+    masked = np.ma.masked_array([1, 2, -9999], [0, 0, 1])
+    assert_array_equal(Panel(masked).values[:, 0], [1, 2, np.nan])
+    panel = Panel.from_long(IDS | {"id": [1, 1, 1], "x": masked}, id="id", time="t", values="x")
+    assert_array_equal(panel.values[:, 0], [1, np.nan, 2])
+
+
+def test_instants_that_float64_cannot_tell_apart_keep_their_order():
+    ticks = np.array([300, 200, 100, 0]) + 1_700_000_000_000_000_000
+    table = {"id": [0] * 4, "t": ticks.astype("M8[ns]"), "x": [4.0, 3.0, 2.0, 1.0]}
+    assert_array_equal(Panel.from_long(table, id="id", time="t", values="x").values[:, 0], [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("kind", ["date", "duration", "local", "zone"])
+def test_times_of_pandas_that_pyarrow_holds(kind):
+    day, of = {
+        "date": (1, pa.date32()),
+        "duration": (86_400_000, pa.duration("ms")),
+        "local": (86_400, pa.timestamp("s")),
+        "zone": (86_400 * 10**9, pa.timestamp("ns", "Europe/Berlin")),
+    }[kind]
+    times = pa.array([0, day, 0], pa.int32() if kind == "date" else pa.int64()).cast(of)
+    frame = pd.DataFrame(IDS | {"t": pd.Series(times, dtype=pd.ArrowDtype(of))})
+    assert_array_equal(Panel.from_long(frame, id="id", time="t", values="x").times, [0, 86400, 0])
+
+
 @pytest.mark.parametrize("library", ["pandas", "pandas arrow", "polars", "pyarrow"])
 def test_times_with_a_zone_are_instants_also_when_clocks_go_back(library):
     instants = pd.to_datetime(["2026-10-25 00:30", "2026-10-25 01:30"], utc=True)  # 2:30 twice in Berlin
@@ -392,6 +470,22 @@ def test_lists_of_a_grouped_table_are_not_copied(form):
         for name, mine in (("x", one.values), ("t", one.times)):
             column = grouped[name].to_arrow() if form == "polars" else grouped[name].chunk(0)
             assert np.shares_memory(mine, column.values.to_numpy())
+
+
+def test_all_lists_of_arrow_are_read():
+    t, x = [[0.0, 1.0], [0.0, 2.0]], [[1.0, 2.0], [3.0, 4.0]]
+    expected = Panel([1.0, 2, 3, 4], [0.0, 1, 0, 2], [0, 2, 4])
+    types = [pa.list_(pa.float64(), 2), pa.large_list(pa.float64())]
+    if hasattr(pa, "list_view"):
+        types += [pa.list_view(pa.float64()), pa.large_list_view(pa.float64())]
+    for kind in types:
+        table = pa.table({"id": [2, 1], "t": pa.array(t, kind), "x": pa.array(x, kind)})
+        assert_same(Panel.from_long(table, id="id", time="t", values="x"), expected)
+    fixed = pl.DataFrame({"id": [2, 1], "t": t, "x": x}).with_columns(pl.col("t", "x").cast(pl.Array(pl.Float64, 2)))
+    assert_same(Panel.from_long(fixed, id="id", time="t", values="x"), expected)
+    of = pd.ArrowDtype(pa.list_(pa.float64()))
+    inside = pd.DataFrame({"id": [2, 1], "t": pd.Series(pa.array(t), dtype=of), "x": pd.Series(pa.array(x), dtype=of)})
+    assert_same(Panel.from_long(inside, id="id", time="t", values="x"), expected)
 
 
 @pytest.mark.parametrize(

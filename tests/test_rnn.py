@@ -290,6 +290,7 @@ def test_what_skorch_offers():
 
 def test_scikit_learn_callbacks():
     callback = pytest.importorskip("sklearn.callback", reason="scikit-learn >= 1.9")
+    pytest.importorskip("rich", reason="for the progress bar")
     panel, y = classes(40)
     monitor = callback.ScoringMonitor(scoring="accuracy")
     classifier = HiPPORNNClassifier(**QUICK | {"max_epochs": 4}).set_callbacks(monitor, callback.ProgressBar())

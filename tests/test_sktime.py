@@ -72,6 +72,18 @@ def test_every_mtype_gives_the_same(mtype):
         assert_array_equal(adapted.to_numpy(), HiPPOTransformer(order=5).fit_transform(X))
 
 
+def test_instances_keep_their_names():
+    series = dict(zip(["s9", "s2", "s7", "s1", "x", "a"], ragged(), strict=True))
+    panel = pd.concat(series)
+    features = HiPPOFeatures(order=4).fit_transform(panel)
+    assert list(features.index) == list(series)
+    expected = HiPPOTransformer(order=4).fit(list(series.values())).transform(list(series.values()))
+    assert_array_equal(features, expected)
+    assert list(features.columns) == [f"{c}__legs_c{n}" for c in "ab" for n in range(4)]
+    nested = pd.DataFrame({"v": [one["b"] for one in series.values()]}, index=list(series))
+    assert list(HiPPOFeatures(order=2).fit_transform(nested).index) == list(series)
+
+
 def test_pipelines_are_those_of_scikit_learn():
     X, y = load_japanese_vowels(split="train")
     X_test, y_test = load_japanese_vowels(split="test")
