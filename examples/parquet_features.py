@@ -2,8 +2,8 @@
 
 The file is a log: rows in the order of time, the series interleaved, as sensors report. Polars streams it into buckets
 by the hash of the id, so that a bucket has all rows of its series; one bucket at a time is read, transformed and
-written. A run that was interrupted goes on with the buckets that are missing. In the end some series are computed again
-from the whole log and compared.
+written. A run that was interrupted goes on with the buckets that are missing; with another transformer or log, it
+begins anew. In the end some series are computed again from the whole log and compared.
 
 Run it with ``python examples/parquet_features.py folder`` (``--rows 1e6`` for a small one).
 """
@@ -52,22 +52,29 @@ def features(table, transformer):
 
 def transform_log(log, target, transformer, n_buckets):
     """Write the features of all series of a log of any size, a bucket at a time."""
-    folder = target.with_suffix(".buckets")
-    split = folder / "split"
-    if not split.exists():  # written last
+    folder = target.with_suffix(".work")
+    parts, marker = folder / "parts", folder / "job"
+    job = f"{transformer!r}, {n_buckets} buckets of {log.stat().st_size} bytes, {log.stat().st_mtime_ns}"
+    if not marker.exists() or marker.read_text() != job:  # the marker is written last, and removed first
         shutil.rmtree(folder, ignore_errors=True)
         rows = pl.scan_parquet(log).with_columns(bucket=pl.col("sensor").hash() % n_buckets)
-        rows.sink_parquet(pl.PartitionBy(folder, key="bucket", include_key=False), mkdir=True)
-        split.touch()
-    buckets = sorted(folder.glob("bucket=*"))
-    for bucket in track(buckets, description="transforming"):
-        part = folder / f"{bucket.name}.parquet"
+        rows.sink_parquet(pl.PartitionBy(folder / "buckets", key="bucket", include_key=False), mkdir=True)
+        parts.mkdir()
+        marker.write_text(job)
+    for bucket in track(sorted((folder / "buckets").iterdir()), description="transforming"):
+        part = parts / f"{bucket.name}.parquet"
         if not part.exists():
-            unfinished = part.with_suffix(".unfinished")
-            features(pl.read_parquet(bucket / "*.parquet"), transformer).write_parquet(unfinished)
-            unfinished.rename(part)
-    pl.scan_parquet(folder / "*.parquet").sink_parquet(target)
+            write(pl.scan_parquet(bucket / "*.parquet").collect().pipe(features, transformer).lazy(), part)
+    write(pl.scan_parquet(parts / "*.parquet"), target)
+    marker.unlink()
     shutil.rmtree(folder)
+
+
+def write(frame, path):
+    """Write a file, all or nothing."""
+    unfinished = path.with_suffix(".unfinished")
+    frame.sink_parquet(unfinished)
+    unfinished.replace(path)
 
 
 def check(log, target, transformer, sample):

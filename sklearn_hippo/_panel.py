@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, timedelta
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -222,6 +222,10 @@ class Panel:
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
         return (self[i] for i in range(len(self)))
 
+    @overload
+    def __getitem__(self, key: int | np.integer[Any]) -> tuple[Array, Array]: ...
+    @overload
+    def __getitem__(self, key: slice | Sequence[Any] | Array) -> "Panel": ...
     def __getitem__(self, key: Any) -> Any:
         """Series ``key`` as ``(times, values)``, or the panel of the series that a slice, mask or index array selects.
 

@@ -1,12 +1,17 @@
 """The examples that are no gallery pages run; the gallery runs when the documentation is built."""
 
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from sklearn_hippo import HiPPOTransformer, Panel
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -71,6 +76,65 @@ def test_larger_than_memory(tmp_path):
     assert "features of 400 series" in output
     assert "equal to the last bit" in output
     assert {path.name for path in (tmp_path / "log").iterdir()} == {"log.parquet", "features.parquet"}
+
+
+def test_larger_than_memory_goes_on_after_an_interruption(tmp_path, monkeypatch):
+    for name in ("pyarrow", "rich"):
+        pytest.importorskip(name)
+    pl = pytest.importorskip("polars")
+    if not hasattr(pl, "PartitionBy"):
+        pytest.skip("needs polars 2")
+    recipe = SimpleNamespace(**runpy.run_path(str(EXAMPLES / "parquet_features.py")))
+    log, target = tmp_path / "log.parquet", tmp_path / "features.parquet"
+    recipe.write_log(log, 20_000, 150)
+    transformer = HiPPOTransformer("lagt", order=3, timescale=5.0).fit(Panel([0.0]))
+
+    def expected():
+        return recipe.features(pl.read_parquet(log), transformer).sort("sensor")
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(after):
+        """Interrupt a run before a file is written for the n-th time."""
+        calls = iter(range(1000))
+        sink = pl.LazyFrame.sink_parquet
+
+        def failing(self, *arguments, **options):
+            if next(calls) == after:
+                raise Interrupted
+            return sink(self, *arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(pl.LazyFrame, "sink_parquet", failing)
+            with pytest.raises(Interrupted):
+                recipe.transform_log(log, target, transformer, 5)
+        assert not target.exists()
+
+    for after in (0, 1, 3, 1, 1):  # in splitting; in the first, the fourth and the last of five buckets; in the end
+        interrupt(after)
+    recipe.transform_log(log, target, transformer, 5)
+    assert expected().equals(pl.read_parquet(target).sort("sensor"))
+    assert {path.name for path in tmp_path.iterdir()} == {"log.parquet", "features.parquet"}
+
+    target.unlink()
+    interrupt(3)
+    transformer.set_params(timescale=50.0).fit(Panel([0.0]))  # another job: nothing of the old one may be left
+    recipe.transform_log(log, target, transformer, 5)
+    assert expected().equals(pl.read_parquet(target).sort("sensor"))
+
+    def removed_in_part(folder, ignore_errors=False):  # killed while it cleaned up
+        if ignore_errors:
+            return shutil.rmtree(folder, ignore_errors=True)
+        next((folder / "parts").iterdir()).unlink()
+        raise Interrupted
+
+    recipe.transform_log.__globals__["shutil"] = SimpleNamespace(rmtree=removed_in_part)
+    with pytest.raises(Interrupted):
+        recipe.transform_log(log, target, transformer, 5)
+    recipe.transform_log.__globals__["shutil"] = shutil
+    recipe.transform_log(log, target, transformer, 5)
+    assert expected().equals(pl.read_parquet(target).sort("sensor"))
 
 
 def test_features_on_a_local_cluster():
