@@ -37,7 +37,7 @@ def readme():
 
 
 @pytest.mark.parametrize("block", readme() if EXAMPLES.exists() else [])
-def test_readme(block, tmp_path, monkeypatch):
+def test_readme(block, tmp_path):
     pd = pytest.importorskip("pandas")
     for library in ("torch", "sktime"):
         if "RNN" in block:
@@ -51,12 +51,10 @@ def test_readme(block, tmp_path, monkeypatch):
     table.to_csv(tmp_path / "measurements.csv", index=False)
     labels = pd.DataFrame({"patient": range(40), "outcome": ["ill" if i % 2 else "well" for i in range(40)]})
     labels.to_csv(tmp_path / "labels.csv", index=False)
-    monkeypatch.chdir(tmp_path)
     assert len([line for line in block.splitlines() if line]) <= 15
-    names = {}
-    exec(block, names)
-    if "scores" in names:
-        assert names["scores"].mean() > 0.9
+    done = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert float(done.stdout.split()[-1]) > 0.9  # the score
 
 
 def test_quickstart():
