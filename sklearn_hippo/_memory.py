@@ -17,8 +17,9 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from ._columns import as_times
 from ._measures import MEASURES, Measure
-from ._panel import Panel, as_times
+from ._panel import Panel
 from ._projection import INTERPOLATIONS, decay, embed, project, reconstruct
 from ._recurrence import exact_steps
 

@@ -1,15 +1,28 @@
 """Panel: the one container in which series travel, and `check_panel`, which makes one of whatever users have."""
 
-import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, timedelta
 from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
+
+from ._columns import (
+    all_finite,
+    as_python,
+    as_times,
+    as_values,
+    clock_of,
+    codes_of,
+    column_of,
+    flatten,
+    holds_series,
+    is_none,
+    item_of,
+    lists_of,
+)
 
 Array = NDArray[Any]
 
@@ -78,7 +91,7 @@ class Panel:
         *,
         channel_names: Iterable[str] | None = None,
     ):
-        values = _as_values(values, "values")
+        values = as_values(values, "values")
         if values.ndim == 1:
             values = values[:, None]
         if values.ndim != 2:
@@ -146,7 +159,7 @@ class Panel:
         )
 
     def _check_values(self) -> None:
-        object.__setattr__(self, "_has_missing", not _all_finite(self.values))
+        object.__setattr__(self, "_has_missing", not all_finite(self.values))
         if not self._has_missing:
             return
         finite = np.isfinite(self.values)
@@ -373,25 +386,25 @@ class Panel:
         names = [values] if isinstance(values, str) else list(values)
         if not names:
             raise ValueError("values names no columns: at least one channel is needed.")
-        columns = {name: _column(frame, name) for name in [id, time, *names]}
+        columns = {name: column_of(frame, name) for name in [id, time, *names]}
         ids = columns[id]
         for name, column in columns.items():
             if len(column) != len(ids):
                 raise ValueError(f"Column {name!r} has {len(column)} rows, column {id!r} has {len(ids)}.")
         if len(ids) == 0:
             raise ValueError("The table has no rows: at least one series is needed.")
-        codes, first = _codes(ids, id)
-        codes, where = _flatten(columns, [time, *names], codes)
-        ticks, clock, _ = _clock(columns[time], f"column {time!r}{where}")
-        if not _all_finite(clock):
+        codes, first = codes_of(ids, id)
+        codes, where = flatten(columns, [time, *names], codes)
+        ticks, clock, _ = clock_of(columns[time], f"column {time!r}{where}")
+        if not all_finite(clock):
             raise ValueError(
                 f"Column {time!r}{where}: the time at position {np.flatnonzero(~np.isfinite(clock))[0]} is not finite."
             )
-        channels = [_as_values(columns[name], f"column {name!r}{where}") for name in names]
+        channels = [as_values(columns[name], f"column {name!r}{where}") for name in names]
         for name, channel in zip(names, channels, strict=True):
-            if not _all_finite(channel) and np.isinf(channel).any():
+            if not all_finite(channel) and np.isinf(channel).any():
                 row = np.flatnonzero(np.isinf(channel))[0]
-                owner = _item(ids, first[codes[row]])
+                owner = item_of(ids, first[codes[row]])
                 raise ValueError(
                     f"Column {name!r}{where}: infinite value at position {row}, of {id} {owner!r}. Write NaN where a "
                     "channel was not observed."
@@ -401,10 +414,10 @@ class Panel:
             rows = np.lexsort((ticks, codes))
             codes, clock, block = codes[rows], clock[rows], block[rows]
         offsets = np.concatenate([[0], np.cumsum(np.bincount(codes))])
-        if not _all_finite(block):
+        if not all_finite(block):
             seen = np.logical_or.reduceat(~np.isnan(block).all(axis=1), offsets[:-1])
             if not seen.all():
-                unseen = [repr(_item(ids, row)) for row in first[~seen]]
+                unseen = [repr(item_of(ids, row)) for row in first[~seen]]
                 more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
                 raise ValueError(
                     f"{id} {', '.join(unseen[:5])}{more}: no observations, all values are NaN. Leave these rows out."
@@ -417,7 +430,7 @@ class Panel:
 
         NaN is read as in `from_padded`.
         """
-        X = _as_values(X, "X")
+        X = as_values(X, "X")
         if X.ndim != 3:
             raise ValueError(f"X must have shape (n_series, n_channels, length), got {X.shape}.")
         return cls.from_padded(X.transpose(0, 2, 1), channel_names=channel_names)
@@ -454,11 +467,11 @@ class Panel:
         if len(X) == 0:
             raise ValueError("The collection is empty: at least one series is needed.")
         if isinstance(X, np.ndarray) and X.dtype != object:
-            X = _as_values(X, "X")
+            X = as_values(X, "X")
             if X.ndim != 3:
                 raise ValueError(f"X must have shape (n_series, n_channels, length), got {X.shape}.")
             return cls.from_padded(X.transpose(0, 2, 1), np.full(len(X), X.shape[2]), channel_names=channel_names)
-        series = [_as_values(one, f"series {i}") for i, one in enumerate(X)]
+        series = [as_values(one, f"series {i}") for i, one in enumerate(X)]
         flat = [i for i, one in enumerate(series) if one.ndim != 2]
         if flat:
             raise ValueError(f"Series {flat[0]} has shape {series[flat[0]].shape}; (n_channels, length) is needed.")
@@ -491,7 +504,7 @@ class Panel:
             raise TypeError(f"A data set of pyrregular is a sparse.COO inside, got {type(array).__name__}.")
         n_series, n_channels, n_times = array.shape
         clock = as_times(data["time_id"].values, "time_id")[0]
-        entries = _as_values(array.data, "data")
+        entries = as_values(array.data, "data")
         seen = ~np.isnan(entries)
         series, channel, position = (np.asarray(one, np.intp)[seen] for one in array.coords)
         rank = np.empty(n_times, np.intp)
@@ -538,7 +551,7 @@ class Panel:
         >>> Panel.from_padded(X).lengths
         array([3, 1])
         """
-        X = _as_values(X, "X")
+        X = as_values(X, "X")
         if X.ndim != 3:
             raise ValueError(f"X must have shape (n_series, max_length, n_channels), got {X.shape}.")
         if 0 in X.shape:
@@ -645,7 +658,7 @@ class _Series:
 def _read_series(one: Any, i: int) -> _Series:
     where = f"series {i}"
     index = names = None
-    if _is_none(one):
+    if is_none(one):
         raise ValueError(f"Series {i} is missing ({one}). Leave it out.")
     if isinstance(one, tuple):
         if len(one) != 2:
@@ -655,7 +668,7 @@ def _read_series(one: Any, i: int) -> _Series:
         index = None if _is_default_index(one.index) else one.index
     if hasattr(one, "columns"):
         names = tuple(str(name) for name in one.columns)
-    values = _as_values(one, where)
+    values = as_values(one, where)
     if values.ndim == 0:
         raise ValueError(
             f"Series {i} is a single number. X is a collection of series; put a single series into a list: [series]."
@@ -675,154 +688,12 @@ def _is_default_index(index: Any) -> bool:
     return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1
 
 
-def _as_values(values: Any, where: str) -> Array:
-    """Real numbers as float32 or float64, anything else an error."""
-    if issparse(values):
-        raise TypeError(
-            f"{_capital(where)}: sparse data is not supported, its zeros would be observations. Use a dense array."
-        )
-    if isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
-    try:
-        array = _to_numpy(values)
-    except ValueError:
-        raise ValueError(
-            f"{_capital(where)} is not a rectangular array of numbers. Series of different lengths come as a list of "
-            "arrays of shape (length, n_channels)."
-        ) from None
-    if array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
-        return array.astype(array.dtype.newbyteorder("="), copy=False)
-    if array.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: {where}. Give the real and imaginary parts as two channels.")
-    if array.dtype.kind in "fiub":
-        return array.astype(np.float64)
-    if array.dtype.kind == "O":
-        return _from_objects(array, where)
-    raise ValueError(f"{_capital(where)} must hold real numbers, got dtype {array.dtype}.")
-
-
-def _to_numpy(values: Any) -> Array:
-    """An array of whatever knows how to become one."""
-    if not hasattr(values, "to_numpy"):
-        return np.asarray(values)
-    return values.to_numpy(zero_copy_only=False) if type(values).__module__ == "pyarrow.lib" else values.to_numpy()
-
-
-def _from_objects(array: Array, where: str) -> Array:
-    """Numbers among Python objects; None and pandas' NA are missing, strings are not numbers."""
-    numbers = np.empty(array.shape)
-    for position, one in np.ndenumerate(array):
-        if _is_none(one):
-            numbers[position] = np.nan
-            continue
-        try:
-            if isinstance(one, (str, bytes)):
-                raise TypeError(f"{one!r} is a string")
-            numbers[position] = one
-        except (TypeError, ValueError) as error:
-            place = position[0] if len(position) == 1 else position
-            raise type(error)(f"{_capital(where)} must hold real numbers; at position {place}: {error}.") from None
-    return numbers
-
-
-def _is_none(one: Any) -> bool:
-    """Whether a cell is empty: None, or NA of pandas."""
-    return one is None or type(one).__name__ in ("NAType", "NaTType")
-
-
-# How many of a unit of numpy's datetimes are a second, or how many seconds it is.
-_PER_SECOND = {"ms": 1e3, "us": 1e6, "ns": 1e9, "ps": 1e12, "fs": 1e15, "as": 1e18}
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "D": 86400.0, "W": 604800.0}
-
-
-_STRINGS = " Strings become datetimes by pandas.to_datetime(..., utc=True)."
-
-
-def as_times(times: Any, where: str) -> tuple[Array, str]:
-    """Times as float64, and of which kind they were."""
-    return _clock(times, where)[1:]
-
-
-def _clock(times: Any, where: str) -> tuple[Array, Array, str]:
-    """Times as they are, to sort by, as float64, and of which kind they were."""
-    times = _unwrapped(times)
-    if isinstance(times, np.ma.MaskedArray):
-        if np.ma.getmaskarray(times).any():
-            raise ValueError(f"{_capital(where)}: no time at position {np.flatnonzero(times.mask)[0]}.")
-        times = times.data
-    if str(getattr(times, "dtype", "")).startswith("period"):  # pandas
-        times = times.dt.to_timestamp() if hasattr(times, "dt") else times.to_timestamp()
-    if getattr(getattr(times, "dt", None), "tz", None) is not None:  # a pandas Series with a time zone
-        times = times.dt.tz_convert("UTC").dt.tz_localize(None)
-    elif getattr(times, "tz", None) is not None:  # a pandas Index with one
-        times = times.tz_convert("UTC").tz_localize(None)
-    array = _to_numpy(times)
-    if array.dtype.kind == "O":
-        array = _from_time_objects(array, where)
-    if array.dtype.kind in "mM":
-        missing = np.isnat(array)
-        if missing.any():
-            raise ValueError(f"{_capital(where)}: no time (NaT) at position {np.flatnonzero(missing)[0]}.")
-        kind = "datetime" if array.dtype.kind == "M" else "timedelta"
-        if np.datetime_data(array.dtype)[0] in "YM":
-            array = array.astype(f"{array.dtype.kind}8[D]")
-        unit, count = np.datetime_data(array.dtype)
-        ticks = array.astype(np.int64) * count
-        return ticks, ticks / _PER_SECOND[unit] if unit in _PER_SECOND else ticks * _SECONDS[unit], kind
-    if array.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: {where}.")
-    if array.dtype.kind not in "fiub":
-        hint = _STRINGS if array.dtype.kind in "US" else ""
-        raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas, got dtype {array.dtype}.{hint}")
-    if array.dtype.kind in "iu" and array.size and max(abs(int(array.min())), abs(int(array.max()))) > 2**53:
-        raise ValueError(
-            f"{_capital(where)} are integers beyond 2**53, which float64 cannot tell apart: subtract an origin."
-        )
-    clock = array.astype(np.float64, copy=False)
-    return clock, clock, "numbers"
-
-
-def _from_time_objects(array: Array, where: str) -> Array:
-    """Times among Python objects: numbers, datetimes and dates, or timedeltas."""
-    flat = array.ravel()
-    missing = [_is_none(one) or one != one for one in flat]
-    if any(missing):
-        raise ValueError(f"{_capital(where)}: no time at position {missing.index(True)}.")
-    kind: Any = next((kind for kind in (date, timedelta) if len(flat) and isinstance(flat[0], kind)), None)
-    if kind is None:
-        try:
-            numbers = _from_objects(array, where)
-        except (TypeError, ValueError) as error:
-            hint = _STRINGS if any(isinstance(one, str) for one in flat) else ""
-            raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas: {error}{hint}") from None
-        if np.abs(numbers).max(initial=0) > 2**53 and any(isinstance(one, int) for one in flat):
-            raise ValueError(f"{_capital(where)} are integers beyond 2**53: subtract an origin.")
-        return numbers
-    mixed = [not isinstance(one, kind) for one in flat]
-    if any(mixed):
-        position = mixed.index(True)
-        raise TypeError(
-            f"{_capital(where)} are of different kinds: {flat[0]!r} at position 0, {flat[position]!r} at {position}."
-        )
-    if kind is timedelta:
-        return np.array(flat.tolist(), dtype="timedelta64[us]").reshape(array.shape)
-    # One with a time zone is an instant; without one, it is taken for UTC.
-    moments = [one.astimezone(UTC).replace(tzinfo=None) if getattr(one, "tzinfo", None) else one for one in flat]
-    return np.array(moments, dtype="datetime64[us]").reshape(array.shape)
-
-
-def _all_finite(numbers: Array) -> bool:
-    """Whether all numbers are finite: their sum is, or else one looks at each."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(numbers.sum()) or np.isfinite(numbers).all())
-
-
 def _check_times(times: NDArray[np.float64], offsets: NDArray[np.intp]) -> None:
     def place(row: int) -> tuple[int, int]:
         series = int(np.searchsorted(offsets, row, side="right")) - 1
         return series, int(row - offsets[series])
 
-    if not _all_finite(times):
+    if not all_finite(times):
         series, position = place(np.flatnonzero(~np.isfinite(times))[0])
         raise ValueError(f"Series {series}: the time at position {position} is {times[offsets[series] + position]}.")
     with np.errstate(over="ignore"):
@@ -858,145 +729,6 @@ def _as_indices(key: Any, n_series: int) -> NDArray[np.intp]:
     return np.where(indices < 0, indices + n_series, indices).astype(np.intp)
 
 
-def _column(frame: Any, name: str) -> Any:
-    """One column, as pandas, polars, pyarrow or a dictionary has it."""
-    if hasattr(frame, "collect_schema") and not hasattr(frame, "to_arrow"):  # polars
-        raise TypeError("The table is lazy: a panel needs its values. Use frame.collect().")
-    found = list(frame.column_names if hasattr(frame, "column_names") else getattr(frame, "columns", frame))
-    if name not in found:
-        hint = " It is in the index: use frame.reset_index()." if name in getattr(_index(frame), "names", ()) else ""
-        raise ValueError(f"The table has no column {name!r}.{hint}")
-    if found.count(name) > 1:
-        raise ValueError(f"The table has {found.count(name)} columns {name!r}. Give them different names.")
-    return _unwrapped(frame[name])
-
-
-def _index(frame: Any) -> Any:
-    return getattr(frame, "index", None)
-
-
-def _unwrapped(column: Any) -> Any:
-    """What is inside of a column of pandas that pyarrow holds."""
-    if type(getattr(column, "dtype", None)).__name__ == "ArrowDtype":
-        return column.array.__arrow_array__()
-    return column
-
-
-def _item(column: Any, row: int) -> Any:
-    """One cell of a column."""
-    cell = column.iloc[row] if hasattr(column, "iloc") else column[int(row)]
-    return _cell(cell.item() if isinstance(cell, np.generic) else cell)
-
-
-def _codes(column: Any, name: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Number the ids of a column by their first appearance, and tell in which rows that is.
-
-    The libraries hash what numpy would have to sort.
-    """
-    try:
-        ids, missing = _comparable(column)
-    except Exception as error:  # each library has its own
-        raise TypeError(f"Column {name!r} holds no ids: {error}") from None
-    if missing.any():
-        raise ValueError(f"Column {name!r} has no id at position {np.flatnonzero(missing)[0]}.")
-    heads = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1])  # where runs of one id begin
-    try:
-        _, first, codes = np.unique(ids[heads], return_index=True, return_inverse=True)
-    except TypeError:
-        raise TypeError(f"Column {name!r} mixes ids of different types, or holds what is no id.") from None
-    rank = np.empty(len(first), dtype=np.intp)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return np.repeat(rank[codes], np.diff(heads, append=len(ids))), heads[np.sort(first)]
-
-
-def _comparable(column: Any) -> tuple[Array, NDArray[np.bool_]]:
-    """Ids, or numbers that stand for them, and where they are missing."""
-    if isinstance(column, np.ma.MaskedArray):
-        return column.data, np.ma.getmaskarray(column)
-    if hasattr(column, "factorize"):  # pandas
-        ids = np.asarray(column.factorize()[0])
-        return ids, ids < 0
-    if isinstance(column, (list, tuple)):  # in an array of numpy's choice, 1 and "1" could be the same
-        column = np.fromiter(column, dtype=object, count=len(column))
-    kind = str(getattr(column, "type", ""))
-    if kind.startswith("dictionary"):  # whose values may be repeated, or null
-        column = column.cast(column.type.value_type)
-        kind = str(column.type)
-    if re.match(".*string", kind):  # pyarrow
-        column = _one_chunk(column.dictionary_encode()).indices
-    elif hasattr(column, "to_physical") and column.dtype != column.to_physical().dtype:  # categories of polars
-        column = column.to_physical()
-    elif str(getattr(column, "dtype", "")) == "String":  # polars
-        column = column.rank("dense")
-    ids = _to_numpy(column)
-    if ids.dtype.kind == "O":
-        return ids, np.array([_is_none(one) or one != one for one in ids], dtype=bool)
-    return ids, np.asarray(ids != ids)
-
-
-def _flatten(columns: dict[str, Any], names: list[str], codes: NDArray[np.intp]) -> tuple[NDArray[np.intp], str]:
-    """Replace columns of Arrow lists by their elements; return the codes of these, and how to speak of positions."""
-    lists = {name: found for name in names if (found := _lists(columns[name], f"column {name!r}")) is not None}
-    for name in names:
-        if name not in lists and _holds_series(columns[name]):
-            raise TypeError(
-                f"Column {name!r} holds a series in every cell. Give a row for every observation, as frame.explode "
-                "makes them, or lists of Arrow, as polars and pyarrow have them."
-            )
-    if not lists:
-        return codes, ""
-    flat = [name for name in names if name not in lists]
-    if flat:
-        raise TypeError(f"Column {next(iter(lists))!r} holds lists, column {flat[0]!r} does not.")
-    _, offsets = lists[names[0]]
-    for name, (elements, others) in lists.items():
-        wrong = np.flatnonzero(np.diff(others) != np.diff(offsets))
-        if len(wrong):
-            i = wrong[0]
-            raise ValueError(
-                f"Row {i}: the list in column {name!r} has {others[i + 1] - others[i]} elements, the one in column "
-                f"{names[0]!r} has {offsets[i + 1] - offsets[i]}."
-            )
-        columns[name] = elements
-    lengths = np.diff(offsets)
-    if not lengths.all():
-        raise ValueError(f"Row {np.flatnonzero(lengths == 0)[0]} has empty lists: no observations. Leave it out.")
-    return np.repeat(codes, lengths), ", its lists end to end"
-
-
-def _one_chunk(column: Any) -> Any:
-    """The pyarrow Array of a ChunkedArray; one chunk is not copied."""
-    if hasattr(column, "chunks"):
-        one = column.num_chunks == 1
-        column = column.chunk(0) if one else column.unify_dictionaries().combine_chunks()
-    return column.chunk(0) if hasattr(column, "chunks") else column  # old releases chunk again
-
-
-def _lists(column: Any, where: str) -> tuple[Any, NDArray[np.intp]] | None:
-    """Elements (a pyarrow Array) and offsets of a column of Arrow lists; None for another column.
-
-    Lists of variable or fixed size are not copied, views of lists are.
-    """
-    column = _unwrapped(column)
-    if hasattr(column, "to_physical") and str(column.dtype).startswith(("List", "Array")):  # polars
-        column = column.to_arrow()
-    if type(column).__module__ != "pyarrow.lib" or len(column) == 0:
-        return None
-    column = _one_chunk(column)
-    kind = type(column).__name__
-    if not re.fullmatch("(Large)?List(View)?Array|FixedSizeListArray", kind):
-        return None
-    if column.null_count:
-        missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]
-        raise ValueError(f"Series {missing} is null ({where}). Leave it out.")
-    if kind in ("ListArray", "LargeListArray"):
-        offsets = column.offsets.to_numpy()
-        return column.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
-    fixed = kind == "FixedSizeListArray"
-    sizes = np.full(len(column), column.type.list_size) if fixed else column.sizes.to_numpy()
-    return column.flatten(), np.concatenate([[0], np.cumsum(sizes)])
-
-
 def _warn_transposed(n_channels: int, length: int) -> None:
     warnings.warn(
         f"X has more channels ({n_channels}) than time points ({length}). Time runs along the first axis of a series; "
@@ -1004,10 +736,6 @@ def _warn_transposed(n_channels: int, length: int) -> None:
         UserWarning,
         stacklevel=4,
     )
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 # --- whatever X is ------------------------------------------------------------------------------------
@@ -1050,7 +778,7 @@ def check_panel(X: Any) -> Panel:
     elif isinstance(X, (list, tuple)):
         panel = Panel.from_list(X)
     else:
-        panel = _from_array(_as_values(X, "X") if issparse(X) else np.asarray(X))
+        panel = _from_array(as_values(X, "X") if issparse(X) else np.asarray(X))
     if len(panel) == 0:
         raise ValueError("Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required: X has no series.")
     return panel
@@ -1059,7 +787,7 @@ def check_panel(X: Any) -> Panel:
 def _from_array(X: Array) -> Panel:
     if X.dtype == object and X.ndim == 1:
         return Panel.from_list(list(X))
-    X = _as_values(X, "X")
+    X = as_values(X, "X")
     if X.ndim == 1:
         raise ValueError(
             "Expected 2D array, got 1D array instead. X is a collection of series. Reshape your data: a single series "
@@ -1088,7 +816,7 @@ def _columns(X: Any) -> tuple[list[str], list[Any]]:
 def _from_frame(X: Any) -> Panel:
     """A DataFrame of numbers, whose rows are series, or of cells that are series, whose columns are channels."""
     if _check_frame(X):
-        return _from_array(np.column_stack([_as_values(column, "X") for column in _columns(X)[1]]))
+        return _from_array(np.column_stack([as_values(column, "X") for column in _columns(X)[1]]))
     names, columns = _columns(X)
     return _from_cells(columns, names)
 
@@ -1103,7 +831,7 @@ def _check_frame(X: Any) -> bool:
     names, columns = _columns(X)
     if len(names) == 0 or len(X) == 0:
         raise ValueError(f"X is empty: it has {len(X)} rows (0 sample(s)) and {len(names)} columns (0 feature(s)).")
-    nested = [_holds_series(column) for column in columns]
+    nested = [holds_series(column) for column in columns]
     if any(nested) and not all(nested):
         raise TypeError(
             f"Column {names[nested.index(True)]!r} holds series, column {names[nested.index(False)]!r} does not. Send "
@@ -1111,7 +839,7 @@ def _check_frame(X: Any) -> bool:
         )
     for name, column in zip(names, columns, strict=True) if not any(nested) else ():
         try:
-            _as_values(column, f"column {name!r}")
+            as_values(column, f"column {name!r}")
         except (TypeError, ValueError) as error:
             raise type(error)(
                 f"{error} A long table, with a row for every observation, is read by Panel.from_long(frame, id=..., "
@@ -1120,21 +848,12 @@ def _check_frame(X: Any) -> bool:
     return not any(nested)
 
 
-def _holds_series(column: Any) -> bool:
-    """Whether the cells of a column are series, judged by the first that is not empty."""
-    for cell in column:
-        one = cell.as_py() if hasattr(cell, "as_py") else cell  # pyarrow
-        if not _is_none(one) and not (isinstance(one, float) and np.isnan(one)):
-            return hasattr(one, "__len__") and not isinstance(one, (str, bytes))
-    return False
-
-
 def _from_cells(columns: list[Any], names: list[str] | None) -> Panel:
     """Columns of cells: each cell a channel of a series."""
-    if len(columns) == 1 and (found := _lists(columns[0], f"column {names[0]!r}" if names else "X")):
+    if len(columns) == 1 and (found := lists_of(columns[0], f"column {names[0]!r}" if names else "X")):
         elements, offsets = found
         return Panel(elements, None, offsets, channel_names=names)  # lists of Arrow are laid out as a panel is
-    rows = [[_cell(cell) for cell in column] for column in columns]
+    rows = [[as_python(cell) for cell in column] for column in columns]
     series = []
     for i, cells in enumerate(zip(*rows, strict=True)):
         empty = [c for c, cell in enumerate(cells) if not hasattr(cell, "__len__")]
@@ -1159,10 +878,6 @@ def _from_cells(columns: list[Any], names: list[str] | None) -> Panel:
         values = np.concatenate([part.values for part in parts], axis=1)
         series.append(_Series(values, parts[0].times, parts[0].kind, tuple(names) if names else None))
     return Panel._assemble(series, names)
-
-
-def _cell(cell: Any) -> Any:
-    return cell.as_py() if hasattr(cell, "as_py") else cell  # pyarrow
 
 
 def _is_table(X: Any) -> bool:

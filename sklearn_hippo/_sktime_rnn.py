@@ -7,7 +7,7 @@ from sktime.classification.base import BaseClassifier
 from sktime.regression.base import BaseRegressor
 
 from ._rnn import HiPPORNNClassifier, HiPPORNNRegressor
-from .sktime import MTYPES, as_panel, parameters_of
+from ._sktime_features import MTYPES, as_panel, parameters_of
 
 TAGS = {
     "authors": ["sklearn-hippo developers"],

@@ -12,9 +12,10 @@ from sklearn.utils import Tags, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
+from ._columns import as_times
 from ._compat import CallbackSupportMixin, fit_task
 from ._measures import MEASURES, Measure
-from ._panel import Panel, as_times, check_panel, learned_timescale, own_times, validate_panel
+from ._panel import Panel, check_panel, learned_timescale, own_times, validate_panel
 from ._projection import INTERPOLATIONS, project, reconstruct, series_span
 from ._recurrence import DISCRETIZATIONS, prefixes, recur
 

@@ -20,26 +20,29 @@ PACKAGE = Path(sklearn_hippo.__file__).parent
 # Each module and the ones of ours that it may import. A leaf imports nothing of ours.
 MAY_IMPORT = {
     "__init__": {"_memory", "_panel", "_rnn", "_transformer"},
+    "_columns": set(),
     "_compat": set(),
     "_measures": set(),
-    "_memory": {"_measures", "_panel", "_projection", "_recurrence"},
-    "_panel": set(),
+    "_memory": {"_columns", "_measures", "_panel", "_projection", "_recurrence"},
+    "_panel": {"_columns"},
     "_projection": {"_ext_projection", "_measures", "_panel"},
     "_rnn": {"_compat", "_measures", "_panel", "_training", "nn._gated"},
     "_training": {"_panel", "nn"},
     "_recurrence": {"_ext_projection", "_ext_recurrence", "_measures", "_panel", "_projection"},
-    "_transformer": {"_compat", "_measures", "_panel", "_projection", "_recurrence"},
+    "_transformer": {"_columns", "_compat", "_measures", "_panel", "_projection", "_recurrence"},
     "datasets": {"_panel"},
     "inspection": {"_measures", "_panel", "_projection", "_transformer"},
     "show_versions": {"_ext_projection"},
-    "sktime": {"_panel", "_sktime_rnn", "_transformer"},
-    "_sktime_rnn": {"_rnn", "sktime"},
+    "sktime": {"_sktime_features", "_sktime_rnn"},
+    "_sktime_features": {"_panel", "_transformer"},
+    "_sktime_rnn": {"_rnn", "_sktime_features"},
     "nn.__init__": {"nn._modules"},
     "nn._gated": {"_ext_rnn", "_measures"},
     "nn._modules": {"_measures", "nn._gated"},
 }
 FOREIGN = {"torch": {"_rnn", "_training", "nn._gated", "nn._modules"}, "skorch": {"_rnn", "_training"},
-           "sktime": {"datasets", "sktime", "_sktime_rnn"}, "pandas": {"sktime"}, "polars": set(), "pyarrow": set(),
+           "sktime": {"datasets", "_sktime_features", "_sktime_rnn"},
+           "pandas": {"_sktime_features"}, "polars": set(), "pyarrow": set(),
            "matplotlib": {"inspection"}}  # fmt: skip
 
 

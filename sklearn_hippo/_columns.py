@@ -1,0 +1,314 @@
+"""Columns of numbers, times and ids, as NumPy, pandas, polars, pyarrow and plain Python have them, as arrays.
+
+Nothing here imports these libraries: what comes from them is known by what it can do.
+"""
+
+import re
+from datetime import UTC, date, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+Array = NDArray[Any]
+
+
+def as_values(values: Any, where: str) -> Array:
+    """Real numbers as float32 or float64, anything else an error."""
+    if issparse(values):
+        raise TypeError(
+            f"{_capital(where)}: sparse data is not supported, its zeros would be observations. Use a dense array."
+        )
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
+    try:
+        array = _to_numpy(values)
+    except ValueError:
+        raise ValueError(
+            f"{_capital(where)} is not a rectangular array of numbers. Series of different lengths come as a list of "
+            "arrays of shape (length, n_channels)."
+        ) from None
+    if array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {where}. Give the real and imaginary parts as two channels.")
+    if array.dtype.kind in "fiub":
+        return array.astype(np.float64)
+    if array.dtype.kind == "O":
+        return _from_objects(array, where)
+    raise ValueError(f"{_capital(where)} must hold real numbers, got dtype {array.dtype}.")
+
+
+def _to_numpy(values: Any) -> Array:
+    """An array of whatever knows how to become one."""
+    if not hasattr(values, "to_numpy"):
+        return np.asarray(values)
+    return values.to_numpy(zero_copy_only=False) if type(values).__module__ == "pyarrow.lib" else values.to_numpy()
+
+
+def _from_objects(array: Array, where: str) -> Array:
+    """Numbers among Python objects; None and pandas' NA are missing, strings are not numbers."""
+    numbers = np.empty(array.shape)
+    for position, one in np.ndenumerate(array):
+        if is_none(one):
+            numbers[position] = np.nan
+            continue
+        try:
+            if isinstance(one, (str, bytes)):
+                raise TypeError(f"{one!r} is a string")
+            numbers[position] = one
+        except (TypeError, ValueError) as error:
+            place = position[0] if len(position) == 1 else position
+            raise type(error)(f"{_capital(where)} must hold real numbers; at position {place}: {error}.") from None
+    return numbers
+
+
+def is_none(one: Any) -> bool:
+    """Whether a cell is empty: None, or NA of pandas."""
+    return one is None or type(one).__name__ in ("NAType", "NaTType")
+
+
+# How many of a unit of numpy's datetimes are a second, or how many seconds it is.
+_PER_SECOND = {"ms": 1e3, "us": 1e6, "ns": 1e9, "ps": 1e12, "fs": 1e15, "as": 1e18}
+
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "D": 86400.0, "W": 604800.0}
+
+
+_STRINGS = " Strings become datetimes by pandas.to_datetime(..., utc=True)."
+
+
+def as_times(times: Any, where: str) -> tuple[Array, str]:
+    """Times as float64, and of which kind they were."""
+    return clock_of(times, where)[1:]
+
+
+def clock_of(times: Any, where: str) -> tuple[Array, Array, str]:
+    """Times as they are, to sort by, as float64, and of which kind they were."""
+    times = _unwrapped(times)
+    if isinstance(times, np.ma.MaskedArray):
+        if np.ma.getmaskarray(times).any():
+            raise ValueError(f"{_capital(where)}: no time at position {np.flatnonzero(times.mask)[0]}.")
+        times = times.data
+    if str(getattr(times, "dtype", "")).startswith("period"):  # pandas
+        times = times.dt.to_timestamp() if hasattr(times, "dt") else times.to_timestamp()
+    if getattr(getattr(times, "dt", None), "tz", None) is not None:  # a pandas Series with a time zone
+        times = times.dt.tz_convert("UTC").dt.tz_localize(None)
+    elif getattr(times, "tz", None) is not None:  # a pandas Index with one
+        times = times.tz_convert("UTC").tz_localize(None)
+    array = _to_numpy(times)
+    if array.dtype.kind == "O":
+        array = _from_time_objects(array, where)
+    if array.dtype.kind in "mM":
+        missing = np.isnat(array)
+        if missing.any():
+            raise ValueError(f"{_capital(where)}: no time (NaT) at position {np.flatnonzero(missing)[0]}.")
+        kind = "datetime" if array.dtype.kind == "M" else "timedelta"
+        if np.datetime_data(array.dtype)[0] in "YM":
+            array = array.astype(f"{array.dtype.kind}8[D]")
+        unit, count = np.datetime_data(array.dtype)
+        ticks = array.astype(np.int64) * count
+        return ticks, ticks / _PER_SECOND[unit] if unit in _PER_SECOND else ticks * _SECONDS[unit], kind
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {where}.")
+    if array.dtype.kind not in "fiub":
+        hint = _STRINGS if array.dtype.kind in "US" else ""
+        raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas, got dtype {array.dtype}.{hint}")
+    if array.dtype.kind in "iu" and array.size and max(abs(int(array.min())), abs(int(array.max()))) > 2**53:
+        raise ValueError(
+            f"{_capital(where)} are integers beyond 2**53, which float64 cannot tell apart: subtract an origin."
+        )
+    clock = array.astype(np.float64, copy=False)
+    return clock, clock, "numbers"
+
+
+def _from_time_objects(array: Array, where: str) -> Array:
+    """Times among Python objects: numbers, datetimes and dates, or timedeltas."""
+    flat = array.ravel()
+    missing = [is_none(one) or one != one for one in flat]
+    if any(missing):
+        raise ValueError(f"{_capital(where)}: no time at position {missing.index(True)}.")
+    kind: Any = next((kind for kind in (date, timedelta) if len(flat) and isinstance(flat[0], kind)), None)
+    if kind is None:
+        try:
+            numbers = _from_objects(array, where)
+        except (TypeError, ValueError) as error:
+            hint = _STRINGS if any(isinstance(one, str) for one in flat) else ""
+            raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas: {error}{hint}") from None
+        if np.abs(numbers).max(initial=0) > 2**53 and any(isinstance(one, int) for one in flat):
+            raise ValueError(f"{_capital(where)} are integers beyond 2**53: subtract an origin.")
+        return numbers
+    mixed = [not isinstance(one, kind) for one in flat]
+    if any(mixed):
+        position = mixed.index(True)
+        raise TypeError(
+            f"{_capital(where)} are of different kinds: {flat[0]!r} at position 0, {flat[position]!r} at {position}."
+        )
+    if kind is timedelta:
+        return np.array(flat.tolist(), dtype="timedelta64[us]").reshape(array.shape)
+    # One with a time zone is an instant; without one, it is taken for UTC.
+    moments = [one.astimezone(UTC).replace(tzinfo=None) if getattr(one, "tzinfo", None) else one for one in flat]
+    return np.array(moments, dtype="datetime64[us]").reshape(array.shape)
+
+
+def all_finite(numbers: Array) -> bool:
+    """Whether all numbers are finite: their sum is, or else one looks at each."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(numbers.sum()) or np.isfinite(numbers).all())
+
+
+def column_of(frame: Any, name: str) -> Any:
+    """One column, as pandas, polars, pyarrow or a dictionary has it."""
+    if hasattr(frame, "collect_schema") and not hasattr(frame, "to_arrow"):  # polars
+        raise TypeError("The table is lazy: a panel needs its values. Use frame.collect().")
+    found = list(frame.column_names if hasattr(frame, "column_names") else getattr(frame, "columns", frame))
+    if name not in found:
+        hint = " It is in the index: use frame.reset_index()." if name in getattr(_index(frame), "names", ()) else ""
+        raise ValueError(f"The table has no column {name!r}.{hint}")
+    if found.count(name) > 1:
+        raise ValueError(f"The table has {found.count(name)} columns {name!r}. Give them different names.")
+    return _unwrapped(frame[name])
+
+
+def _index(frame: Any) -> Any:
+    return getattr(frame, "index", None)
+
+
+def _unwrapped(column: Any) -> Any:
+    """What is inside of a column of pandas that pyarrow holds."""
+    if type(getattr(column, "dtype", None)).__name__ == "ArrowDtype":
+        return column.array.__arrow_array__()
+    return column
+
+
+def item_of(column: Any, row: int) -> Any:
+    """One cell of a column."""
+    cell = column.iloc[row] if hasattr(column, "iloc") else column[int(row)]
+    return as_python(cell.item() if isinstance(cell, np.generic) else cell)
+
+
+def codes_of(column: Any, name: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Number the ids of a column by their first appearance, and tell in which rows that is.
+
+    The libraries hash what numpy would have to sort.
+    """
+    try:
+        ids, missing = _comparable(column)
+    except Exception as error:  # each library has its own
+        raise TypeError(f"Column {name!r} holds no ids: {error}") from None
+    if missing.any():
+        raise ValueError(f"Column {name!r} has no id at position {np.flatnonzero(missing)[0]}.")
+    heads = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1])  # where runs of one id begin
+    try:
+        _, first, codes = np.unique(ids[heads], return_index=True, return_inverse=True)
+    except TypeError:
+        raise TypeError(f"Column {name!r} mixes ids of different types, or holds what is no id.") from None
+    rank = np.empty(len(first), dtype=np.intp)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return np.repeat(rank[codes], np.diff(heads, append=len(ids))), heads[np.sort(first)]
+
+
+def _comparable(column: Any) -> tuple[Array, NDArray[np.bool_]]:
+    """Ids, or numbers that stand for them, and where they are missing."""
+    if isinstance(column, np.ma.MaskedArray):
+        return column.data, np.ma.getmaskarray(column)
+    if hasattr(column, "factorize"):  # pandas
+        ids = np.asarray(column.factorize()[0])
+        return ids, ids < 0
+    if isinstance(column, (list, tuple)):  # in an array of numpy's choice, 1 and "1" could be the same
+        column = np.fromiter(column, dtype=object, count=len(column))
+    kind = str(getattr(column, "type", ""))
+    if kind.startswith("dictionary"):  # whose values may be repeated, or null
+        column = column.cast(column.type.value_type)
+        kind = str(column.type)
+    if re.match(".*string", kind):  # pyarrow
+        column = _one_chunk(column.dictionary_encode()).indices
+    elif hasattr(column, "to_physical") and column.dtype != column.to_physical().dtype:  # categories of polars
+        column = column.to_physical()
+    elif str(getattr(column, "dtype", "")) == "String":  # polars
+        column = column.rank("dense")
+    ids = _to_numpy(column)
+    if ids.dtype.kind == "O":
+        return ids, np.array([is_none(one) or one != one for one in ids], dtype=bool)
+    return ids, np.asarray(ids != ids)
+
+
+def flatten(columns: dict[str, Any], names: list[str], codes: NDArray[np.intp]) -> tuple[NDArray[np.intp], str]:
+    """Replace columns of Arrow lists by their elements; return the codes of these, and how to speak of positions."""
+    lists = {name: found for name in names if (found := lists_of(columns[name], f"column {name!r}")) is not None}
+    for name in names:
+        if name not in lists and holds_series(columns[name]):
+            raise TypeError(
+                f"Column {name!r} holds a series in every cell. Give a row for every observation, as frame.explode "
+                "makes them, or lists of Arrow, as polars and pyarrow have them."
+            )
+    if not lists:
+        return codes, ""
+    flat = [name for name in names if name not in lists]
+    if flat:
+        raise TypeError(f"Column {next(iter(lists))!r} holds lists, column {flat[0]!r} does not.")
+    _, offsets = lists[names[0]]
+    for name, (elements, others) in lists.items():
+        wrong = np.flatnonzero(np.diff(others) != np.diff(offsets))
+        if len(wrong):
+            i = wrong[0]
+            raise ValueError(
+                f"Row {i}: the list in column {name!r} has {others[i + 1] - others[i]} elements, the one in column "
+                f"{names[0]!r} has {offsets[i + 1] - offsets[i]}."
+            )
+        columns[name] = elements
+    lengths = np.diff(offsets)
+    if not lengths.all():
+        raise ValueError(f"Row {np.flatnonzero(lengths == 0)[0]} has empty lists: no observations. Leave it out.")
+    return np.repeat(codes, lengths), ", its lists end to end"
+
+
+def _one_chunk(column: Any) -> Any:
+    """The pyarrow Array of a ChunkedArray; one chunk is not copied."""
+    if hasattr(column, "chunks"):
+        one = column.num_chunks == 1
+        column = column.chunk(0) if one else column.unify_dictionaries().combine_chunks()
+    return column.chunk(0) if hasattr(column, "chunks") else column  # old releases chunk again
+
+
+def lists_of(column: Any, where: str) -> tuple[Any, NDArray[np.intp]] | None:
+    """Elements (a pyarrow Array) and offsets of a column of Arrow lists; None for another column.
+
+    Lists of variable or fixed size are not copied, views of lists are.
+    """
+    column = _unwrapped(column)
+    if hasattr(column, "to_physical") and str(column.dtype).startswith(("List", "Array")):  # polars
+        column = column.to_arrow()
+    if type(column).__module__ != "pyarrow.lib" or len(column) == 0:
+        return None
+    column = _one_chunk(column)
+    kind = type(column).__name__
+    if not re.fullmatch("(Large)?List(View)?Array|FixedSizeListArray", kind):
+        return None
+    if column.null_count:
+        missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]
+        raise ValueError(f"Series {missing} is null ({where}). Leave it out.")
+    if kind in ("ListArray", "LargeListArray"):
+        offsets = column.offsets.to_numpy()
+        return column.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
+    fixed = kind == "FixedSizeListArray"
+    sizes = np.full(len(column), column.type.list_size) if fixed else column.sizes.to_numpy()
+    return column.flatten(), np.concatenate([[0], np.cumsum(sizes)])
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def holds_series(column: Any) -> bool:
+    """Whether the cells of a column are series, judged by the first that is not empty."""
+    for cell in column:
+        one = cell.as_py() if hasattr(cell, "as_py") else cell  # pyarrow
+        if not is_none(one) and not (isinstance(one, float) and np.isnan(one)):
+            return hasattr(one, "__len__") and not isinstance(one, (str, bytes))
+    return False
+
+
+def as_python(cell: Any) -> Any:
+    return cell.as_py() if hasattr(cell, "as_py") else cell  # pyarrow
