@@ -14,6 +14,77 @@ from scipy.sparse import issparse
 Array = NDArray[Any]
 
 
+# --- columns and cells -----------------------------------------------------------------------------------
+
+
+def column_of(frame: Any, name: str) -> Any:
+    """One column, as pandas, polars, pyarrow or a dictionary has it."""
+    if hasattr(frame, "collect_schema") and not hasattr(frame, "to_arrow"):  # polars
+        raise TypeError("The table is lazy: a panel needs its values. Use frame.collect().")
+    found = list(frame.column_names if hasattr(frame, "column_names") else getattr(frame, "columns", frame))
+    if name not in found:
+        indexed = name in getattr(getattr(frame, "index", None), "names", ())  # of pandas
+        hint = " It is in the index: use frame.reset_index()." if indexed else ""
+        raise ValueError(f"The table has no column {name!r}.{hint}")
+    if found.count(name) > 1:
+        raise ValueError(f"The table has {found.count(name)} columns {name!r}. Give them different names.")
+    return _unwrapped(frame[name])
+
+
+def _unwrapped(column: Any) -> Any:
+    """What is inside of a column of pandas that pyarrow holds."""
+    if type(getattr(column, "dtype", None)).__name__ == "ArrowDtype":
+        return column.array.__arrow_array__()
+    return column
+
+
+def item_of(column: Any, row: int) -> Any:
+    """One cell of a column."""
+    cell = column.iloc[row] if hasattr(column, "iloc") else column[int(row)]
+    return as_python(cell.item() if isinstance(cell, np.generic) else cell)
+
+
+def as_python(cell: Any) -> Any:
+    """A cell without its library."""
+    return cell.as_py() if hasattr(cell, "as_py") else cell  # pyarrow
+
+
+def is_none(one: Any) -> bool:
+    """Whether a cell is empty: None, or NA of pandas."""
+    return one is None or type(one).__name__ in ("NAType", "NaTType")
+
+
+def holds_series(column: Any) -> bool:
+    """Whether the cells of a column are series, judged by the first that is not empty."""
+    for cell in column:
+        one = as_python(cell)
+        if not is_none(one) and not (isinstance(one, float) and np.isnan(one)):
+            return hasattr(one, "__len__") and not isinstance(one, (str, bytes))
+    return False
+
+
+def _to_numpy(values: Any) -> Array:
+    """An array of whatever knows how to become one."""
+    if not hasattr(values, "to_numpy"):
+        return np.asarray(values)
+    return values.to_numpy(zero_copy_only=False) if type(values).__module__ == "pyarrow.lib" else values.to_numpy()
+
+
+def _one_chunk(column: Any) -> Any:
+    """The pyarrow Array of a ChunkedArray; one chunk is not copied."""
+    if hasattr(column, "chunks"):
+        one = column.num_chunks == 1
+        column = column.chunk(0) if one else column.unify_dictionaries().combine_chunks()
+    return column.chunk(0) if hasattr(column, "chunks") else column  # old releases chunk again
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+# --- values ----------------------------------------------------------------------------------------------
+
+
 def as_values(values: Any, where: str) -> Array:
     """Real numbers as float32 or float64, anything else an error."""
     if issparse(values):
@@ -40,13 +111,6 @@ def as_values(values: Any, where: str) -> Array:
     raise ValueError(f"{_capital(where)} must hold real numbers, got dtype {array.dtype}.")
 
 
-def _to_numpy(values: Any) -> Array:
-    """An array of whatever knows how to become one."""
-    if not hasattr(values, "to_numpy"):
-        return np.asarray(values)
-    return values.to_numpy(zero_copy_only=False) if type(values).__module__ == "pyarrow.lib" else values.to_numpy()
-
-
 def _from_objects(array: Array, where: str) -> Array:
     """Numbers among Python objects; None and pandas' NA are missing, strings are not numbers."""
     numbers = np.empty(array.shape)
@@ -64,18 +128,17 @@ def _from_objects(array: Array, where: str) -> Array:
     return numbers
 
 
-def is_none(one: Any) -> bool:
-    """Whether a cell is empty: None, or NA of pandas."""
-    return one is None or type(one).__name__ in ("NAType", "NaTType")
+def all_finite(numbers: Array) -> bool:
+    """Whether all numbers are finite: their sum is, or else one looks at each."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(numbers.sum()) or np.isfinite(numbers).all())
 
+
+# --- times -----------------------------------------------------------------------------------------------
 
 # How many of a unit of numpy's datetimes are a second, or how many seconds it is.
 _PER_SECOND = {"ms": 1e3, "us": 1e6, "ns": 1e9, "ps": 1e12, "fs": 1e15, "as": 1e18}
-
-
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "D": 86400.0, "W": 604800.0}
-
-
 _STRINGS = " Strings become datetimes by pandas.to_datetime(..., utc=True)."
 
 
@@ -152,40 +215,7 @@ def _from_time_objects(array: Array, where: str) -> Array:
     return np.array(moments, dtype="datetime64[us]").reshape(array.shape)
 
 
-def all_finite(numbers: Array) -> bool:
-    """Whether all numbers are finite: their sum is, or else one looks at each."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(numbers.sum()) or np.isfinite(numbers).all())
-
-
-def column_of(frame: Any, name: str) -> Any:
-    """One column, as pandas, polars, pyarrow or a dictionary has it."""
-    if hasattr(frame, "collect_schema") and not hasattr(frame, "to_arrow"):  # polars
-        raise TypeError("The table is lazy: a panel needs its values. Use frame.collect().")
-    found = list(frame.column_names if hasattr(frame, "column_names") else getattr(frame, "columns", frame))
-    if name not in found:
-        hint = " It is in the index: use frame.reset_index()." if name in getattr(_index(frame), "names", ()) else ""
-        raise ValueError(f"The table has no column {name!r}.{hint}")
-    if found.count(name) > 1:
-        raise ValueError(f"The table has {found.count(name)} columns {name!r}. Give them different names.")
-    return _unwrapped(frame[name])
-
-
-def _index(frame: Any) -> Any:
-    return getattr(frame, "index", None)
-
-
-def _unwrapped(column: Any) -> Any:
-    """What is inside of a column of pandas that pyarrow holds."""
-    if type(getattr(column, "dtype", None)).__name__ == "ArrowDtype":
-        return column.array.__arrow_array__()
-    return column
-
-
-def item_of(column: Any, row: int) -> Any:
-    """One cell of a column."""
-    cell = column.iloc[row] if hasattr(column, "iloc") else column[int(row)]
-    return as_python(cell.item() if isinstance(cell, np.generic) else cell)
+# --- ids -------------------------------------------------------------------------------------------------
 
 
 def codes_of(column: Any, name: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -234,6 +264,9 @@ def _comparable(column: Any) -> tuple[Array, NDArray[np.bool_]]:
     return ids, np.asarray(ids != ids)
 
 
+# --- lists -----------------------------------------------------------------------------------------------
+
+
 def flatten(columns: dict[str, Any], names: list[str], codes: NDArray[np.intp]) -> tuple[NDArray[np.intp], str]:
     """Replace columns of Arrow lists by their elements; return the codes of these, and how to speak of positions."""
     lists = {name: found for name in names if (found := lists_of(columns[name], f"column {name!r}")) is not None}
@@ -264,14 +297,6 @@ def flatten(columns: dict[str, Any], names: list[str], codes: NDArray[np.intp]) 
     return np.repeat(codes, lengths), ", its lists end to end"
 
 
-def _one_chunk(column: Any) -> Any:
-    """The pyarrow Array of a ChunkedArray; one chunk is not copied."""
-    if hasattr(column, "chunks"):
-        one = column.num_chunks == 1
-        column = column.chunk(0) if one else column.unify_dictionaries().combine_chunks()
-    return column.chunk(0) if hasattr(column, "chunks") else column  # old releases chunk again
-
-
 def lists_of(column: Any, where: str) -> tuple[Any, NDArray[np.intp]] | None:
     """Elements (a pyarrow Array) and offsets of a column of Arrow lists; None for another column.
 
@@ -295,20 +320,3 @@ def lists_of(column: Any, where: str) -> tuple[Any, NDArray[np.intp]] | None:
     fixed = kind == "FixedSizeListArray"
     sizes = np.full(len(column), column.type.list_size) if fixed else column.sizes.to_numpy()
     return column.flatten(), np.concatenate([[0], np.cumsum(sizes)])
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
-def holds_series(column: Any) -> bool:
-    """Whether the cells of a column are series, judged by the first that is not empty."""
-    for cell in column:
-        one = cell.as_py() if hasattr(cell, "as_py") else cell  # pyarrow
-        if not is_none(one) and not (isinstance(one, float) and np.isnan(one)):
-            return hasattr(one, "__len__") and not isinstance(one, (str, bytes))
-    return False
-
-
-def as_python(cell: Any) -> Any:
-    return cell.as_py() if hasattr(cell, "as_py") else cell  # pyarrow
