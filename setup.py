@@ -30,10 +30,9 @@ class Build(build_ext):
 
     def build_extensions(self):
         kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
-        compile_flags, link_flags = next(filter(self.openmp_works, OPENMP[kind]), WITHOUT[kind])
-        print(
-            "OpenMP:", " ".join(compile_flags) if (compile_flags, link_flags) != WITHOUT[kind] else "none, one thread"
-        )
+        found = next(filter(self.openmp_works, OPENMP[kind]), None)
+        print("OpenMP:", "found" if found else "none, one thread")
+        compile_flags, link_flags = found or WITHOUT[kind]
         for extension in self.extensions:
             extension.extra_compile_args = OPTIMIZE[kind] + compile_flags
             extension.extra_link_args = link_flags

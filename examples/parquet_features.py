@@ -14,6 +14,7 @@ import shutil
 import time
 from pathlib import Path
 
+import joblib
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -54,7 +55,7 @@ def transform_log(log, target, transformer, n_buckets):
     """Write the features of all series of a log of any size, a bucket at a time."""
     folder = target.with_suffix(".work")
     parts, marker = folder / "parts", folder / "job"
-    job = f"{transformer!r}, {n_buckets} buckets of {log.stat().st_size} bytes, {log.stat().st_mtime_ns}"
+    job = joblib.hash((transformer, n_buckets, log.stat().st_size, log.stat().st_mtime_ns))
     if not marker.exists() or marker.read_text() != job:  # the marker is written last, and removed first
         shutil.rmtree(folder, ignore_errors=True)
         rows = pl.scan_parquet(log).with_columns(bucket=pl.col("sensor").hash() % n_buckets)

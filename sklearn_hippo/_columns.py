@@ -56,6 +56,8 @@ def is_none(one: Any) -> bool:
 
 def holds_series(column: Any) -> bool:
     """Whether the cells of a column are series, judged by the first that is not empty."""
+    if getattr(getattr(column, "dtype", None), "kind", "O") != "O" and column.ndim == 1:
+        return False  # numbers of numpy or pandas: they may begin with millions of NaN
     for cell in column:
         one = as_python(cell)
         if not is_none(one) and not (isinstance(one, float) and np.isnan(one)):

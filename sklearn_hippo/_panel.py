@@ -401,20 +401,20 @@ class Panel:
                 f"Column {time!r}{where}: the time at position {np.flatnonzero(~np.isfinite(clock))[0]} is not finite."
             )
         channels = [as_values(columns[name], f"column {name!r}{where}") for name in names]
-        for name, channel in zip(names, channels, strict=True):
-            if not all_finite(channel) and np.isinf(channel).any():
-                row = np.flatnonzero(np.isinf(channel))[0]
-                owner = item_of(ids, first[codes[row]])
-                raise ValueError(
-                    f"Column {name!r}{where}: infinite value at position {row}, of {id} {owner!r}. Write NaN where a "
-                    "channel was not observed."
-                )
         block = channels[0][:, None] if len(channels) == 1 else np.stack(channels, axis=1)
+        complete = all_finite(block)
+        if not complete and np.isinf(block).any():
+            row, channel = np.argwhere(np.isinf(block))[0]
+            owner = item_of(ids, first[codes[row]])
+            raise ValueError(
+                f"Column {names[channel]!r}{where}: infinite value at position {row}, of {id} {owner!r}. Write NaN "
+                "where a channel was not observed."
+            )
         if not ((np.diff(codes) >= 0).all() and ((ticks[1:] >= ticks[:-1]) | (np.diff(codes) > 0)).all()):
             rows = np.lexsort((ticks, codes))
             codes, clock, block = codes[rows], clock[rows], block[rows]
         offsets = np.concatenate([[0], np.cumsum(np.bincount(codes))])
-        if not all_finite(block):
+        if not complete:
             seen = np.logical_or.reduceat(~np.isnan(block).all(axis=1), offsets[:-1])
             if not seen.all():
                 unseen = [repr(item_of(ids, row)) for row in first[~seen]]

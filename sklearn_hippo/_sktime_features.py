@@ -46,13 +46,9 @@ def as_panel(X: Any) -> Panel:
         return Panel.from_list(X)
     if X.index.nlevels == 1:
         return check_panel(X)
-    who, when = (X.index.get_level_values(level) for level in (0, 1))
-    names = [str(name) for name in X.columns]
-    channels = {f"channel {name}": X.iloc[:, c].to_numpy() for c, name in enumerate(names)}
-    panel = Panel.from_long(
-        {"instance": who, "time": when, **channels}, id="instance", time="time", values=list(channels)
-    )
-    return Panel(panel.values, panel.times, panel.offsets, channel_names=names)
+    index = {"index level 0": X.index.get_level_values(0), "index level 1": X.index.get_level_values(1)}
+    channels = {str(name): X.iloc[:, c] for c, name in enumerate(X.columns)}
+    return Panel.from_long(index | channels, id="index level 0", time="index level 1", values=list(channels))
 
 
 def instances(X: Any) -> pd.Index | None:
@@ -62,8 +58,29 @@ def instances(X: Any) -> pd.Index | None:
     return X.index if X.index.nlevels == 1 else X.index.get_level_values(0).unique()
 
 
+class Adapter:
+    """What all adapters have: the parameters with which sktime tests them."""
+
+    _test_params: list[dict[str, Any]]
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Parameters with which sktime tests the class.
+
+        Parameters
+        ----------
+        parameter_set : str
+            There is only one.
+
+        Returns
+        -------
+        list of dict
+        """
+        return cls._test_params
+
+
 @parameters_of(HiPPOTransformer)
-class HiPPOFeatures(BaseTransformer):
+class HiPPOFeatures(Adapter, BaseTransformer):
     """Compress each series into the coefficients of its optimal polynomial projection.
 
     `HiPPOTransformer` for sktime: panels (pd-multiindex, df-list, nested_univ, numpy3D) of series of different lengths,
@@ -109,6 +126,10 @@ class HiPPOFeatures(BaseTransformer):
         "capability:categorical_in_X": False,
         "python_dependencies": None,
     }
+    _test_params = [  # noqa: RUF012
+        {"order": 3},
+        {"measure": "legs_lti", "order": 2, "timescale": 5.0, "add_duration": True},
+    ]
 
     def _fit(self, X: Any, y: Any = None) -> "HiPPOFeatures":
         self.transformer_ = HiPPOTransformer(**self.get_params(deep=False)).fit(as_panel(X))
@@ -117,18 +138,3 @@ class HiPPOFeatures(BaseTransformer):
     def _transform(self, X: Any, y: Any = None) -> pd.DataFrame:
         features: NDArray[Any] = self.transformer_.transform(as_panel(X))
         return pd.DataFrame(features, instances(X), self.transformer_.get_feature_names_out())
-
-    @classmethod
-    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Parameters with which sktime tests the class.
-
-        Parameters
-        ----------
-        parameter_set : str
-            There is only one.
-
-        Returns
-        -------
-        list of dict
-        """
-        return [{"order": 3}, {"measure": "legs_lti", "order": 2, "timescale": 5.0, "add_duration": True}]

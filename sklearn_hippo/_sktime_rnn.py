@@ -7,7 +7,7 @@ from sktime.classification.base import BaseClassifier
 from sktime.regression.base import BaseRegressor
 
 from ._rnn import HiPPORNNClassifier, HiPPORNNRegressor
-from ._sktime_features import MTYPES, as_panel, parameters_of
+from ._sktime_features import MTYPES, Adapter, as_panel, parameters_of
 
 TAGS = {
     "authors": ["sklearn-hippo developers"],
@@ -34,9 +34,10 @@ TEST_PARAMS: list[dict[str, Any]] = [
 ]
 
 
-class _Network:
+class _Network(Adapter):
     """What the classifier and the regressor have in common; ``_estimator`` is the class that they adapt."""
 
+    _test_params = TEST_PARAMS
     _estimator: Any
     get_params: Any
 
@@ -46,21 +47,6 @@ class _Network:
 
     def _predict(self, X: Any) -> NDArray[Any]:
         return self.estimator_.predict(as_panel(X))
-
-    @classmethod
-    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Parameters with which sktime tests the class.
-
-        Parameters
-        ----------
-        parameter_set : str
-            There is only one.
-
-        Returns
-        -------
-        list of dict
-        """
-        return TEST_PARAMS
 
 
 @parameters_of(HiPPORNNClassifier)

@@ -64,11 +64,18 @@ def test_quickstart():
     assert (EXAMPLES / "output" / "quickstart.png").stat().st_size > 10_000
 
 
-def test_larger_than_memory(tmp_path):
+def polars():
+    """What the recipe for data larger than memory needs."""
     for name in ("pyarrow", "rich"):
         pytest.importorskip(name)
-    if not hasattr(pytest.importorskip("polars"), "PartitionBy"):
+    pl = pytest.importorskip("polars")
+    if not hasattr(pl, "PartitionBy"):
         pytest.skip("needs polars 2")
+    return pl
+
+
+def test_larger_than_memory(tmp_path):
+    polars()
     output = run("parquet_features.py", str(tmp_path / "log"), "--rows", "3e5", "--series", "400", "--buckets", "7")
     assert "300,000 rows" in output
     assert "features of 400 series" in output
@@ -77,11 +84,7 @@ def test_larger_than_memory(tmp_path):
 
 
 def test_larger_than_memory_goes_on_after_an_interruption(tmp_path, monkeypatch):
-    for name in ("pyarrow", "rich"):
-        pytest.importorskip(name)
-    pl = pytest.importorskip("polars")
-    if not hasattr(pl, "PartitionBy"):
-        pytest.skip("needs polars 2")
+    pl = polars()
     recipe = SimpleNamespace(**runpy.run_path(str(EXAMPLES / "parquet_features.py")))
     log, target = tmp_path / "log.parquet", tmp_path / "features.parquet"
     recipe.write_log(log, 20_000, 150)
