@@ -1,18 +1,24 @@
 """Slow, independent references. They know what the documentation claims, and nothing of how the package computes it.
 
 `project` is quadrature of the defining integrals, segment by segment. `recur` runs the dense dynamics c' = A c + B f
-with matrix exponentials. `basis` and `dynamics` are written out again from the tables of the documentation.
+with matrix exponentials, `one_step_method` with the classical discretizations. `basis` and `dynamics` are written out
+again from the tables of the documentation. Nothing of the package is imported here.
 """
 
 import numpy as np
-from numpy.polynomial import chebyshev, legendre
+from numpy.polynomial import chebyshev, laguerre, legendre
 from scipy.linalg import expm
-from scipy.special import eval_laguerre
 
 SCALED = ("legs", "fous", "chebs")
 SLIDING = ("legt", "fout", "chebt")
 DECAYING = ("lagt", "legs_lti")
 MEASURES = SCALED + SLIDING + DECAYING
+
+
+def first_cell(times):
+    """Where held values begin: the first interval is as long as the next one, between stamps that differ."""
+    later = times[times > times[0]]
+    return 2 * times[0] - later[0] if len(later) else times[0]
 
 
 def interpolant(times, values, interpolation):
@@ -24,7 +30,7 @@ def interpolant(times, values, interpolation):
         knots = np.r_[times[0], own_times, times[-1]]
         heights = np.r_[own[0], own, own[-1]]
         return [(a, b, x, y) for a, b, x, y in zip(knots, knots[1:], heights, heights[1:], strict=False) if b > a]
-    edges = np.r_[2 * times[0] - times[1], own_times]
+    edges = np.r_[first_cell(times), own_times]
     segments = [(a, b, x, x) for a, b, x in zip(edges, edges[1:], own, strict=False) if b > a]
     if times[-1] > own_times[-1]:
         segments.append((own_times[-1], times[-1], own[-1], own[-1]))
@@ -50,7 +56,7 @@ def basis(measure, order, u):
     if measure in ("fous", "fout"):
         return _real_fourier(u, order)
     if measure == "lagt":
-        return np.stack([eval_laguerre(n, u) for n in range(order)], axis=1)
+        return laguerre.lagvander(u, order - 1)
     return legendre.legvander(2 * np.exp(-u) - 1, order - 1) * root
 
 
@@ -70,7 +76,7 @@ def project(measure, order, times, values, timescale=None, interpolation="linear
         return np.r_[seen[~np.isnan(seen)][-1], np.zeros(order - 1)]
     segments = interpolant(times, values, interpolation)
     stop = times[-1]
-    start = segments[0][0] if interpolation == "linear" else 2 * times[0] - times[1]
+    start = times[0] if interpolation == "linear" else first_cell(times)
     length = stop - start if measure in SCALED else timescale
     opens = stop - length
     nodes, weights = legendre.leggauss(order + 30)
@@ -212,19 +218,67 @@ def recur(measure, order, times, values, timescale=None, interpolation="linear")
     return memory[:coefficients]
 
 
+def steps(measure, times, discretization, timescale=None):
+    """Dimensionless steps of the clock that lead to every observation; NaN where it has not started to run."""
+    times = np.asarray(times, float)
+    origin = times[0] if discretization == "linear" else first_cell(times)
+    before = np.r_[origin, times[:-1]]
+    if measure != "legs":
+        return (times - before) / timescale
+    running = before > origin
+    return np.array([np.log((t - origin) / (b - origin)) if r else np.nan
+                     for t, b, r in zip(times, before, running, strict=True)])  # fmt: skip
+
+
+def one_step_method(measure, order, times, values, discretization, timescale=None):
+    """States after every observation of one channel, by dense steps of one of the five discretizations.
+
+    "linear" rises to each value from the one before; the others hold each value over the interval before it.
+    """
+    A, B = dynamics(measure, order)
+    size, coefficients = len(B), order
+    identity = np.eye(size)
+    implicit = {"forward": 0.0, "bilinear": 0.5, "backward": 1.0}.get(discretization)
+    memory, states, before = np.zeros(size), [], values[0]
+    for h, x in zip(steps(measure, times, discretization, timescale), values, strict=True):
+        if np.isnan(h):  # until the clock starts, the function is a constant
+            memory = np.r_[x, np.zeros(size - 1)]
+        if h > 0 and implicit is not None:
+            right = memory + (1 - implicit) * h * A @ memory + h * B * x
+            memory = np.linalg.solve(identity - implicit * h * A, right)
+        elif h > 0:
+            system = np.zeros((size + 2, size + 2))
+            system[:size, :size], system[:size, size], system[size, size + 1] = A, B, 1
+            begin = before if discretization == "linear" else x
+            memory = (expm(system * h) @ np.r_[memory, begin, (x - begin) / h])[:size]
+        before = x
+        states.append(memory[:coefficients])
+    return np.array(states)
+
+
 def relative_error(actual, expected):
     """Largest error relative to the largest coefficient."""
     return np.abs(np.asarray(actual) - expected).max() / np.abs(expected).max()
 
 
-def held_legendre(values, order):
-    """LegS coefficients of held values at regular times, cell by cell, in extended precision."""
-    edges = 2 * np.arange(len(values) + 1, dtype=np.longdouble) / len(values) - 1
+def long_legendre(values, order, interpolation):
+    """LegS coefficients of one channel at regular times, cell by cell, in extended precision.
+
+    Four Gauss nodes a cell integrate polynomials of degree seven exactly, and of any basis function over one cell of
+    thousands what is beyond that is below 1e-18.
+    """
     values = np.asarray(values, np.longdouble)
-    before, now = np.ones_like(edges), edges
-    total = [values.mean()]
-    for n in range(1, order):
-        after = ((2 * n + 1) * edges * now - n * before) / (n + 1)
-        total.append(np.sqrt(2 * n + 1) / 2 * (values @ np.diff((after - before) / (2 * n + 1))))
-        before, now = now, after
-    return np.array(total, float)
+    nodes = np.polynomial.legendre.leggauss(4)[0].astype(np.longdouble)
+    for _ in range(3):  # Newton's steps from double precision: 35 x^4 - 30 x^2 + 3 = 0
+        nodes -= (35 * nodes**4 - 30 * nodes**2 + 3) / (140 * nodes**3 - 60 * nodes)
+    weights = 8 / ((1 - nodes**2) * (35 * nodes**3 - 15 * nodes) ** 2)  # 2 / ((1 - x^2) P_4'(x)^2)
+    n_cells = len(values) - (interpolation == "linear")
+    cells, total = np.arange(n_cells, dtype=np.longdouble), np.zeros(order, np.longdouble)
+    for node, weight in zip((1 + nodes) / 2, weights / 2, strict=True):
+        x = 2 * (cells + node) / n_cells - 1
+        f = values if interpolation == "hold" else values[:-1] + np.diff(values) * node
+        before, now = np.zeros_like(x), np.ones_like(x)
+        for n in range(order):
+            total[n] += weight * (f @ now) / n_cells
+            before, now = now, ((2 * n + 1) * x * now - n * before) / (n + 1)
+    return (total * np.sqrt(2 * np.arange(order, dtype=np.longdouble) + 1)).astype(float)

@@ -7,11 +7,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from sklearn_hippo import Panel, _ext_recurrence
+from sklearn_hippo import Panel
 from sklearn_hippo._measures import DYNAMICS, MEASURES
 from sklearn_hippo._projection import decay, embed
-from sklearn_hippo._recurrence import DISCRETIZATIONS, IMPLICIT, recur, steps
+from sklearn_hippo._recurrence import recur
 
+pytestmark = pytest.mark.usefixtures("simd")
+
+DISCRETIZATIONS = ["forward", "bilinear", "backward", "zoh", "linear"]
 ONLINE = [name for name, measure in MEASURES.items() if measure.dynamics is not None]
 TIMESCALE = 60.0
 
@@ -22,52 +25,34 @@ def walk(seed=0, length=150, n_channels=2):
     return 2 + np.cumsum(gaps), rng.normal(size=(length, n_channels)).cumsum(axis=0)
 
 
-def dense_steps(A, B, steps, values, discretization, memory):
-    """States of dense one-step methods, and of matrix exponentials of the augmented system."""
-    size = len(B)
-    states, before = [], values[0]
-    for h, x in zip(steps, values, strict=True):
-        if h > 0 and discretization in IMPLICIT:
-            a = IMPLICIT[discretization]
-            memory = np.linalg.solve(np.eye(size) - a * h * A, memory + (1 - a) * h * A @ memory + h * B * x)
-        elif h > 0:
-            system = np.zeros((size + 2, size + 2))
-            system[:size, :size], system[:size, size], system[size, size + 1] = A, B, 1
-            start = before if discretization == "linear" else x
-            memory = (expm(system * h) @ np.r_[memory, start, (x - start) / h])[:size]
-        before = x
-        states.append(memory)
-    return np.array(states)
-
-
 @pytest.mark.parametrize("discretization", DISCRETIZATIONS)
 @pytest.mark.parametrize("measure", ONLINE)
 @pytest.mark.parametrize("order", [1, 6, 33])
 def test_every_recurrence_matches_dense_algebra(measure, discretization, order):
     times, values = walk()
     panel = Panel(values, times)
-    A, B = oracles.dynamics(measure, order)
-    clock = "log" if measure == "legs" else "linear"
-    h, started = steps(panel, clock, "linear" if discretization == "linear" else "hold", TIMESCALE)
-    if discretization == "forward" and np.abs(1 + h.max() * np.linalg.eigvals(A)).max() > 1:
+    kwargs = {"timescale": TIMESCALE, "discretization": discretization}
+    reference = [
+        oracles.one_step_method(measure, order, times, channel, discretization, TIMESCALE) for channel in values.T
+    ]
+    longest = np.nanmax(oracles.steps(measure, times, discretization, TIMESCALE))
+    if (
+        discretization == "forward"
+        and np.abs(1 + longest * np.linalg.eigvals(oracles.dynamics(measure, order)[0])).max() > 1
+    ):
         with pytest.raises(ValueError, match="unstable at order"):
-            recur(panel, MEASURES[measure], order, timescale=TIMESCALE, discretization="forward")
+            recur(panel, MEASURES[measure], order, **kwargs)
         return
-    states = recur(panel, MEASURES[measure], order, timescale=TIMESCALE, discretization=discretization, visit=True)
-    last = recur(panel, MEASURES[measure], order, timescale=TIMESCALE, discretization=discretization)
+    states = recur(panel, MEASURES[measure], order, visit=True, **kwargs)
+    last = recur(panel, MEASURES[measure], order, **kwargs)
     assert_allclose(last[0], states[-1], rtol=1e-12, atol=1e-12)
+    moved = np.flatnonzero(times > times[0])  # before that, a constant that also fills the past
     for c in range(2):
         if measure == "legs" and discretization == "linear":  # a line is no line in log-time
-            moving = np.flatnonzero(times > times[0])
-            reference = [oracles.recur("legs", order, times[: k + 1], values[: k + 1, c]) for k in moving]
-            assert oracles.relative_error(states[moving, c], np.array(reference)) < 1e-9
-            continue
-        memory = np.zeros(len(B))
-        if clock == "log":
-            memory[0] = values[started[0], c]
-        reference = dense_steps(A, B, h, values[:, c], discretization, memory)[:, :order]
-        moved = times > times[0]  # before that, a constant that also fills the past
-        assert oracles.relative_error(states[moved, c], reference[moved]) < 1e-9
+            exact = [oracles.recur("legs", order, times[: k + 1], values[: k + 1, c]) for k in moved]
+            assert oracles.relative_error(states[moved, c], np.array(exact)) < 1e-9
+        else:
+            assert oracles.relative_error(states[moved, c], reference[c][moved]) < 1e-9
 
 
 @pytest.mark.parametrize("measure", ["legt", "fout"])
@@ -84,23 +69,6 @@ def test_exact_steps_solve_the_differential_equation(measure):
         if stop > start:
             memory = solve_ivp(slope, (start, stop), memory, method="DOP853", rtol=1e-12, atol=1e-13).y[:, -1]
     assert oracles.relative_error(state, memory[:9]) < 1e-9
-
-
-@pytest.mark.parametrize("lanes", ["avx512", "avx2", "baseline"])
-def test_every_width_of_the_wavefront_is_the_same(lanes):
-    times, values = walk(2, 40, 3)
-    panel = Panel(values, times)
-    expected = recur(panel, MEASURES["legs"], 20, discretization="bilinear", visit=True)
-    try:
-        _ext_recurrence.use_simd(lanes)
-    except ValueError:
-        pytest.skip(f"this machine has no {lanes}")
-    try:
-        for order in (1, 2, 7, 20):
-            states = recur(panel, MEASURES["legs"], order, discretization="bilinear", visit=True)
-            assert_allclose(states, expected[..., :order], rtol=1e-11, atol=1e-11)
-    finally:
-        _ext_recurrence.use_simd()
 
 
 def test_batches_and_threads():
@@ -182,7 +150,5 @@ def test_repeated_steps_are_what_their_digits_are(measure, discretization):
         for t in (regular, shaken)
     )
     assert_allclose(one, other, rtol=0, atol=1e-9)
-    A, B = oracles.dynamics(measure, 12)
-    h, _ = steps(Panel(values), "linear", "linear" if discretization == "linear" else "hold", 9.0)
-    reference = dense_steps(A, B, h, values[:, 0], discretization, np.zeros(len(B)))[1:, :12]
-    assert oracles.relative_error(one[1:, 0], reference) < 1e-11
+    reference = oracles.one_step_method(measure, 12, regular, values[:, 0], discretization, 9.0)
+    assert oracles.relative_error(one[1:, 0], reference[1:]) < 1e-11
