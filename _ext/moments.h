@@ -29,6 +29,7 @@ typedef void (*moments_fn)(const recurrence_t *, ptrdiff_t n_nodes, ptrdiff_t n_
                            const double *x, const double *first, const double *before,
                            const double *weights, ptrdiff_t stride, double *sums);
 typedef void (*reduce_fn)(ptrdiff_t n, const double *sums, double *out);
+typedef void (*fold_fn)(ptrdiff_t n, double *sums, double *totals);
 typedef void (*multiply_add_fn)(ptrdiff_t n, const double *a, const double *x, double *y);
 typedef void (*ramp_fn)(ptrdiff_t n, const double *times, double from, double origin, double unit, double base,
                         double width, double high, int exact, double *r);
@@ -117,6 +118,7 @@ static struct simd_t {
     int lanes;
     moments_fn moments;
     reduce_fn reduce;
+    fold_fn fold;
     multiply_add_fn multiply_add;
     ramp_fn ramp;
     gaps_fn gaps;
@@ -132,7 +134,7 @@ static struct simd_t {
 } simd;
 
 #define CHOOSE(set, n) \
-    simd = (struct simd_t){#set, n, moments_##set, reduce_##set, multiply_add_##set, ramp_##set, gaps_##set, \
+    simd = (struct simd_t){#set, n, moments_##set, reduce_##set, fold_##set, multiply_add_##set, ramp_##set, gaps_##set, \
                            invert_##set, kinks_##set, steps_##set, affine_##set, fill_##set, pick_##set, pick_float_##set, \
                            begin_##set, combine_##set}
 

@@ -150,6 +150,19 @@ TARGET static void NAME(reduce)(ptrdiff_t n, const double *restrict sums, double
     }
 }
 
+/* totals[i] += the sum of the LANES partial sums of row i, which begin anew. */
+TARGET static void NAME(fold)(ptrdiff_t n, double *restrict sums, double *restrict totals)
+{
+    double row[64];
+    for (ptrdiff_t i = 0; i < n; i += 64) {
+        const ptrdiff_t some = n - i < 64 ? n - i : 64;
+        NAME(reduce)(some, sums + i * LANES, row);
+        for (ptrdiff_t j = 0; j < some; j++)
+            totals[i + j] += row[j];
+    }
+    memset(sums, 0, n * LANES * sizeof(double));
+}
+
 /* y += a x, element by element, x and y apart from each other. */
 TARGET static void NAME(multiply_add)(ptrdiff_t n, const double *restrict a, const double *restrict x,
                                       double *restrict y)
