@@ -18,6 +18,8 @@ that meet the basis itself depends on its order, and hardly on the length of a s
 
 Every series is read once, in chunks, into scratch memory that the caller allocates, one row a thread.
 """
+from os import environ
+
 from cython cimport floating
 from cython.parallel cimport prange, threadid
 from libc.float cimport DBL_EPSILON
@@ -37,6 +39,7 @@ cdef extern from "moments.h" nogil:
         void moments(const recurrence_t*, Py_ssize_t, Py_ssize_t, const double*, const double*,
                      const double*, const double*, Py_ssize_t, double*) noexcept nogil
         void reduce(Py_ssize_t, const double*, double*) noexcept nogil
+        void fold(Py_ssize_t, double*, double*) noexcept nogil
         void multiply_add(Py_ssize_t, const double*, const double*, double*) noexcept nogil
         void ramp(Py_ssize_t, const double*, double, double, double, double, double, double, int,
                   double*) noexcept nogil
@@ -69,6 +72,7 @@ cdef enum:
     MAX_GAUSS = 8
     MAX_LOCAL = 96     # Chebyshev nodes that may stand for a dense row
     MAX_RULES = 16     # numbers of Chebyshev nodes to choose from
+    FOLD = 128         # nodes whose moments a lane adds up by itself
     FEW = 32           # nodes that are not worth a substitute
     SOME = 64          # segments that are looked at together
 
@@ -89,8 +93,10 @@ cdef double DIGITS = 36
 cdef double LEAST = 8192
 
 cdef struct Moments:
-    bint used
+    bint used, folded
+    Py_ssize_t count   # nodes in the sums
     double* sums       # (n_sequences, n_channels, n_moments, lanes)
+    double* totals     # (n_sequences, n_channels, n_moments) of the nodes before these, if there were many
     double* extras     # (n_channels, 2)
 
 cdef struct Nodes:     # a row of nodes that wait for the kernel, in the order of r, and where their moments go
@@ -172,7 +178,7 @@ def use_simd(name=None):
     cdef bytes encoded = b"" if name is None else name.encode()
     cdef const char* chosen = NULL if name is None else <const char*> encoded
     if not select_simd(chosen):
-        raise ValueError(f"This machine or build does not offer {name!r}.")
+        raise ValueError(f"This machine or build does not offer {name!r}: choose avx512, avx2 or baseline.")
 
 
 def rule_sizes():
@@ -213,6 +219,8 @@ cdef Py_ssize_t _lay_out(Work* work, double* scratch) noexcept nogil:
     work.kink_moments.extras = _take(scratch, &taken, 2 * c)
     work.jump_moments.sums = _take(scratch, &taken, c * m * MAX_LANES)
     work.kink_moments.sums = _take(scratch, &taken, c * m * MAX_LANES)
+    work.jump_moments.totals = _take(scratch, &taken, c * m)
+    work.kink_moments.totals = _take(scratch, &taken, c * m)
     work.columns = _take(scratch, &taken, work.integration.n_columns)
     work.local_sums = _take(scratch, &taken, c * MAX_LOCAL * MAX_LANES)
     work.local_moments = _take(scratch, &taken, c * MAX_LOCAL)
@@ -296,7 +304,10 @@ cdef void _add(Work* work, Nodes* nodes, Py_ssize_t begin, Py_ssize_t end) noexc
     if not moments.used:
         _clear(moments.extras, 2 * work.n_channels)
         _clear(moments.sums, work.n_sequences * size)
-        moments.used = True
+        moments.used, moments.folded, moments.count = True, False, 0
+    if moments.count >= FOLD * simd.lanes:
+        _fold(work, moments)
+    moments.count += end - begin
     for c in range(work.n_channels):
         _add_extras(work.chart, end - begin, nodes.r + begin, nodes.weights + c * STRIDE + begin,
                     moments.extras + 2 * c)
@@ -304,6 +315,26 @@ cdef void _add(Work* work, Nodes* nodes, Py_ssize_t begin, Py_ssize_t end) noexc
         _place(work.chart, sequence, end - begin, nodes.r + begin, work.node)
         simd.moments(&work.recurrence, end - begin, work.n_channels, work.node, work.node + STRIDE,
                      work.node + 2 * STRIDE, nodes.weights + begin, STRIDE, moments.sums + sequence * size)
+
+
+cdef void _fold(const Work* work, Moments* moments) noexcept nogil:
+    """Add up the lanes. What nearly cancels over a stretch of nodes, as the jumps of noise do, does not cancel in a lane,
+    which sees a few of them only: its partial sums grow with their number, and so does what they lose to rounding."""
+    cdef Py_ssize_t n = work.n_sequences * work.n_channels * work.recurrence.n_moments
+    if not moments.folded:
+        _clear(moments.totals, n)
+        moments.folded = True
+    simd.fold(n, moments.sums, moments.totals)
+    moments.count = 0
+
+
+cdef void _sum(const Work* work, Moments* moments, int sequence, Py_ssize_t c, double* out) noexcept nogil:
+    """The moments of one channel."""
+    cdef Py_ssize_t n = work.recurrence.n_moments, i, row = (sequence * work.n_channels + c) * n
+    simd.reduce(n, moments.sums + row * simd.lanes, out)
+    if moments.folded:
+        for i in range(n):
+            out[i] += moments.totals[row + i]
 
 
 # --- many jumps as few -----------------------------------------------------------------------------
@@ -716,7 +747,7 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
                    double timescale, bint missing, bint hold) noexcept nogil:
     """Enter one series: its last values, and the jumps and kinks of its interpolant inside the window."""
     cdef Py_ssize_t n_channels = work.n_channels, c, j, k, skip = 0, lead = 0, begin, n, points
-    cdef double last = _time(times, length - 1), size = fmax(fabs(_time(times, 0)), fabs(last))
+    cdef double last = _time(times, length - 1)
     cdef double start = _time(times, 0) - last  # times here are since the last one, so that large ones lose no digits
     cdef double opens, unit, base, width = work.high - work.low
     cdef bint exponential = work.chart == WARPED or work.chart == LAGUERRE, partial, ends
@@ -730,11 +761,11 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
     if start >= 0:
         return  # a constant function: its last value says all
 
-    if hold:
-        start -= _time(times, 1) - _time(times, 0)
+    if hold:  # the first cell is as long as the next one
+        start -= _time(times, _first_after(times, length, _time(times, 0), 0)) - _time(times, 0)
     opens = start if timescale == 0 else -timescale * (work.reach if exponential else 1)
-    if fabs(opens - start) <= fmin(4 * DBL_EPSILON * size, 1e-3 * timescale):
-        opens = start  # a window of just the series' length, but for rounding
+    if fabs(opens - start) <= 4 * DBL_EPSILON * timescale:
+        opens = start  # a window of just the series' length, but for the rounding of a difference
     unit = timescale if exponential else -opens
     base = 0 if exponential else work.high  # r at the last time
     if timescale > 0 and opens > start:
@@ -811,11 +842,11 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
 # --- from moments to coefficients ------------------------------------------------------------------
 
 
-cdef void _integrate(const Work* work, floating* out, Py_ssize_t stride) noexcept nogil:
+cdef void _integrate(Work* work, floating* out, Py_ssize_t stride) noexcept nogil:
     """Write the coefficients of all channels, (n_channels, order), from the moments of a series and its last values."""
     cdef Py_ssize_t m = work.recurrence.n_moments, half = work.n_sequences * m + 2, c, i, kind, sequence
     cdef const Rule* rule = &work.integration
-    cdef const Moments* moments
+    cdef Moments* moments
     cdef const double* weights
     cdef double* column
     cdef Run run
@@ -825,7 +856,7 @@ cdef void _integrate(const Work* work, floating* out, Py_ssize_t stride) noexcep
             column = work.columns + kind * half
             if moments.used:
                 for sequence in range(work.n_sequences):
-                    simd.reduce(m, moments.sums + (sequence * work.n_channels + c) * m * simd.lanes, column)
+                    _sum(work, moments, sequence, c, column)
                     column += m
                 column[0] = moments.extras[2 * c]
                 column[1] = moments.extras[2 * c + 1]
@@ -912,12 +943,19 @@ cdef int _describe(Work* work, tuple basis, tuple rules, Py_ssize_t n_channels) 
 cdef void _one(Work work, const floating* values, const double* times, Py_ssize_t begin, Py_ssize_t end,
                double timescale, bint missing, bint hold, double* scratch, floating* out,
                Py_ssize_t stride, const floating* upcoming, Py_ssize_t n_upcoming) noexcept nogil:
-    """Project one series, with a copy of the plan and scratch memory of its own, and ask for one that comes soon."""
+    """Project one series, with a copy of the plan and scratch memory of its own, and ask for one that comes soon.
+
+    A series without observations has no coefficients.
+    """
     cdef Py_ssize_t i, line = 64 // sizeof(floating)
     for i in range(min((n_upcoming + line - 1) // line, <Py_ssize_t> 64)):
         PREFETCH(upcoming + i * line)
     PREFETCH(upcoming + n_upcoming - work.n_channels)
     _lay_out(&work, scratch)
+    if end == begin:
+        for i in range(work.n_channels * work.order):
+            out[i // work.order * stride + i % work.order] = NAN
+        return
     _project(&work, values + begin * work.n_channels, NULL if times == NULL else times + begin, end - begin,
              timescale, missing, hold)
     _integrate(&work, out, stride)
@@ -976,7 +1014,8 @@ def node_moments(
                 nodes.count = n
                 _add(&work, nodes, 0, _pad(&work, nodes))
                 begin += n
-            simd.reduce(weights.shape[1] * moments.shape[2], work.kink_moments.sums, &moments[i, 0, 0])
+            for c in range(weights.shape[1]):
+                _sum(&work, &work.kink_moments, 0, c, &moments[i, c, 0])
 
 
-use_simd()
+use_simd(environ.get("SKLEARN_HIPPO_SIMD") or None)

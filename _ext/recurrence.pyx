@@ -5,6 +5,8 @@
 Every function advances ``memory`` over the observations of every series, in place, and writes the states that it visits
 into ``states`` unless that is None. ``step`` is the dimensionless step that leads to an observation; values are filled.
 """
+from os import environ
+
 from cython.parallel cimport prange, threadid
 
 cdef extern from "wavefront.h" nogil:
@@ -27,7 +29,7 @@ def use_simd(name=None):
     """Choose the instruction set by name, the best one for None."""
     cdef bytes encoded = b"" if name is None else name.encode()
     if not select_simd(NULL if name is None else <const char*> encoded):
-        raise ValueError(f"This machine or build does not offer {name!r}.")
+        raise ValueError(f"This machine or build does not offer {name!r}: choose avx512, avx2 or baseline.")
 
 
 def n_lanes():
@@ -228,4 +230,4 @@ cdef void _multiply(const double* A, Py_ssize_t size, const double* x, double* y
         y[n] = total + ((even + odd) + (third + fourth))
 
 
-use_simd()
+use_simd(environ.get("SKLEARN_HIPPO_SIMD") or None)

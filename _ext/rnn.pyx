@@ -4,6 +4,8 @@
 
 The rows of a batch are independent, so every thread takes some of them through all of time.
 """
+from os import environ
+
 from cython cimport floating
 from cython.parallel cimport prange
 
@@ -50,7 +52,7 @@ def use_simd(name=None):
     """Choose the instruction set by name, the best one for None."""
     cdef bytes encoded = b"" if name is None else name.encode()
     if not select_simd(NULL if name is None else <const char*> encoded):
-        raise ValueError(f"This machine or build does not offer {name!r}.")
+        raise ValueError(f"This machine or build does not offer {name!r}: choose avx512, avx2 or baseline.")
 
 
 cdef class Sequence:
@@ -134,4 +136,4 @@ def sequence(
     return one
 
 
-use_simd()
+use_simd(environ.get("SKLEARN_HIPPO_SIMD") or None)

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from sklearn_hippo import HiPPOMemory, HiPPOTransformer, Panel
+from sklearn_hippo import HiPPOMemory, HiPPOTransformer
+
+pytestmark = pytest.mark.usefixtures("simd")
 
 EXACT = ["legs", "legs_lti", "lagt"]
 MEASURES = [*EXACT, "legt", "fout"]
@@ -373,9 +375,11 @@ def test_changed_parameters_are_noticed():
 def test_input_is_not_changed_and_not_kept():
     values, times = np.ones(40), np.arange(40.0)
     memory = HiPPOMemory(order=3).update(values[:5], times[:5])
-    values[:] = 7
+    assert_array_equal(values, 1)
+    assert_array_equal(times, np.arange(40))
+    values[:], times[:] = 7, -1
     assert_array_equal(memory.coefficients_[0, 0], [1, 0, 0])
-    Panel(values)
+    assert_array_equal(memory.time_, [4])
 
 
 # --- what a review broke -------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_hippo import Panel, _projection
-from sklearn_hippo._ext_projection import simd_name, use_simd
+from sklearn_hippo._ext_projection import simd_name
 from sklearn_hippo._measures import MEASURES
 from sklearn_hippo._projection import INTERPOLATIONS, every_point, project, series_span
 from sklearn_hippo._projection import reconstruct as reconstruct_between
+
+pytestmark = pytest.mark.usefixtures("simd")  # every test, under every instruction set
 
 
 def wild_series(seed, length, n_channels=2, missing=0.2, dtype=np.float64):
@@ -43,17 +46,6 @@ def reconstruct(c, measure, times, offsets, timescale=None):
     return reconstruct_between(c, measure, times, offsets, *series_span(times, offsets, "linear"), timescale=timescale)
 
 
-@pytest.fixture(params=["avx512", "avx2", "baseline"])
-def simd(request):
-    best = simd_name()
-    try:
-        use_simd(request.param)
-    except ValueError:
-        pytest.skip(f"this machine has no {request.param}")
-    yield request.param
-    use_simd(best)
-
-
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("window", [0.3, 2.5])
@@ -68,7 +60,8 @@ def test_coefficients_are_the_defining_integrals(measure, interpolation, window)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_every_instruction_set_computes_the_same(measure, simd):
+def test_any_number_of_channels_and_any_order(measure, simd):
+    assert simd_name() == simd
     for n_channels in (1, 2, 5):
         times, values = wild_series(1, 400, n_channels)
         for order in (1, 6, 40, 700):
@@ -392,12 +385,33 @@ def test_long_dense_series_against_quadrature(measure, interpolation):
     assert oracles.relative_error(actual, reference) < 1e-10
 
 
-def test_a_million_samples_keep_their_digits():
-    # Many levels of nodes that stand for others. The reference sums the cells in extended precision.
-    noise = np.random.default_rng(3).normal(size=1_000_000)
-    for values, tolerance in [(noise, 1e-9), (np.cumsum(noise), 1e-13)]:  # the jumps of noise nearly cancel
-        actual = coefficients(None, values[:, None], "legs", 12, interpolation="hold")
-        assert oracles.relative_error(actual, oracles.held_legendre(values, 12)) < tolerance
+@cache
+def a_million(kind, interpolation):
+    """White noise or a random walk, and its coefficients in extended precision."""
+    values = np.random.default_rng(3).normal(size=1_000_000)
+    values = np.cumsum(values) if kind == "walk" else values
+    return values, oracles.long_legendre(values, 40, interpolation)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="needs extended precision")
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("order", [12, 40])  # every node meets the basis, and few stand for many
+@pytest.mark.parametrize("kind", ["noise", "walk"])
+def test_a_million_samples_keep_their_digits(kind, order, interpolation):
+    # c = f(T) e_0 - sum_j jump_j Phi(r_j), and nobody can know r_j and Phi(r_j), which is below one, better than to a
+    # rounding of eps / 2 each. Independent, these add up to eps / 2 sqrt(2 sum_j jump_j^2): a standard deviation, of which
+    # the worst of all coefficients is allowed one and a half. Of noise, whose jumps nearly cancel, that is 3e-10 of the
+    # largest coefficient. Nothing is left to the sums, which have to be better than that.
+    values, exact = a_million(kind, interpolation)
+    exact = exact[:order]
+    rounding = np.finfo(float).eps / 2 * np.sqrt(2 * np.sum(np.diff(values) ** 2)) / np.abs(exact).max()
+    tolerance = max(1e-14, 1.5 * rounding)
+    assert tolerance < (3e-10 if kind == "noise" else 1e-13)
+    direct = coefficients(None, values[:, None], "legs", order, interpolation=interpolation)
+    assert oracles.relative_error(direct, exact) < tolerance
+    with every_point():
+        direct = coefficients(None, values[:, None], "legs", order, interpolation=interpolation)
+    assert oracles.relative_error(direct, exact) < tolerance
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
