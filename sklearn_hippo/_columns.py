@@ -271,7 +271,7 @@ def _comparable(column: Any) -> tuple[Array, NDArray[np.bool_]]:
 
 def flatten(columns: dict[str, Any], names: list[str], codes: NDArray[np.intp]) -> tuple[NDArray[np.intp], str]:
     """Replace columns of Arrow lists by their elements; return the codes of these, and how to speak of positions."""
-    lists = {name: found for name in names if (found := lists_of(columns[name], f"column {name!r}")) is not None}
+    lists = {name: found for name in names if (found := lists_of(columns[name])) is not None}
     for name in names:
         if name not in lists and holds_series(columns[name]):
             raise TypeError(
@@ -293,13 +293,10 @@ def flatten(columns: dict[str, Any], names: list[str], codes: NDArray[np.intp]) 
                 f"{names[0]!r} has {offsets[i + 1] - offsets[i]}."
             )
         columns[name] = elements
-    lengths = np.diff(offsets)
-    if not lengths.all():
-        raise ValueError(f"Row {np.flatnonzero(lengths == 0)[0]} has empty lists: no observations. Leave it out.")
-    return np.repeat(codes, lengths), ", its lists end to end"
+    return np.repeat(codes, np.diff(offsets)), ", its lists end to end"
 
 
-def lists_of(column: Any, where: str) -> tuple[Any, NDArray[np.intp]] | None:
+def lists_of(column: Any) -> tuple[Any, NDArray[np.intp]] | None:
     """Elements (a pyarrow Array) and offsets of a column of Arrow lists; None for another column.
 
     Lists of variable or fixed size are not copied, views of lists are.
@@ -313,9 +310,9 @@ def lists_of(column: Any, where: str) -> tuple[Any, NDArray[np.intp]] | None:
     kind = type(column).__name__
     if not re.fullmatch("(Large)?List(View)?Array|FixedSizeListArray", kind):
         return None
-    if column.null_count:
-        missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]
-        raise ValueError(f"Series {missing} is null ({where}). Leave it out.")
+    if column.null_count:  # a null is a series without observations
+        sizes = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+        return column.flatten(), np.concatenate([[0], np.cumsum(sizes)])
     if kind in ("ListArray", "LargeListArray"):
         offsets = column.offsets.to_numpy()
         return column.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]

@@ -13,16 +13,30 @@ except ImportError:  # scikit-learn < 1.9
 
 
 @contextmanager
+def _unchanged_by_failure(estimator: Any) -> Iterator[None]:
+    """Take back every attribute that was set, if an error ends the block."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+@contextmanager
 def fit_task(
     estimator: Any, X: Any, y: Any, max_subtasks: int | None = 0, fitted: Callable[[], dict[str, Any]] = dict
 ) -> Iterator[Any]:
     """Tell the callbacks of an estimator, if any, that a fit begins and ends.
 
     Yields a function to be called after every epoch, if there are any; it returns whether a callback wants to stop.
-    ``fitted`` returns the attributes that make the estimator a fitted one.
+    ``fitted`` returns the attributes that make the estimator a fitted one. A fit that fails leaves the estimator as it
+    was.
     """
     if not hasattr(CallbackSupportMixin, "set_callbacks"):
-        yield lambda: False
+        with _unchanged_by_failure(estimator):
+            yield lambda: False
         return
     context = estimator._init_callback_context(max_subtasks=max_subtasks)
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
@@ -32,5 +46,6 @@ def fit_task(
         epoch.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
         return epoch.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes=fitted)
 
-    yield epoch_ends
+    with _unchanged_by_failure(estimator):
+        yield epoch_ends
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes=fitted)

@@ -436,9 +436,11 @@ class Measure:
         length = stop - start if timescale is None or not self.has_timescale else timescale
         if self.window == "decaying":
             return (times - stop) / length
-        opens = stop - length if self.has_timescale else start
-        # All that there is of a series of zero duration is its end.
-        position = np.where(length > 0, (times - opens) / np.where(length > 0, length, 1), 1.0)
+        # Times are taken since an end of the series, so that large ones lose no digits. All that there is of a series
+        # of zero duration is its end.
+        own = np.where(length > 0, length, 1)
+        position = 1 + (times - stop) / own if self.has_timescale else (times - start) / own
+        position = np.where(length > 0, position, 1.0)
         return self.basis.low + (self.basis.high - self.basis.low) * position
 
 

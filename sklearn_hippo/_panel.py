@@ -55,8 +55,8 @@ class Panel:
     Raises
     ------
     ValueError
-        For infinite values, times that are not finite or that decrease, a series without observations and shapes that
-        do not match; the message names the series, the channel and the position.
+        For infinite values, times that are not finite or that decrease, and shapes that do not match; the message names
+        the series, the channel and the position.
     TypeError, ValueError
         For values or times that are not real numbers.
 
@@ -111,9 +111,10 @@ class Panel:
                 f"offsets must begin with 0 and end with the number of observations, {len(values)}; they begin with "
                 f"{offsets[0]} and end with {offsets[-1]}."
             )
-        empty = np.flatnonzero(np.diff(offsets) <= 0)
-        if len(empty):
-            raise ValueError(f"Series {empty[0]} has no observations. Leave it out.")
+        backwards = np.flatnonzero(np.diff(offsets) < 0)
+        if len(backwards):
+            i = backwards[0]
+            raise ValueError(f"offsets must not decrease: series {i} goes from {offsets[i]} to {offsets[i + 1]}.")
         if times is not None:
             times = as_times(times, "times")[0]
             if times.shape != (len(values),):
@@ -162,18 +163,12 @@ class Panel:
         object.__setattr__(self, "_has_missing", not all_finite(self.values))
         if not self._has_missing:
             return
-        finite = np.isfinite(self.values)
         if np.isinf(self.values).any():
             row, channel = np.argwhere(np.isinf(self.values))[0]
             series = int(np.searchsorted(self.offsets, row, side="right")) - 1
             raise ValueError(
                 f"Series {series}, channel {self._name(channel)}: infinite value at position "
                 f"{row - self.offsets[series]}. Write NaN where a channel was not observed."
-            )
-        seen = np.logical_or.reduceat(finite.any(axis=1), self.offsets[:-1]) if len(self) else np.ones(0, bool)
-        if not seen.all():
-            raise ValueError(
-                f"Series {np.flatnonzero(~seen)[0]} has no observations: all its values are NaN. Leave it out."
             )
 
     def _name(self, channel: int) -> str:
@@ -220,10 +215,24 @@ class Panel:
 
     @property
     def durations(self) -> Array:
-        """Time from the first to the last observation of every series, shape (n_series,), in units of the times."""
-        if self.times is None:
-            return self.lengths - 1.0
-        return self.times[self.offsets[1:] - 1] - self.times[self.offsets[:-1]]
+        """Time from the first to the last observation of every series, shape (n_series,), in units of the times.
+
+        It is 0 for a series in which nothing was observed.
+        """
+        durations = np.zeros(len(self))
+        seen = self._observed
+        begins, last = self.offsets[:-1][seen], self.offsets[1:][seen] - 1
+        durations[seen] = last - begins if self.times is None else self.times[last] - self.times[begins]
+        return durations
+
+    @property
+    def _observed(self) -> NDArray[np.bool_]:
+        """Whether anything was observed in a series, shape (n_series,): whether it has a value that is not NaN."""
+        seen = self.lengths > 0
+        if self.has_missing:
+            rows = np.flatnonzero(~np.isnan(self.values).all(axis=1))
+            seen = np.searchsorted(rows, self.offsets[:-1]) < np.searchsorted(rows, self.offsets[1:])
+        return seen
 
     @property
     def has_missing(self) -> bool:
@@ -282,7 +291,7 @@ class Panel:
         series : sequence
             Each an array of shape (length,) or (length, n_channels), a tuple ``(times, values)``, or a pandas Series or
             DataFrame, whose index is its times unless it is the default 0, 1, 2, ... . A polars Series or DataFrame has
-            no index and thus no times.
+            no index and thus no times. An empty one, or None, is a series in which nothing was observed.
         channel_names : sequence of str, optional
             Taken from the columns of DataFrames if not given.
 
@@ -310,29 +319,39 @@ class Panel:
     @classmethod
     def _assemble(cls, parts: "list[_Series]", channel_names: Iterable[str] | None, *, oriented: bool = False) -> Self:
         """Put series end to end; ``oriented`` if time is known to run along their first axis."""
-        n_channels = parts[0].values.shape[1]
-        for i, part in enumerate(parts):
+        lengths = [len(part.values) for part in parts]
+        # What is empty says nothing of channels, times and names.
+        told = [i for i, part in enumerate(parts) if len(part.values) or part.names is not None] or [0]
+        head = parts[told[0]]
+        n_channels = head.values.shape[1]
+        for i in told:
+            part = parts[i]
             if part.values.shape[1] != n_channels:
                 raise ValueError(
-                    f"Series {i} has {part.values.shape[1]} channels, series 0 has {n_channels}. An array of one "
-                    "series has shape (length, n_channels); transpose arrays of shape (n_channels, length)."
+                    f"Series {i} has {part.values.shape[1]} channels, series {told[0]} has {n_channels}. An array of "
+                    "one series has shape (length, n_channels); transpose arrays of shape (n_channels, length)."
                 )
-            if part.names is not None and part.names != parts[0].names:
+            if part.names is not None and part.names != head.names:
                 raise ValueError(
-                    f"Series {i} has the columns {list(part.names)}, series 0 has "
-                    f"{None if parts[0].names is None else list(parts[0].names)}. Give all series the same columns in "
+                    f"Series {i} has the columns {list(part.names)}, series {told[0]} has "
+                    f"{None if head.names is None else list(head.names)}. Give all series the same columns in "
                     "the same order."
                 )
-        lengths = [len(part.values) for part in parts]
+        names, parts = head.names, [part for part in parts if len(part.values)]
+        if not parts:
+            values = np.empty((0, n_channels), head.values.dtype)
+            return cls(values, None, np.zeros(len(lengths) + 1, np.intp), channel_names=channel_names or names)
         bare = all(part.times is None and part.names is None for part in parts)
         if bare and not oriented and n_channels > max(lengths) > 1:
             _warn_transposed(n_channels, max(lengths))
-        kinds = {part.kind: i for i, part in reversed(list(enumerate(parts)))}
+        kinds = {part.kind: i for i, part in reversed(list(zip(np.flatnonzero(lengths), parts, strict=True)))}
         if len(kinds.keys() - {None}) > 1 or (None in kinds and kinds.keys() & {"datetime", "timedelta"}):
-            told = ", ".join(
+            mixed = ", ".join(
                 f"series {i}: {kind or 'no times'}" for kind, i in sorted(kinds.items(), key=lambda k: k[1])
             )
-            raise TypeError(f"The times of the series are of different kinds ({told}). Give all of them the same kind.")
+            raise TypeError(
+                f"The times of the series are of different kinds ({mixed}). Give all of them the same kind."
+            )
         times = None
         if kinds.keys() != {None}:
             clocks = [
@@ -341,9 +360,7 @@ class Panel:
             times = clocks[0] if len(clocks) == 1 else np.concatenate(clocks)
         # A single series is not copied: it may be long.
         values = parts[0].values if len(parts) == 1 else np.concatenate([part.values for part in parts])
-        return cls(
-            values, times, np.concatenate([[0], np.cumsum(lengths)]), channel_names=channel_names or parts[0].names
-        )
+        return cls(values, times, np.concatenate([[0], np.cumsum(lengths)]), channel_names=channel_names or names)
 
     @classmethod
     def from_long(cls, frame: Any, *, id: str, time: str, values: str | Sequence[str]) -> Self:
@@ -363,7 +380,8 @@ class Panel:
             for UTC; both become seconds since 1970, which float64 resolves to a quarter of a microsecond. Rows of one
             series that are out of order are sorted by it. Equal times are a jump, from the earlier row to the later.
         values : str or sequence of str
-            The channels' columns. A row without a value (NaN or null) is an observation of the other channels only.
+            The channels' columns. A row without a value (NaN or null) is an observation of the other channels only; of
+            a series that has no other rows, nothing was observed.
 
         Returns
         -------
@@ -413,15 +431,7 @@ class Panel:
         if not ((np.diff(codes) >= 0).all() and ((ticks[1:] >= ticks[:-1]) | (np.diff(codes) > 0)).all()):
             rows = np.lexsort((ticks, codes))
             codes, clock, block = codes[rows], clock[rows], block[rows]
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(codes))])
-        if not complete:
-            seen = np.logical_or.reduceat(~np.isnan(block).all(axis=1), offsets[:-1])
-            if not seen.all():
-                unseen = [repr(item_of(ids, row)) for row in first[~seen]]
-                more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
-                raise ValueError(
-                    f"{id} {', '.join(unseen[:5])}{more}: no observations, all values are NaN. Leave these rows out."
-                )
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(first)))])
         return cls(block, clock, offsets, channel_names=[str(name) for name in names])
 
     @classmethod
@@ -526,11 +536,11 @@ class Panel:
         *,
         channel_names: Iterable[str] | None = None,
     ) -> Self:
-        """Make a panel of an array of shape (n_series, max_length, n_channels).
+        """Make a panel of an array of shape (n_series, max_length, n_channels), or (n_series, max_length).
 
         Parameters
         ----------
-        X : array-like of shape (n_series, max_length, n_channels)
+        X : array-like of shape (n_series, max_length, n_channels) or (n_series, max_length)
             NaN is a missing value, but rows of nothing but NaN at the end of a series are padding.
         lengths : array-like of int of shape (n_series,), optional
             The number of observations of each series, if NaN is not to decide.
@@ -552,6 +562,8 @@ class Panel:
         array([3, 1])
         """
         X = as_values(X, "X")
+        if X.ndim == 2 and time_channel is None:
+            X = X[:, :, None]
         if X.ndim != 3:
             raise ValueError(f"X must have shape (n_series, max_length, n_channels), got {X.shape}.")
         if 0 in X.shape:
@@ -567,7 +579,7 @@ class Panel:
             wrong = np.flatnonzero((lengths < 0) | (lengths > max_length))
             if len(wrong):
                 i = wrong[0]
-                raise ValueError(f"Series {i}: length {lengths[i]} is not between 1 and {max_length}.")
+                raise ValueError(f"Series {i}: length {lengths[i]} is not between 0 and {max_length}.")
         kept = np.arange(max_length) < lengths[:, None]
         values = X.reshape(-1, X.shape[2]) if kept.all() else X[kept]
         offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -659,7 +671,7 @@ def _read_series(one: Any, i: int) -> _Series:
     where = f"series {i}"
     index = names = None
     if is_none(one):
-        raise ValueError(f"Series {i} is missing ({one}). Leave it out.")
+        return _Series(np.empty((0, 1)), None, None, None)
     if isinstance(one, tuple):
         if len(one) != 2:
             raise ValueError(f"Series {i} is a tuple of {len(one)}; (times, values) is needed.")
@@ -675,8 +687,6 @@ def _read_series(one: Any, i: int) -> _Series:
         )
     if values.ndim > 2:
         raise ValueError(f"Series {i} has shape {values.shape}; (length,) or (length, n_channels) is needed.")
-    if len(values) == 0:
-        raise ValueError(f"Series {i} has no observations. Leave it out.")
     times, kind = (None, None) if index is None else as_times(index, f"times of series {i}")
     if times is not None and times.shape != (len(values),):
         raise ValueError(f"Series {i} has {len(values)} observations and times of shape {times.shape}.")
@@ -696,12 +706,14 @@ def _check_times(times: NDArray[np.float64], offsets: NDArray[np.intp]) -> None:
     if not all_finite(times):
         series, position = place(np.flatnonzero(~np.isfinite(times))[0])
         raise ValueError(f"Series {series}: the time at position {position} is {times[offsets[series] + position]}.")
+    some = np.flatnonzero(np.diff(offsets))
+    first, last = offsets[some], offsets[some + 1] - 1
     with np.errstate(over="ignore"):
-        long = np.flatnonzero(np.abs(times[offsets[1:] - 1] - times[offsets[:-1]]) > np.finfo(np.float64).max / 4)
+        long = np.flatnonzero(np.abs(times[last] - times[first]) > np.finfo(np.float64).max / 4)
     if len(long):
-        raise ValueError(f"Series {long[0]} lasts longer than float64 can tell. Choose another unit of time.")
+        raise ValueError(f"Series {some[long[0]]} lasts longer than float64 can tell. Choose another unit of time.")
     decreasing = times[1:] < times[:-1]
-    decreasing[offsets[1:-1] - 1] = False
+    decreasing[first[1:] - 1] = False
     if decreasing.any():
         series, position = place(np.flatnonzero(decreasing)[0] + 1)
         row = offsets[series] + position
@@ -750,7 +762,8 @@ def check_panel(X: Any) -> Panel:
         Decided by type, never by sizes:
 
         - a `Panel`;
-        - a numeric array or DataFrame of shape (n_series, length): each row a regular series of one channel;
+        - a numeric array, DataFrame or list of equally long lists, of shape (n_series, length): each row a regular
+          series of one channel, which ends before the NaN at its end;
         - an array of shape (n_series, length, n_channels), where rows of NaN at the end of a series are padding;
         - a list, tuple, object array or pandas Series of series, as `Panel.from_list` takes them;
         - a DataFrame or Table whose cells are series (arrays, pandas Series or lists): each column a channel;
@@ -777,8 +790,10 @@ def check_panel(X: Any) -> Panel:
         panel = _from_cells([X], None)
     elif isinstance(X, (list, tuple)):
         panel = Panel.from_list(X)
+        if _is_nested_list(X):
+            panel = Panel.from_padded(panel.values.reshape(len(panel), -1))
     else:
-        panel = _from_array(as_values(X, "X") if issparse(X) else np.asarray(X))
+        panel = _from_array(as_values(X, "X") if issparse(X) else np.asanyarray(X))  # a mask tells what is missing
     if len(panel) == 0:
         raise ValueError("Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required: X has no series.")
     return panel
@@ -794,11 +809,10 @@ def _from_array(X: Array) -> Panel:
             "is X.reshape(1, -1), or [series] in a list."
         )
     if X.ndim == 2:
-        n_series, length = X.shape
         for size, what in zip(X.shape, ("sample", "feature"), strict=True):
             if size == 0:
                 raise ValueError(f"Found array with 0 {what}(s) (shape={X.shape}) while a minimum of 1 is required.")
-        return Panel(X.reshape(-1, 1), None, length * np.arange(n_series + 1))
+        return Panel.from_padded(X)
     if X.ndim != 3:
         raise ValueError(f"X has {X.ndim} dimensions; (n_series, length) or (n_series, length, n_channels) is needed.")
     if X.shape[2] > X.shape[1]:
@@ -850,17 +864,22 @@ def _check_frame(X: Any) -> bool:
 
 def _from_cells(columns: list[Any], names: list[str] | None) -> Panel:
     """Columns of cells: each cell a channel of a series."""
-    if len(columns) == 1 and (found := lists_of(columns[0], f"column {names[0]!r}" if names else "X")):
+    if len(columns) == 1 and (found := lists_of(columns[0])):
         elements, offsets = found
         return Panel(elements, None, offsets, channel_names=names)  # lists of Arrow are laid out as a panel is
     rows = [[as_python(cell) for cell in column] for column in columns]
     series = []
     for i, cells in enumerate(zip(*rows, strict=True)):
-        empty = [c for c, cell in enumerate(cells) if not hasattr(cell, "__len__")]
-        if empty:
-            name = names[empty[0]] if names else empty[0]
-            raise ValueError(f"Series {i}, channel {name!r}: the cell holds no series, but {cells[empty[0]]}.")
-        parts = [_read_series(cell, i) for cell in cells]
+        absent = [is_none(cell) or (isinstance(cell, float) and cell != cell) for cell in cells]
+        wrong = [c for c, cell in enumerate(cells) if not absent[c] and not hasattr(cell, "__len__")]
+        if wrong:
+            name = names[wrong[0]] if names else wrong[0]
+            raise ValueError(f"Series {i}, channel {name!r}: the cell holds no series, but {cells[wrong[0]]}.")
+        if all(absent):
+            series.append(_Series(np.empty((0, len(cells))), None, None, tuple(names) if names else None))
+            continue
+        present = next(cell for c, cell in enumerate(cells) if not absent[c])
+        parts = [_read_series(present if absent[c] else cell, i) for c, cell in enumerate(cells)]
         for c, part in enumerate(parts):
             name = names[c] if names else c
             if part.values.shape[1] != 1:
@@ -876,6 +895,8 @@ def _from_cells(columns: list[Any], names: list[str] | None) -> Panel:
             if not same:
                 raise ValueError(f"Series {i}: the times of channel {name!r} differ from those of the first channel.")
         values = np.concatenate([part.values for part in parts], axis=1)
+        if any(absent):  # the channel was not observed
+            values = np.where(absent, np.nan, values)
         series.append(_Series(values, parts[0].times, parts[0].kind, tuple(names) if names else None))
     return Panel._assemble(series, names)
 
@@ -892,8 +913,12 @@ def _is_table(X: Any) -> bool:
 
 
 def _is_nested_list(X: Any) -> bool:
-    """Whether X is [[x, ...], ...] of numbers: with rows of one length, scikit-learn takes it for a table."""
-    return isinstance(X, list) and all(isinstance(row, list) and not hasattr(row[0], "__len__") for row in X)
+    """Whether X is [[x, ...], ...] of numbers in rows of one length, which scikit-learn takes for a table as well."""
+    return (
+        isinstance(X, list)
+        and len(X) > 0
+        and all(isinstance(row, list) and len(row) == len(X[0]) > 0 and not hasattr(row[0], "__len__") for row in X)
+    )
 
 
 def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
@@ -913,7 +938,7 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
     if compared and hasattr(X, "columns"):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     panel = check_panel(X)
-    if reset and not table and _is_nested_list(X) and len(set(panel.lengths.tolist())) == 1:
+    if reset and not table and _is_nested_list(X):
         table = compared = True
     if compared and not hasattr(X, "columns"):
         validate_data(estimator, X if table else None, reset=reset, skip_check_array=True)
@@ -938,11 +963,21 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
     return panel
 
 
+def check_observed(panel: Panel) -> None:
+    """Refuse to learn from series of which a channel was never observed."""
+    if panel.has_missing or not len(panel.values):
+        never = np.flatnonzero(np.isnan(panel.values).all(axis=0))
+        if len(never):
+            raise ValueError(
+                f"Channel {panel._name(never[0])} has no observation in any training series. Leave it out."
+            )
+
+
 def learned_timescale(measure: str, timescale: float | None, duration: float) -> float:
     """The timescale that an estimator was given, or else the median duration of its training series."""
     if timescale is None and duration == 0:
         raise ValueError(
             f"The timescale of measure={measure!r} cannot be learned: the median duration of the training series is "
-            "zero. Set timescale, in units of the timestamps."
+            "zero, as it is in a table with n_features = 1. Set timescale, in units of the timestamps."
         )
     return duration if timescale is None else float(timescale)

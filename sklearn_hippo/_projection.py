@@ -136,8 +136,8 @@ def _share(lengths: NDArray[np.intp], n_threads: int) -> tuple[NDArray[np.intp],
     The longest first, so that no thread is left with it in the end; and many short ones together, but never so many
     that they could be more than a small part of a thread's work.
     """
-    if n_threads == 1 or len(lengths) == 0:
-        return np.arange(len(lengths)), max(1, len(lengths))
+    if n_threads == 1 or not lengths.any():
+        return np.arange(len(lengths), dtype=np.intp), max(1, len(lengths))
     fair = lengths.sum() / (64 * n_threads * lengths.max())
     return np.argsort(-lengths, kind="stable"), int(min(max(fair, 1), 16))
 
@@ -248,7 +248,7 @@ def reconstruct(
         NaN where a sliding window does not reach, and where the past is so far that a polynomial overflows.
     """
     order = coefficients.shape[2]
-    series = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    series = np.repeat(np.arange(len(offsets) - 1, dtype=np.intp), np.diff(offsets))
     values = np.empty((len(times), coefficients.shape[1]), coefficients.dtype)
     step = max(1, _BATCH_BYTES // (8 * order * (1 + coefficients.shape[1])))
     for k in range(0, len(times), step):
@@ -269,15 +269,18 @@ def series_span(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where the interpolated series begin and end, two arrays of shape (n_series,).
 
-    With "hold", the first value fills an interval before the first time that is as long as the one after it.
+    With "hold", the first value fills an interval before the first time that is as long as the one from there to the
+    next later time. A series without observations is nowhere: from 0 to 0.
     """
     begin, lengths = offsets[:-1], np.diff(offsets)
     if times is None:
-        start, stop = np.zeros(len(lengths)), lengths - 1.0
-        second = np.where(lengths > 1, 1.0, 0.0)
-    else:
-        start, stop = times[begin], times[offsets[1:] - 1]
-        second = times[begin + (lengths > 1)]
-    if interpolation == "hold":
-        start = np.where(stop > start, 2 * start - second, start)
+        stop = np.maximum(lengths - 1.0, 0.0)
+        return -np.minimum(stop, 1.0) if interpolation == "hold" else np.zeros(len(stop)), stop
+    start, stop = np.zeros(len(lengths)), np.zeros(len(lengths))
+    some = lengths > 0
+    start[some], stop[some] = times[begin[some]], times[offsets[1:][some] - 1]
+    moves = stop > start
+    if interpolation == "hold" and moves.any():
+        later = np.flatnonzero(times > np.repeat(start, lengths))
+        start[moves] = 2 * start[moves] - times[later[np.searchsorted(later, begin[moves])]]
     return start, stop

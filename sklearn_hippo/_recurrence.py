@@ -28,6 +28,11 @@ EXACT = ("zoh", "linear")
 DISCRETIZATIONS = (*IMPLICIT, *EXACT)
 
 
+def interpolation_of(discretization: str) -> str:
+    """What a discretization takes a series for: straight lines, or held values."""
+    return "linear" if discretization == "linear" else "hold"
+
+
 def recur(
     panel: Panel,
     measure: Measure,
@@ -58,7 +63,7 @@ def recur(
     Returns
     -------
     ndarray of shape (n_series, n_channels, order), or (n_observations, n_channels, order) with ``visit``
-        Of the dtype of the values.
+        Of the dtype of the values; NaN for a series or channel without observations.
 
     Raises
     ------
@@ -66,7 +71,19 @@ def recur(
         If forward Euler is not stable with the steps of the series.
     """
     dtype = panel.values.dtype
-    interpolation = "linear" if discretization == "linear" else "hold"
+    interpolation = interpolation_of(discretization)
+    some = panel.lengths > 0
+    if not some.all():
+        states = np.full((0 if visit else len(panel), panel.n_channels, order), np.nan, dtype)
+        if some.any():
+            found = recur(
+                panel[some], measure, order, timescale=timescale, discretization=discretization, visit=visit,
+                n_threads=n_threads,
+            )  # fmt: skip
+            if visit:
+                return found
+            states[some] = found
+        return states
     if measure.exact and discretization in EXACT:
         return project(
             panel,
@@ -102,7 +119,7 @@ def recur(
     else:
         memory, states = _schur_steps(dynamics, IMPLICIT[discretization], step, values, begins, ends, memory, states)
     # A function of no duration is constant, also in the past that the dynamics have not seen.
-    reached = ends - 1 if states is None else np.arange(len(values))
+    reached = ends - 1 if states is None else np.arange(len(values), dtype=np.intp)
     out = (memory if states is None else states)[..., :order]
     first = np.repeat(begins, panel.lengths)[reached]
     constant = reached <= first if panel.times is None else panel.times[reached] <= panel.times[first]
@@ -132,7 +149,7 @@ def _each_beginning(
 
 def prefixes(panel: Panel) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows of all beginnings of all series, one for every observation."""
-    return np.repeat(panel.offsets[:-1], panel.lengths), np.arange(1, len(panel.values) + 1)
+    return np.repeat(panel.offsets[:-1], panel.lengths), np.arange(1, len(panel.values) + 1, dtype=np.intp)
 
 
 def steps(panel: Panel, clock: str, interpolation: str, timescale: float | None) -> tuple[Array, NDArray[np.intp]]:

@@ -12,12 +12,12 @@ from sklearn.utils import Tags, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
-from ._columns import as_times
+from ._columns import as_times, as_values
 from ._compat import CallbackSupportMixin, fit_task
 from ._measures import MEASURES, Measure
-from ._panel import Panel, check_panel, learned_timescale, own_times, validate_panel
+from ._panel import Panel, check_observed, check_panel, learned_timescale, own_times, validate_panel
 from ._projection import INTERPOLATIONS, project, reconstruct, series_span
-from ._recurrence import DISCRETIZATIONS, prefixes, recur
+from ._recurrence import DISCRETIZATIONS, interpolation_of, prefixes, recur
 
 Array = NDArray[Any]
 
@@ -57,9 +57,9 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ``"lagt"``, ``"legt"`` and ``"fout"``, one observation after the other.
     discretization : {"zoh", "linear", "bilinear", "backward", "forward"}, default="zoh"
         Of one step of the recurrence. ``"zoh"`` and ``"linear"`` are exact, for values that are held over the interval
-        before them and for straight lines (whatever ``interpolation`` says, which is for the projection); under the
-        first three measures they end in the projection itself. The others are the classical one-step methods, with the
-        step of log-time under ``"legs"``.
+        before them and for straight lines; under the first three measures they end in the projection itself. The others
+        are the classical one-step methods, with the step of log-time under ``"legs"``, and hold values as well. So with
+        ``method="recurrence"`` it is the discretization, and not ``interpolation``, that says what a series is.
     add_duration : bool, default=False
         Append the duration :math:`T - t_0` as a last feature; the scaled measures do not know it.
     n_jobs : int, optional
@@ -86,8 +86,9 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A channel without any observation has NaN coefficients, which an imputer can fill. A series of one observation or of
-    zero duration is a constant function: its coefficients are (x, 0, 0, ...).
+    A channel without any observation has NaN coefficients, which an imputer can fill, and so has a series in which
+    nothing was observed at all, whose duration is 0. A series of one observation or of zero duration is a constant
+    function: its coefficients are (x, 0, 0, ...).
 
     References
     ----------
@@ -158,7 +159,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
             - a `Panel`;
             - a numeric array or DataFrame of shape (n_series, length): each row a regular series of one channel, at
-              times 0, 1, 2, ...;
+              times 0, 1, 2, ..., which ends before the NaN at its end;
             - an array of shape (n_series, length, n_channels), where rows of NaN at the end of a series are padding;
             - a list, tuple, object array or pandas Series of series: arrays of shape (length,) or (length, n_channels),
               tuples ``(times, values)``, or pandas objects, whose index is their times unless it is 0, 1, 2, ...;
@@ -176,17 +177,19 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If X is not of these forms or not valid as a `Panel`; the message names the series, channel and position.
+            If X is not of these forms or not valid as a `Panel`; the message names the series, channel and position. If
+            a channel was observed in no series. The transformer stays as it was.
         """
         with fit_task(self, X, y):
             panel = validate_panel(self, X, reset=True)
+            check_observed(panel)
             self._check_size(panel)
             effective_n_jobs(self.n_jobs)  # raises for 0
             if self.method == "recurrence" and self._measure.dynamics is None:
                 raise ValueError(f"measure={self.measure!r} has no usable recurrence; use method='projection'.")
-            durations = self._durations(panel)
-            self.duration_ = float(np.median(durations))
-            self.length_ = int(np.median(panel.lengths))
+            observed = panel._observed
+            self.duration_ = float(np.median(self._durations(panel)[observed]))
+            self.length_ = int(np.median(panel.lengths[observed]))
             self.timescale_ = None
             if self._measure.has_timescale:
                 self.timescale_ = learned_timescale(self.measure, self.timescale, self.duration_)
@@ -268,12 +271,12 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             states = self._project(panel, rows=(begins, ends))
         states = states.reshape(len(ends), -1)
         times = (ends - 1 - begins).astype(np.float64) if panel.times is None else panel.times[ends - 1]
+        series = np.repeat(np.arange(len(panel)), panel.lengths)[kept]
         if self.add_duration:
-            first = begins if self.interpolation == "linear" else np.minimum(begins + 1, ends - 1)
-            start = np.zeros(len(ends)) if panel.times is None else panel.times[begins]
-            second = (first - begins).astype(np.float64) if panel.times is None else panel.times[first]
-            states = np.column_stack([states, (times - start) + (second - start)]).astype(states.dtype)
-        offsets = np.concatenate([[0], np.cumsum(np.add.reduceat(kept, panel.offsets[:-1]))])
+            start = series_span(panel.times, panel.offsets, self._interpolation)[0][series]
+            first = 0.0 if panel.times is None else panel.times[begins]
+            states = np.column_stack([states, np.where(times > first, times - start, 0)]).astype(states.dtype)
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(series, minlength=len(panel)))])
         return Panel(states, times, offsets, channel_names=self.get_feature_names_out())
 
     def inverse_transform(self, X: ArrayLike, times: Any = None) -> Panel:
@@ -299,6 +302,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             If X does not have the features that `transform` returns, or times do not match.
         """
         self._check_parameters()
+        if isinstance(X, np.ma.MaskedArray):
+            X = as_values(X, "X")
         C: Array = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X")
         n_features = self.n_channels_ * int(self.order) + self.add_duration
         if C.shape[1] != n_features:
@@ -309,7 +314,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             self._measure,
             times,
             offsets,
-            *series_span(times, offsets, self.interpolation),
+            *series_span(times, offsets, self._interpolation),
             timescale=self.timescale_,
         )
         return Panel(values, times, offsets, channel_names=self.channel_names_)
@@ -337,7 +342,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     def _shape_parameters(self) -> dict[str, Any]:
         """Parameters on which the meaning of the features depends."""
-        names = "measure", "order", "interpolation", "method", "add_duration"
+        names = "measure", "order", "interpolation", "method", "discretization", "add_duration"
         return {name: getattr(self, name) for name in names}
 
     def _check_parameters(self) -> None:
@@ -383,9 +388,14 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     def _measure(self) -> Measure:
         return MEASURES[self.measure]
 
+    @property
+    def _interpolation(self) -> str:
+        """What a series does between its observations: a recurrence knows it from its discretization."""
+        return self.interpolation if self.method == "projection" else interpolation_of(self.discretization)
+
     def _durations(self, panel: Panel) -> NDArray[np.float64]:
-        start, stop = series_span(panel.times, panel.offsets, self.interpolation)
-        return stop - start
+        start, stop = series_span(panel.times, panel.offsets, self._interpolation)
+        return np.where(panel._observed, stop - start, 0.0)
 
     def _check_size(self, panel: Panel) -> None:
         """Refuse what cannot fit into memory, before the machine starts to swap."""
@@ -402,7 +412,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         if times is None:
             durations = C[:, -1] if self.add_duration else np.full(len(C), self.duration_)
             # Held values fill the cells before their times, so the first time is one cell after the start.
-            steps = np.arange(self.length_) if self.interpolation == "linear" else np.arange(1, self.length_ + 1)
+            steps = np.arange(self.length_) if self._interpolation == "linear" else np.arange(1, self.length_ + 1)
             grid = steps / max(steps[-1], 1)
             clock = np.outer(durations.astype(np.float64), grid).ravel()
             return clock, len(grid) * np.arange(len(C) + 1)

@@ -115,12 +115,13 @@ class ReconstructionDisplay:
         times, values = one[0]
         channel = range(one.n_channels)[channel]  # an IndexError if there is no such channel
         values = values[:, channel]
-        start, stop = series_span(times, one.offsets, transformer.interpolation)
+        interpolation = transformer._interpolation
+        start, stop = series_span(times, one.offsets, interpolation)
         grid = np.linspace(start[0], stop[0], n_points)
         seen = np.flatnonzero(~np.isnan(values))
         if len(seen) == 0:
             signal = np.full(n_points, np.nan)
-        elif transformer.interpolation == "linear":
+        elif interpolation == "linear":
             signal = np.interp(grid, times[seen], values[seen])
         else:
             signal = values[seen][np.minimum(np.searchsorted(times[seen], grid), len(seen) - 1)]

@@ -58,9 +58,18 @@ def test_channels_that_are_not_there(series):
             display.from_estimator(transformer, series, channel=2)
     values = np.column_stack([np.arange(5.0), np.full(5, np.nan)])
     empty = Panel(values)
-    assert np.isnan(
-        ReconstructionDisplay.from_estimator(HiPPOTransformer(order=3).fit(empty), empty, channel=1).signal
-    ).all()
+    fitted = HiPPOTransformer(order=3).fit(Panel(np.column_stack([np.arange(5.0)] * 2)))
+    assert np.isnan(ReconstructionDisplay.from_estimator(fitted, empty, channel=1).signal).all()
+
+
+@pytest.mark.parametrize("discretization", ["zoh", "linear"])
+def test_the_curves_of_a_recurrence_are_what_it_reads(discretization):
+    X = [([0.0, 1.0, 2.0], [1.0, 4.0, 2.0])]
+    transformer = HiPPOTransformer(order=3, method="recurrence", discretization=discretization).fit(X)
+    display = ReconstructionDisplay.from_estimator(transformer, X)
+    assert display.grid[0] == (-1 if discretization == "zoh" else 0)
+    middle = display.signal[np.argmin(np.abs(display.grid - 0.5))]
+    assert_allclose(middle, 4 if discretization == "zoh" else 2.5, atol=0.01)
 
 
 def test_memory(series):

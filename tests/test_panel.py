@@ -217,18 +217,35 @@ def test_timed_forms_are_one_panel(form):
     )
 
 
-TABLE = np.array([[1.0, 2.0, np.nan], [4.0, 5.0, 6.0]])
+TABLE = np.array([[1.0, np.nan, 3.0, np.nan], [np.nan] * 4, [5.0, 6.0, 7.0, 8.0]])
 
 
 @pytest.mark.parametrize(
     "X",
-    [TABLE, pd.DataFrame(TABLE), pd.DataFrame(TABLE, columns=list("abc")), pl.DataFrame(TABLE), TABLE.tolist(),
-     pa.table({"a": [1.0, 4.0], "b": [2.0, 5.0], "c": [np.nan, 6.0]})],
+    [TABLE, pd.DataFrame(TABLE), pd.DataFrame(TABLE, columns=list("abcd")), pl.DataFrame(TABLE), TABLE.tolist(),
+     pa.table(dict(zip("abcd", TABLE.T, strict=True)))],
 )  # fmt: skip
-def test_rows_of_a_table_are_series_whose_nan_is_missing(X):
-    panel = check_panel(X)
-    assert_array_equal(panel.lengths, [3, 3])
-    assert_array_equal(panel.values[:, 0], TABLE.ravel())
+def test_rows_of_a_table_are_series_that_end_before_the_nan_at_their_end(X):
+    assert_same(check_panel(X), Panel([1.0, np.nan, 3.0, 5.0, 6.0, 7.0, 8.0], None, [0, 3, 3, 7]))
+
+
+def test_tables_in_two_and_in_three_dimensions_are_the_same():
+    for X in (TABLE, TABLE.astype(np.float32), np.ma.masked_invalid(TABLE), TABLE[::-1, ::1]):
+        assert_same(check_panel(X), check_panel(X[:, :, None]))
+        assert_same(Panel.from_padded(X), Panel.from_padded(X[:, :, None]))
+    assert_array_equal(Panel.from_padded(TABLE, [4, 0, 4]).lengths, [4, 0, 4])
+    # in a list of arrays, NaN is a missing value wherever it is
+    assert_array_equal(check_panel(list(TABLE)).lengths, [4, 4, 4])
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (1, 4, 2), (4, 2, 1)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_masked_arrays_are_missing_values(shape, dtype):
+    data = np.arange(8).reshape(shape).astype(dtype)
+    mask = data % 3 == 1
+    expected = check_panel(np.where(mask, np.nan, data.astype(np.result_type(dtype, np.float32))))
+    assert_same(check_panel(np.ma.masked_array(np.where(mask, -999, data), mask)), expected)
+    assert_same(check_panel(np.ma.masked_array(np.where(mask, -999, data), mask)[::-1])[::-1], expected)
 
 
 @pytest.mark.parametrize("column", [pl.Series([[1.0, 2.0], [3.0]]), pa.array([[1.0, 2.0], [3.0]])])
@@ -309,7 +326,6 @@ def test_from_long_of_a_sorted_table_does_not_copy_and_reads_datetimes():
         ({"t": [0.0, np.nan, 1.0]}, "Column 't': the time at position 1 is not finite"),
         ({"x": ["a", "b", "c"]}, "Column 'x' must hold real numbers"),
         ({"x": [1.0, 1.0, np.inf]}, "Column 'x': infinite value at position 2, of who 'b'"),
-        ({"x": [1.0, 1.0, np.nan]}, "who 'b': no observations, all values are NaN. Leave these rows out"),
     ],
 )
 def test_from_long_names_what_is_wrong(change, message):
@@ -398,9 +414,6 @@ def test_columns_that_are_not_there_or_twice():
         Panel.from_long(frame.set_index(["id", "t"]), **options)
     with pytest.raises(TypeError, match=r"use frame\.collect|Use frame\.collect"):
         Panel.from_long(pl.LazyFrame(IDS), **options)
-    many = pd.DataFrame({"id": np.arange(20), "t": 0.0, "x": [1.0] + [np.nan] * 19})
-    with pytest.raises(ValueError, match=r"^id 1, 2, 3, 4, 5 and 14 more: no observations"):
-        Panel.from_long(many, **options)
 
 
 def test_a_dictionary_of_arrow_may_repeat_its_values_and_hold_a_null():
@@ -493,8 +506,6 @@ def test_all_lists_of_arrow_are_read():
     [
         ({"t": [[0.0, 1.0], [0.0]], "x": [[1.0, 2.0], [1.0, 2.0]]},
          "Row 1: the list in column 'x' has 2 elements, the one in column 't' has 1"),
-        ({"t": [[0.0, 1.0], []], "x": [[1.0, 2.0], []]}, "Row 1 has empty lists"),
-        ({"t": [[0.0, 1.0], None], "x": [[1.0, 2.0], None]}, r"Series 1 is null \(column 't'\)"),
         ({"t": [[0.0, 1.0], [0.0]], "x": [1.0, 2.0]}, "Column 't' holds lists, column 'x' does not"),
         ({"t": [0.0, 1.0], "x": [[1.0, 2.0], [0.0]]}, "Column 'x' holds lists, column 't' does not"),
     ],
@@ -544,8 +555,6 @@ ERRORS = {
     "NaT": (lambda: [([np.datetime64("2020"), np.datetime64("NaT")], [1.0, 2.0])], "no time .NaT. at position 1"),
     "infinite value": (lambda: [[[1.0, 0.0]], [[2.0, 3.0], [4.0, -np.inf]]],
                        "Series 1, channel 1: infinite value at position 1"),
-    "empty series": (lambda: [[1.0], []], "Series 1 has no observations"),
-    "series of NaN": (lambda: [[1.0], [np.nan, np.nan]], "Series 1 has no observations: all its values are NaN"),
     "empty list": (lambda: [], "list of series is empty"),
     "empty table": (lambda: np.zeros((0, 3)), "0 sample"),
     "ragged channels": (lambda: [np.zeros((4, 2)), np.zeros((5, 3))], "Series 1 has 3 channels, series 0 has 2"),
@@ -573,7 +582,6 @@ ERRORS = {
                                       "Series 0: channel 'b' has 2 observations"),
     "channels at different times": (
         lambda: pd.DataFrame({"a": [pd.Series([1.0], [2.0])], "b": [pd.Series([1.0], [3.0])]}), "times of channel 'b'"),
-    "null list": (lambda: pl.Series([[1.0], None]), "Series 1 is null"),
 }  # fmt: skip
 
 
@@ -591,7 +599,7 @@ def test_errors_name_what_and_where(case):
         ({"values": np.zeros((2, 2, 2))}, re.escape("(n_observations, n_channels), got (2, 2, 2)")),
         ({"values": np.zeros((2, 0))}, "no channel"),
         ({"values": [1.0, 2.0], "offsets": [0, 1]}, "end with the number of observations, 2"),
-        ({"values": [1.0, 2.0], "offsets": [0, 1, 1, 2]}, "Series 1 has no observations"),
+        ({"values": [1.0, 2.0], "offsets": [0, 2, 1, 2]}, "offsets must not decrease: series 1 goes from 2 to 1"),
         ({"values": [1.0, 2.0], "offsets": [0.0, 2.0]}, "integers"),
         ({"values": [1.0, 2.0], "times": [0.0]}, re.escape("times must have shape (2,)")),
         ({"values": [1.0, 2.0], "channel_names": ["a", "b"]}, "channel_names must be 1 different strings"),
@@ -614,8 +622,8 @@ def test_arrays_that_look_transposed_draw_a_warning():
 def test_from_padded_checks():
     with pytest.raises(ValueError, match="Series 1: length 4 is not between"):
         Panel.from_padded(np.zeros((2, 3, 1)), [3, 4])
-    with pytest.raises(ValueError, match="Series 1 has no observations"):
-        Panel.from_padded(np.array([[[1.0]], [[np.nan]]]))
+    with pytest.raises(ValueError, match="must have shape"):
+        Panel.from_padded(np.ones((2, 3)), time_channel=0)
     assert_allclose(Panel.from_padded(np.ones((2, 3, 1)), [1, 2]).lengths, [1, 2])
 
 
@@ -678,10 +686,7 @@ def test_offsets_are_a_copy_and_times_are_contiguous():
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        ([[1.0, 2.0], None], "Series 1 is missing"),
-        (pd.DataFrame({"a": [np.ones(2), None]}), "Series 1, channel 'a': the cell holds no series, but None"),
-        (pd.DataFrame({"a": [None, np.ones(2)]}), "Series 0, channel 'a': the cell holds no series"),
-        (pl.DataFrame({"a": [[1.0], [2.0]], "b": [[1.0], None]}), "Series 1, channel 'b': the cell holds no series"),
+        (pd.DataFrame({"a": [np.ones(2), 3.0]}), "Series 1, channel 'a': the cell holds no series, but 3.0"),
         (np.array([["a", "b"]]), "must hold real numbers"),
         (pd.DataFrame({"a": ["1", "2"]}), "'1' is a string"),
         (pd.DataFrame({"a": [1.0, np.inf]}), "Series 1, channel 0: infinite value at position 0"),
@@ -697,11 +702,67 @@ def test_more_errors_are_one_line_and_name_the_place(X, message):
     assert "\n" not in str(caught.value)
 
 
+UNOBSERVED = {
+    "list": [np.ones(2), [], [3.0], None],
+    "timed": [([0.0, 1.0], [1.0, 1.0]), ([], []), ([0.0], [3.0]), None],
+    "table": np.array([[1.0, 1.0], [np.nan, np.nan], [3.0, np.nan], [np.nan, np.nan]]),
+    "padded": np.array([[1.0, 1.0], [np.nan, np.nan], [3.0, np.nan], [np.nan, np.nan]])[:, :, None],
+    "pandas cells": pd.DataFrame({"x": [np.ones(2), np.nan, [3.0], None]}),
+    "pandas Series": pd.Series([np.ones(2), [], [3.0], None]),
+    "polars Series": pl.Series([[1.0, 1.0], [], [3.0], None]),
+    "polars frame": pl.DataFrame({"x": [[1.0, 1.0], [], [3.0], None]}),
+    "pyarrow": pa.array([[1.0, 1.0], [], [3.0], None]),
+    "fixed size": pa.array([[1.0], None, [3.0], None], pa.list_(pa.float64(), 1)),
+}
+
+
+@pytest.mark.parametrize("form", UNOBSERVED)
+def test_a_series_may_be_empty(form):
+    panel = check_panel(UNOBSERVED[form])
+    assert_array_equal(panel.lengths, [1 if form == "fixed size" else 2, 0, 1, 0])
+    assert_array_equal(panel.durations, [0 if form == "fixed size" else 1, 0, 0, 0])
+    assert_array_equal(panel.values[:, 0], [1, 3] if form == "fixed size" else [1, 1, 3])
+    for copied in (Panel.from_list(panel.to_list()), pickle.loads(pickle.dumps(panel)), panel[[0, 1, 2, 3]], panel[:]):
+        assert_same(copied, panel)
+    times, values = panel[1]
+    assert times.shape == (0,)
+    assert values.shape == (0, 1)
+    assert_array_equal(panel[::-1].lengths, panel.lengths[::-1])
+    assert np.isnan(panel.to_padded()[1]).all()
+
+
+def test_an_empty_series_of_several_channels_and_of_any_place():
+    panel = Panel.from_list([[], np.ones((4, 3)), np.empty((0, 3)), None])
+    assert panel.n_channels == 3
+    assert_array_equal(panel.lengths, [0, 4, 0, 0])
+    assert_array_equal(Panel.from_list([[], None]).lengths, [0, 0])
+    frame = pl.DataFrame({"a": [[1.0, 2.0], None, None], "b": [[3.0, 4.0], [5.0], None]})
+    panel = check_panel(frame)
+    assert_array_equal(panel.values, [[1, 3], [2, 4], [np.nan, 5]])
+    assert_array_equal(panel.lengths, [2, 1, 0])
+    # a row whose values are missing is none, but its time is known
+    unseen = Panel([1.0, 2.0, np.nan, np.nan], [0.0, 1.0, 0.0, 5.0], [0, 2, 4])
+    assert_array_equal(unseen.durations, [1, 0])
+    with pytest.raises(ValueError, match="Series 2: times decrease at position 1"):
+        Panel([1.0] * 4, [0.0, 1.0, 3.0, 2.0], [0, 2, 2, 4])
+    with pytest.raises(ValueError, match="Series 1, channel 0: infinite value at position 0"):
+        Panel([np.inf, 1.0], None, [0, 0, 2])
+
+
+def test_a_series_of_a_long_table_may_be_unobserved():
+    options = {"id": "id", "time": "t", "values": "x"}
+    many = pd.DataFrame({"id": np.arange(4), "t": 0.0, "x": [1.0] + [np.nan] * 3})
+    assert_array_equal(Panel.from_long(many, **options).durations, np.zeros(4))
+    for make in (pl.DataFrame, pa.table):
+        lists = make({"id": [1, 2, 3], "t": [[0.0, 1.0], [], None], "x": [[1.0, 2.0], [], None]})
+        assert_array_equal(Panel.from_long(lists, **options).lengths, [2, 0, 0])
+
+
 def test_none_and_na_are_missing_values():
     nullable = pd.DataFrame({"a": pd.array([1, None, 3], "Int64"), "b": pd.array([1.0, 2.0, None], "Float64")})
     expected = [[1, 1], [np.nan, 2], [3, np.nan]]
     assert_array_equal(check_panel([nullable]).values, expected)
-    assert_array_equal(check_panel([[1.0, None]]).values[:, 0], [1, np.nan])
+    assert_array_equal(check_panel([[None, 1.0]]).values[:, 0], [np.nan, 1])
     assert_array_equal(check_panel([pa.array([1.0, None])]).values[:, 0], [1, np.nan])
     ids = pd.DataFrame({"id": pd.array(["a", None], "string"), "t": [0.0, 1.0], "x": [1.0, 2.0]})
     with pytest.raises(ValueError, match="no id at position 1"):

@@ -136,9 +136,13 @@ def test_2d_rows_lists_and_panels_agree():
 def test_nan_and_float32():
     panel = irregular()
     whole = np.column_stack([panel.values, np.full(len(panel.values), np.nan)])
+    whole[0, 2] = 1  # only a fit in which a channel is never observed is an error
     features = HiPPOTransformer(order=3).fit_transform(Panel(whole, panel.times, panel.offsets))
-    assert np.isnan(features[:, 6:]).all()
+    assert np.isnan(features[1:, 6:]).all()
     assert not np.isnan(features[:, :6]).any()
+    whole[0, 2] = np.nan
+    with pytest.raises(ValueError, match="Channel 2 has no observation in any training series"):
+        HiPPOTransformer(order=3).fit(Panel(whole, panel.times, panel.offsets))
     single = HiPPOTransformer(order=3).fit_transform(Panel(panel.values.astype(np.float32), panel.times, panel.offsets))
     assert single.dtype == np.float32
     assert_allclose(single, features[:, :6], atol=1e-5)
@@ -277,8 +281,8 @@ def test_errors_of_fit_and_transform_name_the_place():
     for method in (transformer.fit, transformer.transform):
         with pytest.raises(ValueError, match="Series 1: times decrease at position 1"):
             method([([0.0, 1.0], [1.0, 2.0]), ([1.0, 0.0], [1.0, 2.0])])
-        with pytest.raises(ValueError, match="Series 0 has no observations"):
-            method([[]])
+        with pytest.raises(ValueError, match="Series 1: the time at position 0 is nan"):
+            method([[1.0], ([np.nan], [1.0])])
         with pytest.raises(ValueError, match="empty"):
             method([])
         with pytest.raises(TypeError, match=r"Panel\.from_long"):
