@@ -22,7 +22,7 @@ from os import environ
 
 from cython cimport floating
 from cython.parallel cimport prange, threadid
-from libc.float cimport DBL_EPSILON
+from libc.float cimport DBL_EPSILON, DBL_MAX
 from libc.math cimport acos, cos, exp, fabs, fmax, fmin, isnan, log1p, sin, sqrt, INFINITY, M_PI, NAN
 from libc.string cimport memcpy, memset
 
@@ -50,6 +50,7 @@ cdef extern from "moments.h" nogil:
         void steps(Py_ssize_t, const double*, double*) noexcept nogil
         void affine(Py_ssize_t, const double*, double, double, double*, double*) noexcept nogil
         void fill(Py_ssize_t, double, double*) noexcept nogil
+        bint all_finite(Py_ssize_t, const double*) noexcept nogil
         void pick(Py_ssize_t, const double*, Py_ssize_t, double*) noexcept nogil
         void pick_float(Py_ssize_t, const float*, Py_ssize_t, double*) noexcept nogil
         void begin(Py_ssize_t, const double*, double*, double*, double*) noexcept nogil
@@ -89,6 +90,9 @@ cdef double FINAL = 5.5
 # Of an expansion with terms that decay like exp(-k), how many there have to be.
 cdef double DIGITS = 36
 
+# What values are multiplied by if their sums overflow.
+cdef double SMALLER = 2.0 ** -64
+
 # Updates that are not worth the search for a substitute.
 cdef double LEAST = 8192
 
@@ -125,6 +129,7 @@ cdef struct Work:      # all that one thread needs
     Chart chart
     Py_ssize_t n_channels, order, n_sequences
     bint same          # whether the clock is that of the last series
+    double unit        # 1, or SMALLER: of the values
     double short_gap
     Observed* near     # (n_channels,)
     double low, high   # the range of r; 0 and 1, so that r counts timescales, where it has no end
@@ -703,7 +708,7 @@ cdef void _find(Observed* near, const floating* v, Py_ssize_t stride, Py_ssize_t
 cdef inline double _between(const floating* v, Py_ssize_t stride, Py_ssize_t length, const double* times,
                             Observed near, double origin, double t, bint hold) noexcept nogil:
     """The channel's interpolant at a time since the origin, between two of its own observations, or beyond them."""
-    cdef double a, b, start, stop
+    cdef double a, b, start, stop, share
     if near.next == length:
         return v[near.last * stride] if near.last >= 0 else NAN
     b = v[near.next * stride]
@@ -712,7 +717,10 @@ cdef inline double _between(const floating* v, Py_ssize_t stride, Py_ssize_t len
     a = v[near.last * stride]
     start = _time(times, near.last) - origin
     stop = _time(times, near.next) - origin
-    return a + (b - a) * ((t - start) / (stop - start)) if stop > start else a
+    if not stop > start:
+        return a
+    share = (t - start) / (stop - start)
+    return a + (b - a) * share if fabs(b - a) <= DBL_MAX else a * (1 - share) + b * share
 
 
 cdef void _fill(const floating* v, Py_ssize_t stride, Py_ssize_t length, const double* times,
@@ -757,7 +765,7 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         near.last = length - 1
         while missing and near.last >= 0 and isnan(values[near.last * n_channels + c]):
             near.last -= 1
-        work.last[c] = values[near.last * n_channels + c] if near.last >= 0 else NAN
+        work.last[c] = work.unit * values[near.last * n_channels + c] if near.last >= 0 else NAN
     if start >= 0:
         return  # a constant function: its last value says all
 
@@ -796,7 +804,7 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
                     _find(&near, values + c, n_channels, length, skip)
                 else:
                     near.last, near.next = skip - 1, skip
-                work.y[c * STRIDE] = _between(values + c, n_channels, length, times, near, last, start, hold)
+                work.y[c * STRIDE] = work.unit * _between(values + c, n_channels, length, times, near, last, start, hold)
             k = 1
         # Points begin + k .. begin + n (the one after the chunk too, unless the series ends).
         j = begin + k + skip - lead
@@ -822,7 +830,7 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
                 double unit, double base, bint missing, bint hold, Py_ssize_t j, Py_ssize_t n,
                 Py_ssize_t k) noexcept nogil:
     """Copy observations j .. j + n - 1 to the places from k on of the chunk, channel by channel."""
-    cdef Py_ssize_t c, n_channels = work.n_channels
+    cdef Py_ssize_t c, i, n_channels = work.n_channels
     cdef const floating* v
     cdef double* y
     if not work.same:
@@ -837,19 +845,26 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
             simd.pick(n, v, n_channels, y)
         else:
             simd.pick_float(n, v, n_channels, y)
+        if work.unit != 1:
+            for i in range(n):
+                y[i] *= work.unit
 
 
 # --- from moments to coefficients ------------------------------------------------------------------
 
 
-cdef void _integrate(Work* work, floating* out, Py_ssize_t stride) noexcept nogil:
-    """Write the coefficients of all channels, (n_channels, order), from the moments of a series and its last values."""
+cdef bint _integrate(Work* work, floating* out, Py_ssize_t stride) noexcept nogil:
+    """Write the coefficients of all channels, (n_channels, order), from the moments of a series and its last values.
+
+    Returns whether they are numbers, but for those of a channel that was not observed.
+    """
     cdef Py_ssize_t m = work.recurrence.n_moments, half = work.n_sequences * m + 2, c, i, kind, sequence
     cdef const Rule* rule = &work.integration
     cdef Moments* moments
     cdef const double* weights
     cdef double* column
     cdef Run run
+    cdef bint finite = True
     for c in range(work.n_channels):
         for kind in range(2):
             moments = &work.kink_moments if kind else &work.jump_moments
@@ -872,8 +887,14 @@ cdef void _integrate(Work* work, floating* out, Py_ssize_t stride) noexcept nogi
         column[0] += work.last[c]
         if isnan(work.last[c]):  # a channel without observations
             simd.fill(work.order, NAN, column)
+        elif not simd.all_finite(work.order, column):
+            finite = False
+        if work.unit != 1:
+            for i in range(work.order):
+                column[i] /= work.unit
         for i in range(work.order):
             out[c * stride + i] = <floating> column[i]
+    return finite
 
 
 cdef inline void _follow(Run run, const double* weights, double* column) noexcept nogil:
@@ -956,9 +977,15 @@ cdef void _one(Work work, const floating* values, const double* times, Py_ssize_
         for i in range(work.n_channels * work.order):
             out[i // work.order * stride + i % work.order] = NAN
         return
+    work.unit = 1
     _project(&work, values + begin * work.n_channels, NULL if times == NULL else times + begin, end - begin,
              timescale, missing, hold)
-    _integrate(&work, out, stride)
+    if not _integrate(&work, out, stride):  # an overflow on the way: once more, with smaller values
+        _lay_out(&work, scratch)
+        work.unit = SMALLER
+        _project(&work, values + begin * work.n_channels, NULL if times == NULL else times + begin, end - begin,
+                 timescale, missing, hold)
+        _integrate(&work, out, stride)
 
 
 def fill(

@@ -20,9 +20,13 @@ cdef extern from "wavefront.h" nogil:
         int lanes
     simd_t simd
     int select_simd(const char*)
+
     ctypedef void (*wavefront_fn)(Py_ssize_t, double, const factors_t*, const double*, const double*, double*,
                                   double*, Py_ssize_t, Py_ssize_t, double*) noexcept nogil
     wavefront_fn select_wavefront()
+
+# Steps that leave no trace: the slope of a rise by one would overflow over a shorter one.
+cdef double INSTANT = 1e-290
 
 
 def use_simd(name=None):
@@ -145,7 +149,7 @@ def scan_exponential(
             for k in range(begins[i], ends[i]):
                 for c in range(values.shape[1]):
                     h = step[k]
-                    if h > 0:
+                    if h > INSTANT:
                         for n in range(order):
                             x[n] = memory[i, c, n]
                         rise = rises[k, c]
@@ -198,7 +202,7 @@ def scan_repeated(
             for k in range(begins[i], ends[i]):
                 h = lengths[which[k]]
                 for c in range(values.shape[1]):
-                    if h > 0:
+                    if h > INSTANT:
                         for n in range(order):
                             x[n] = memory[i, c, n]
                         x[order] = values[k, c] - rises[k, c]

@@ -6,6 +6,7 @@ would have made. New observations wait in a buffer and enter a block at a time: 
 block's own projection is added to it.
 """
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
@@ -20,7 +21,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._columns import as_times
 from ._measures import MEASURES, Measure
 from ._panel import Panel
-from ._projection import INTERPOLATIONS, decay, embed, project, reconstruct
+from ._projection import INTERPOLATIONS, decay, embed, excess, project, reconstruct
 from ._recurrence import exact_steps
 
 Array = NDArray[Any]
@@ -33,7 +34,7 @@ class _State:
     """Everything that is remembered, of n_streams (s) and n_channels (c); NaN where nothing was observed yet."""
 
     count: int  # observations of every stream, missing ones included
-    heads: Array  # (s, 2) the first two times
+    heads: Array  # (s, 2) the first time, and the first one after it
     time: Array  # (s,) the last time
     first_time: Array  # (s, c) first own observation of a channel
     first_value: Array  # (s, c)
@@ -47,6 +48,24 @@ class _State:
         core = np.zeros((n_streams, n_channels, order))
         heads = np.full((n_streams, 2), np.nan)
         return cls(0, heads, np.full(n_streams, np.nan), unknown, unknown, unknown, unknown, core)
+
+    @property
+    def excess(self) -> int:
+        """As `_projection.excess`."""
+        return excess(self.first_value, self.last_value, self.core)
+
+    def ldexp(self, exponent: int) -> "_State":
+        """The state of a signal that is so many powers of two as large."""
+        if exponent == 0:
+            return self
+        with np.errstate(over="ignore"):  # for whoever asked for it to notice
+            larger = {name: np.ldexp(getattr(self, name), exponent) for name in ("first_value", "last_value", "core")}
+        return replace(self, **larger)
+
+    def misfit(self) -> tuple[int, int] | None:
+        """Stream and channel of a core that could not be represented, if there is one."""
+        wrong = np.argwhere(~np.isfinite(self.core).all(axis=2) & ~np.isnan(self.last_time))
+        return tuple(wrong[0].tolist()) if len(wrong) else None
 
 
 @dataclass(frozen=True)
@@ -67,7 +86,7 @@ class _Rule:
             return decay(core, self.measure, h)
         n, channels, order = core.shape
         faded = core.copy()
-        begins = np.arange(n)
+        begins = np.arange(n, dtype=np.intp)
         silence = np.zeros((n, channels))
         exact_steps(self._dynamics(order), "hold", silence, h, begins, begins + 1, faded)
         return faded
@@ -112,13 +131,14 @@ class _Rule:
 
     def absorb(self, state: _State, times: Array, values: Array) -> _State:
         """The state after observations at ``times`` (s, m) of ``values`` (s, m, c)."""
-        n_streams, m, n_channels = values.shape
+        _, m, n_channels = values.shape
         if m == 0:
             return state
+        exponent = max(state.excess, excess(values))
+        if exponent:
+            return self.absorb(state.ldexp(-exponent), times, np.ldexp(values, -exponent)).ldexp(exponent)
         new = replace(state, count=state.count + m, time=times[:, -1].copy())
-        new.heads = np.concatenate([state.heads[:, : state.count], times], axis=1)[:, :2]
-        if new.heads.shape[1] < 2:
-            new.heads = np.concatenate([new.heads, np.full((n_streams, 1), np.nan)], axis=1)
+        new.heads = self._heads(state.heads, times)
         seen = ~np.isnan(values)
         ends = state.first_time, state.last_time
         together = seen.all() and (state.count == 0 or all((x == x[:, :1]).all() for x in ends))
@@ -158,6 +178,14 @@ class _Rule:
         new.last_value = put(state.last_value, row_values[offsets[1:] - 1])
         return new
 
+    @staticmethod
+    def _heads(heads: Array, times: Array) -> Array:
+        """The first time and the first one after it, of observations at ``times`` (s, m) after those of ``heads``."""
+        first = np.where(np.isnan(heads[:, 0]), times[:, 0], heads[:, 0])
+        later = np.where(times > first[:, None], times, np.inf).min(axis=1)
+        second = np.where(np.isnan(heads[:, 1]) & np.isfinite(later), later, heads[:, 1])
+        return np.stack([first, second], axis=1)
+
     def span(self, state: _State) -> tuple[Array, Array]:
         """Where the functions begin and end, two arrays of shape (s,)."""
         start, second = state.heads.T
@@ -167,6 +195,8 @@ class _Rule:
 
     def read(self, state: _State) -> Array:
         """Coefficients (s, c, order) of the functions from the first to the last time, constant beyond the cores."""
+        if state.excess:
+            return np.ldexp(self.read(state.ldexp(-state.excess)), state.excess)
         n_streams, n_channels, order = state.core.shape
         start, stop = (np.repeat(x, n_channels) for x in self.span(state))
         begin, end = state.first_time.ravel(), state.last_time.ravel()
@@ -196,8 +226,11 @@ class _Rule:
         """The state of all observations of ``left`` and then all of ``right``."""
         if left.count == 0 or right.count == 0:
             return right if left.count == 0 else left
+        exponent = max(left.excess, right.excess)
+        if exponent:
+            return self.merge(left.ldexp(-exponent), right.ldexp(-exponent)).ldexp(exponent)
         n_streams, n_channels, order = left.core.shape
-        heads = left.heads if left.count > 1 else np.stack([left.heads[:, 0], right.heads[:, 0]], axis=1)
+        heads = self._heads(left.heads, right.heads)
         only_left, only_right = np.isnan(right.last_time), np.isnan(left.last_time)
         new = replace(right, count=left.count + right.count, heads=heads)
         for name in ("first_time", "first_value", "last_time", "last_value", "core"):
@@ -228,6 +261,33 @@ class _Rule:
         flat[both] = core[:, 0]
         new.core = flat.reshape(new.core.shape)
         return new
+
+
+def _inconsistency(state: _State) -> tuple[str, str] | None:
+    """The field of a state that cannot be, and what is wrong with it."""
+    seen, start, second = state.count > 0, *state.heads.T
+    known = ~np.isnan(state.last_time)
+    infinite = [name for name in ("heads", "first_time", "first_value", "last_time", "last_value", "core", "time")
+                if np.isinf(getattr(state, name)).any()]  # fmt: skip
+    if infinite:
+        return infinite[0], "is infinite"
+    for name, wrong, what in (
+        ("time", np.isnan(state.time) == seen, "is NaN where there are observations, or the reverse"),
+        ("heads", np.isnan(start) == seen, "is NaN where there are observations, or the reverse"),
+        ("time", state.time < start, "is before the first time, in state_heads"),
+        ("heads", (second <= start) | (second > state.time), "is not the first time and a later one, up to state_time"),
+        ("heads", np.isnan(second) & (state.time > start), "does not tell the second of several times"),
+        ("first_time", np.isnan(state.first_time) == known, "is NaN where state_last_time is not, or the reverse"),
+        ("first_value", np.isnan(state.first_value) == known, "is NaN where state_last_time is not, or the reverse"),
+        ("last_value", np.isnan(state.last_value) == known, "is NaN where state_last_time is not, or the reverse"),
+        ("core", np.isnan(state.core), "is NaN"),
+        ("first_time", state.first_time < start[:, None], "is before the first time, in state_heads"),
+        ("last_time", (state.last_time < state.first_time) | (state.last_time > state.time[:, None]),
+         "is before state_first_time or after state_time"),
+    ):  # fmt: skip
+        if np.any(wrong):
+            return name, what
+    return None
 
 
 def _join(updates: list[tuple[Array, Array]]) -> tuple[Array, Array]:
@@ -332,7 +392,7 @@ class HiPPOMemory(BaseEstimator):
     # --- what goes in ---------------------------------------------------------------------------------
 
     def update(self, values: ArrayLike, times: ArrayLike | None = None) -> Self:
-        """Remember one or many new observations of every stream.
+        """Remember one or many new observations of every stream. Several threads may do so.
 
         Parameters
         ----------
@@ -351,20 +411,33 @@ class HiPPOMemory(BaseEstimator):
         ------
         ValueError
             If shapes do not match, a value is infinite, or times are not finite or decrease, within the update or
-            against the memory's last time. The memory stays as it was.
+            against the memory's last time; or if coefficients would be beyond the largest numbers. The memory stays as
+            it was.
         """
-        self._initialize()
-        new_values, new_times = self._check_update(values, times)
-        m = new_values.shape[1]
-        if m == 0:
-            return self
-        if m + sum(len(one) for one, _ in self._waiting) < max(32, self.order):
-            self._waiting = [*self._waiting, (new_times.T.copy(), new_values.copy())]
-        else:
-            queue = _join([*self._waiting, (new_times.T, new_values)])
-            self._state, self._waiting = self._rule.absorb(self._state, *queue), []
-        self._regular = times is None
+        with self._lock:
+            self._initialize()
+            new_values, new_times = self._check_update(values, times)
+            m = new_values.shape[1]
+            if m == 0:
+                return self
+            many = m + sum(len(one) for one, _ in self._waiting) >= max(32, self.order)
+            if many or excess(new_values):  # large values must not wait: they are refused now or not at all
+                queue = _join([*self._waiting, (new_times.T, new_values)])
+                self._set_state(self._rule.absorb(self._state, *queue))
+            else:
+                self._waiting = [*self._waiting, (new_times.T.copy(), new_values.copy())]
+            self._regular = times is None
         return self
+
+    def _set_state(self, state: _State) -> None:
+        """Replace the state by one in which nothing waits any more."""
+        misfit = state.misfit()
+        if misfit is not None:
+            raise ValueError(
+                f"Stream {misfit[0]}, channel {misfit[1]}: the coefficients are beyond the largest numbers of float64. "
+                "Divide the values."
+            )
+        self._state, self._waiting = state, []
 
     @classmethod
     def from_chunks(cls, chunks: Iterable[Any], measure: str = "legs", order: int = 64, **parameters: Any) -> Self:
@@ -406,7 +479,8 @@ class HiPPOMemory(BaseEstimator):
         -------
         self
         """
-        self.__dict__.pop("_state", None)
+        with self._lock:
+            self.__dict__.pop("_state", None)
         return self
 
     def merge(self, other: "HiPPOMemory") -> "HiPPOMemory":
@@ -425,18 +499,17 @@ class HiPPOMemory(BaseEstimator):
         Raises
         ------
         ValueError
-            If the parameters differ or the memories overlap in time. Both memories stay as they were.
+            If the parameters differ, the memories overlap in time, or coefficients would be beyond the largest numbers.
+            Both memories stay as they were.
         """
         if not isinstance(other, HiPPOMemory):
             raise TypeError(f"A HiPPOMemory merges with another one, not with a {type(other).__name__}.")
-        self._initialize()
-        other._initialize()
+        left, right = self._settled(), other._settled()
         mine, others = self._parameters, other._parameters
         different = [name for name in mine if name not in others or mine[name] != others[name]]
         if different:
             told = ", ".join(f"{name}={mine[name]!r} and {others.get(name)!r}" for name in different)
             raise ValueError(f"Only memories with the same parameters merge; these have {told}.")
-        left, right = self._settled(), other._settled()
         if left.count and right.count and (right.heads[:, 0] < left.time).any():
             stream = int(np.flatnonzero(right.heads[:, 0] < left.time)[0])
             raise ValueError(
@@ -445,7 +518,7 @@ class HiPPOMemory(BaseEstimator):
             )
         merged = HiPPOMemory(**self.get_params())
         merged._initialize()
-        merged._state = self._rule.merge(left, right)
+        merged._set_state(merged._rule.merge(left, right))
         merged._regular = False if left.count and right.count else self._regular if left.count else other._regular
         return merged
 
@@ -462,13 +535,13 @@ class HiPPOMemory(BaseEstimator):
     @property
     def time_(self) -> Array:
         """Times of the last observations, shape (n_streams,)."""
-        self._seen()
-        return self._last_time().copy()
+        return self._seen().time.copy()
 
     @property
     def n_observations_(self) -> int:
         """Number of observations of every stream."""
-        return self._state.count + sum(len(one) for one, _ in self._waiting) if hasattr(self, "_state") else 0
+        with self._lock:
+            return self._state.count + sum(len(one) for one, _ in self._waiting) if hasattr(self, "_state") else 0
 
     def reconstruct(self, times: ArrayLike) -> Array:
         """Evaluate what is remembered.
@@ -476,6 +549,7 @@ class HiPPOMemory(BaseEstimator):
         Parameters
         ----------
         times : array-like of shape (n_times,) or (n_streams, n_times)
+            Numbers, datetimes or timedeltas, as in `update`.
 
         Returns
         -------
@@ -488,7 +562,7 @@ class HiPPOMemory(BaseEstimator):
             If nothing was observed yet, or times do not match.
         """
         state = self._seen()
-        when = np.asarray(times, dtype=np.float64)
+        when = as_times(times, "times")[0]
         if when.ndim == 0 or when.ndim > 2 or (when.ndim == 2 and len(when) != self.n_streams):
             raise ValueError(f"times must have shape (n_times,) or ({self.n_streams}, n_times), got {when.shape}.")
         when = np.ascontiguousarray(np.broadcast_to(when, (self.n_streams, when.shape[-1])))
@@ -516,16 +590,17 @@ class HiPPOMemory(BaseEstimator):
             ``np.savez(path, **memory.to_dict())`` stores it, and ``HiPPOMemory.from_dict(np.load(path))`` restores it
             to the same bits; so does JSON of their ``tolist()``. ``format`` is the version of the format, ``param_*``
             are the parameters, ``state_*`` is the state: ``count`` observations of every stream, ``heads`` their first
-            two times and ``time`` their last, ``first_time``, ``first_value``, ``last_time`` and ``last_value`` a
-            channel's own first and last observation, ``core`` the coefficients of what lies between. ``waiting_times``
-            and ``waiting_values`` are observations that have not entered it yet; ``regular`` tells whether the times
-            were left out.
+            time and the first one after it, ``time`` their last, ``first_time``, ``first_value``, ``last_time`` and
+            ``last_value`` a channel's own first and last observation, ``core`` the coefficients of what lies between.
+            ``waiting_times`` and ``waiting_values`` are observations that have not entered it yet; ``regular`` tells
+            whether the times were left out.
         """
-        self._initialize()
+        with self._lock:
+            self._initialize()
+            state, regular, (waiting_times, waiting_values) = self._state, self._regular, self._queue()
         stored = {"format": _FORMAT, **{f"param_{k}": v for k, v in self.get_params().items() if v is not None}}
-        stored |= {f"state_{field.name}": getattr(self._state, field.name) for field in fields(_State)}
-        waiting_times, waiting_values = self._queue()
-        stored |= {"waiting_times": waiting_times, "waiting_values": waiting_values, "regular": self._regular}
+        stored |= {f"state_{field.name}": getattr(state, field.name) for field in fields(_State)}
+        stored |= {"waiting_times": waiting_times, "waiting_values": waiting_values, "regular": regular}
         return {name: np.array(value) for name, value in stored.items()}
 
     @classmethod
@@ -543,26 +618,47 @@ class HiPPOMemory(BaseEstimator):
         Raises
         ------
         ValueError
-            If it is not from `to_dict`, or from a later version.
+            If it is not from `to_dict`, or from a later version; the message names the entry.
         """
-        stored = {name: np.asarray(stored[name]) for name in stored}
-        if "format" not in stored or stored["format"] != _FORMAT:
+        stored = {name: np.array(stored[name]) for name in stored}
+        if "format" not in stored or stored["format"].ndim or stored["format"] != _FORMAT:
             raise ValueError(f"This is not a memory in format {_FORMAT}, which HiPPOMemory.to_dict writes.")
-        try:
-            memory = cls(**{k.removeprefix("param_"): v.item() for k, v in stored.items() if k.startswith("param_")})
-            memory._initialize()
-            state = {field.name: stored[f"state_{field.name}"] for field in fields(_State)}
-            waiting = stored["waiting_times"], stored["waiting_values"]
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"This is not a complete memory: {error}.") from None
-        for name, value in state.items():
-            shape = np.shape(getattr(memory._state, name))
-            if value.shape != shape:
-                raise ValueError(f"state_{name} has shape {value.shape}, not {shape}.")
-        memory._state = _State(**(state | {"count": int(state["count"])}))
-        if waiting[0].size:
-            memory.update(waiting[1], waiting[0])
-        memory._regular = bool(stored["regular"])
+        known = {"format", "waiting_times", "waiting_values", "regular"}
+        known |= {f"param_{name}" for name in cls().get_params()} | {f"state_{field.name}" for field in fields(_State)}
+        for name in sorted(known - stored.keys() - {"param_timescale"}):
+            raise ValueError(f"This is not a complete memory: it lacks the entry {name!r}.")
+        for name in sorted(stored.keys() - known):
+            raise ValueError(f"This is not a complete memory, but has the unknown entry {name!r}.")
+        for name in known & stored.keys() & {"regular", "state_count", *(one for one in known if "param" in one)}:
+            if stored[name].ndim:
+                raise ValueError(f"{name} has shape {stored[name].shape}, not ().")
+        memory = cls(**{k.removeprefix("param_"): v.item() for k, v in stored.items() if k.startswith("param_")})
+        memory._initialize()
+        for name in (f"state_{field.name}" for field in fields(_State) if field.name != "count"):
+            shape = np.shape(getattr(memory._state, name.removeprefix("state_")))
+            if stored[name].dtype.kind not in "fiu":
+                raise ValueError(f"{name} must hold numbers, got dtype {stored[name].dtype}.")
+            if stored[name].shape != shape:
+                raise ValueError(f"{name} has shape {stored[name].shape}, not {shape}.")
+        count, regular = stored["state_count"], stored["regular"]
+        if count.dtype.kind not in "iu" or not 0 <= count < 2**53:
+            raise ValueError(f"state_count must be a number of observations, got {count.item()!r}.")
+        if regular.dtype.kind != "b":
+            raise ValueError(f"regular must be true or false, got {regular.item()!r}.")
+        floats = {k.removeprefix("state_"): v.astype(np.float64) for k, v in stored.items() if k.startswith("state_")}
+        state = _State(**(floats | {"count": int(count)}))
+        inconsistent = _inconsistency(state)
+        if inconsistent is not None:
+            raise ValueError(f"state_{inconsistent[0]} {inconsistent[1]}.")
+        if regular and state.count and (state.time != state.count - 1).any():
+            raise ValueError("regular is true, but state_time is not that of the last of state_count observations.")
+        memory._state, memory._regular = state, bool(regular)
+        if stored["waiting_values"].size or stored["waiting_times"].size:
+            try:
+                memory.update(stored["waiting_values"], stored["waiting_times"])
+            except ValueError as error:
+                raise ValueError(f"waiting_times and waiting_values do not fit: {error}") from None
+        memory._regular = bool(regular)
         return memory
 
     # --- inside ---------------------------------------------------------------------------------------
@@ -606,13 +702,23 @@ class HiPPOMemory(BaseEstimator):
 
     def _settled(self) -> _State:
         """The state with the waiting observations in it; the memory itself does not change."""
-        return self._rule.absorb(self._state, *self._queue())
+        with self._lock:
+            self._initialize()  # have the parameters changed?
+            state, queue = self._state, self._queue()
+        return self._rule.absorb(state, *queue)
 
     def _seen(self) -> _State:
         if self.n_observations_ == 0:
             raise NotFittedError("This memory has not seen any observations: call update first.")
-        self._initialize()  # have the parameters changed?
         return self._settled()
+
+    @property
+    def _lock(self) -> Any:
+        return self.__dict__.setdefault("_own_lock", threading.RLock())
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            return {name: value for name, value in super().__getstate__().items() if name != "_own_lock"}
 
     def _check_update(self, values: ArrayLike, times: ArrayLike | None) -> tuple[Array, Array]:
         """Values of shape (n_streams, n_new, n_channels) and times of shape (n_streams, n_new), all of them valid."""

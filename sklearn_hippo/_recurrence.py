@@ -18,7 +18,7 @@ from ._ext_projection import fill
 from ._ext_recurrence import n_lanes, scan_exponential, scan_repeated, scan_schur, scan_triangular
 from ._measures import Dynamics, Measure
 from ._panel import Panel, own_times
-from ._projection import project, series_span
+from ._projection import excess, project, series_span
 
 Array = NDArray[Any]
 
@@ -74,16 +74,16 @@ def recur(
     interpolation = interpolation_of(discretization)
     some = panel.lengths > 0
     if not some.all():
-        states = np.full((0 if visit else len(panel), panel.n_channels, order), np.nan, dtype)
+        found = np.full((0 if visit else len(panel), panel.n_channels, order), np.nan, dtype)
         if some.any():
-            found = recur(
+            observed = recur(
                 panel[some], measure, order, timescale=timescale, discretization=discretization, visit=visit,
                 n_threads=n_threads,
             )  # fmt: skip
             if visit:
-                return found
-            states[some] = found
-        return states
+                return observed
+            found[some] = observed
+        return found
     if measure.exact and discretization in EXACT:
         return project(
             panel,
@@ -100,6 +100,8 @@ def recur(
     dynamics = measure.dynamics(order)
     values = np.empty((len(panel.values), panel.n_channels))
     fill(panel.values, panel.times, panel.offsets, interpolation == "hold", values)
+    exponent = excess(values)
+    values = np.ldexp(values, -exponent)
     step, started = steps(panel, dynamics.clock, interpolation, timescale)
     if discretization == "forward":
         _check_stability(dynamics, step, panel)
@@ -126,7 +128,7 @@ def recur(
     out[constant] = 0
     out[constant, :, 0] = values[reached[constant]]
     out[np.isnan(out[..., 0])] = np.nan
-    return out.astype(dtype, copy=False)
+    return np.ldexp(out, exponent).astype(dtype, copy=False)
 
 
 def _each_beginning(

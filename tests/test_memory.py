@@ -1,18 +1,25 @@
+import copy
 import gc
 import pickle
+import sys
+import threading
 import tracemalloc
-from functools import reduce
+from datetime import UTC, timedelta
+from functools import cache, reduce
 from itertools import pairwise
 
 import numpy as np
 import oracles
 import pytest
+from extras import optional
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.linalg import expm
 from sklearn.base import clone
 
 from sklearn_hippo import HiPPOMemory, HiPPOTransformer
+from sklearn_hippo._projection import _gauss_nodes
 
 pytestmark = pytest.mark.usefixtures("simd")
 
@@ -400,8 +407,6 @@ def test_gaps_of_many_timescales_are_bounded_work(measure, interpolation):
 
 
 def test_copies_are_independent():
-    import copy
-
     memory = HiPPOMemory(order=2).update([1.0, 2.0])
     twin = copy.copy(memory)
     memory.update(3.0)
@@ -452,3 +457,198 @@ def test_more_forms_of_values_and_times():
     assert HiPPOMemory(order=3, n_channels=3).update([]).n_observations_ == 0
     with pytest.raises(ValueError, match="subtract an origin"):
         HiPPOMemory(order=2).update([1.0, 2.0], 10**18 + np.arange(2))
+
+
+# --- digits, the largest numbers, and what an audit found ----------------------------------------------
+
+
+@cache
+def long_walk(length):
+    values = np.random.default_rng(1).normal(size=length).cumsum()
+    return values, oracles.long_legendre(values, 40, "linear")
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="needs extended precision")
+@pytest.mark.parametrize(("length", "chunk"), [(10_000, 200), (100_000, 200), (1_000_000, 2_000)])
+def test_the_number_of_blocks_costs_no_digits(length, chunk):
+    # Every block embeds the memory anew, with an error of some eps sqrt(order) = 4e-15 that has no sign: no more than
+    # sqrt(number of blocks) of them add up, 1e-13 for 500 blocks. Coefficients do not depend on the order.
+    values, exact = long_walk(length)
+    memory = HiPPOMemory(order=256)
+    for k in range(0, length, chunk):
+        memory.update(values[k : k + chunk])
+    assert_allclose(memory.coefficients_[0, 0, :40], exact, rtol=0, atol=5e-13 * np.abs(values).max())
+
+
+@pytest.mark.parametrize("order", [1, 2, 16, 100, 256, 700])
+def test_gauss_nodes_are_exact(order):
+    _, weights, basis = _gauss_nodes(order)
+    products = (basis.T * weights) @ basis
+    # A value of P_n is off by n roundings at most, of eps / 2 each, and so is its partner's. What makes a memory drift
+    # is an error with a sign, as weights with an error of their own have.
+    assert_allclose(products, np.eye(order), rtol=0, atol=2.0**-53 * 2 * (10 + order))
+    assert abs(np.trace(products) / order - 1) < 2.0**-53 * (10 + np.sqrt(order))
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_the_largest_numbers_are_remembered(measure, interpolation):
+    times, values = wild(0, 2, 70, 2)
+    values /= 2 * np.nanmax(np.abs(values))
+    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation}
+    expected = make(measure, 9, **kwargs).update(values, times)
+    for size in (2.0**70, 2.0**1000, 2.0**1023):
+        whole, parts, left, right = (make(measure, 9, **kwargs) for _ in range(4))
+        whole.update(size * values, times)
+        for k in range(0, 70, 7):
+            parts.update(size * values[:, k : k + 7], times[:, k : k + 7])
+        left.update(size * values[:, :30], times[:, :30])
+        right.update(size * values[:, 30:], times[:, 30:])
+        for memory in (whole, parts, left + right):
+            close(memory.coefficients_ / size, expected.coefficients_)
+            when = times[0, ::9]
+            assert_allclose(memory.reconstruct(when) / size, expected.reconstruct(when), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("gap", [1e-9, 1e-290, 1e-310, 5e-324])
+@pytest.mark.parametrize("measure", ["legt", "fout", "lagt", "legs_lti"])
+def test_a_steep_rise_is_remembered_for_as_long_as_it_lasted(measure, gap):
+    memory = HiPPOMemory(measure, 3, timescale=1.0).update([0.0, 1e300], [0.0, gap])
+    expected = (
+        1e300 * gap / 2 * oracles.dynamics(measure, 3)[1]
+    )  # the integral of the ramp, and nothing is forgotten yet
+    assert_allclose(memory.coefficients_[0, 0], expected, rtol=1e-7, atol=1e-15 * 1e300)
+    memory.update([0.0, 1.0], [1.0, 100.0])
+    assert np.isfinite(memory.coefficients_).all()
+
+
+@pytest.mark.parametrize("measure", ["legt", "fout"])
+def test_what_cannot_be_represented_is_refused(measure):
+    memory = HiPPOMemory(measure, 2, timescale=1.0, n_channels=2, interpolation="hold")
+    memory.update([[1.0, 2.0], [3.0, 4.0]], [0.0, 1.0])
+    before = memory.to_dict()
+    # The input that makes a coefficient largest has the signs of what an impulse leaves of it.
+    A, B = oracles.dynamics(measure, 2)
+    t = np.linspace(1, 5, 401)[1:]
+    answers = np.array([expm(A * (5.005 - s)) @ B for s in t])
+    answer = answers[:, np.abs(answers).sum(axis=0).argmax()]
+    assert 0.01 * np.abs(answer).sum() > 1.02
+    with pytest.raises(ValueError, match="Stream 0, channel 1: the coefficients are beyond the largest numbers"):
+        memory.update(np.column_stack([t, 1.79e308 * np.sign(answer)]), t)
+    after = memory.to_dict()
+    for name in before:
+        assert_array_equal(after[name], before[name])
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("measure", EXACT)
+@pytest.mark.parametrize("cuts", [[], [1], [1, 2, 3], [2], [4]])
+def test_a_tie_at_the_first_stamp(measure, interpolation, cuts):
+    n = np.nan
+    times = np.array([3.0, 3.0, 3.0, 4.5, 7.0])
+    values = np.array([[1, n, n], [n, 5, n], [2, 6, n], [n, n, 3], [3, 7, 1]])
+    edges = [0, *cuts, 5]
+    memory, merged = (make(measure, 6, n_channels=3, interpolation=interpolation) for _ in range(2))
+    for a, b in pairwise(edges):
+        memory.update(values[a:b], times[a:b])
+        merged = merged + make(measure, 6, n_channels=3, interpolation=interpolation).update(values[a:b], times[a:b])
+    for c in range(3):
+        expected = oracles.project(measure, 6, times, values[:, c], TIMESCALE, interpolation)
+        close(memory.coefficients_[0, c], expected, 1e-12)
+        close(merged.coefficients_[0, c], expected, 1e-12)
+
+
+def test_reconstruct_takes_times_of_every_kind():
+    pd = optional("pandas")
+    stamps = np.datetime64("2024-05-01T10:00", "s") + np.array([0, 60, 180]) * np.timedelta64(1, "s")
+    memory = HiPPOMemory(order=2).update([1.0, 2.0, 4.0], stamps)
+    utc = [one.item().replace(tzinfo=UTC) for one in stamps]
+    zone = pd.DatetimeIndex(stamps).tz_localize("UTC").tz_convert("Asia/Tokyo")
+    for when in (
+        stamps,
+        stamps.astype("M8[ns]"),
+        list(stamps),
+        utc,
+        [one.item() for one in stamps],
+        zone,
+        zone.to_series(),
+    ):
+        assert_allclose(memory.reconstruct(when)[0, :, 0], [1, 2, 4], rtol=1e-12)
+    assert_allclose(memory.reconstruct(stamps[None])[0, :, 0], [1, 2, 4], rtol=1e-12)
+    since = HiPPOMemory(order=2).update([1.0, 3.0], stamps[:2] - stamps[0])
+    for when in (stamps[:2] - stamps[0], [timedelta(0), timedelta(minutes=1)], [0, 60], pd.to_timedelta([0, 60], "s")):
+        assert_allclose(since.reconstruct(when)[0, :, 0], [1, 3], rtol=1e-12)
+    with pytest.raises(TypeError, match="Times must be numbers, datetimes or timedeltas"):
+        memory.reconstruct(["now", "then"])
+
+
+def test_threads_share_a_memory():
+    memory = HiPPOMemory("lagt", 4, timescale=5.0)
+
+    def work():
+        for _ in range(500):
+            memory.update([1.0, 1.0], [0.0, 0.0])
+            _ = memory.n_observations_
+
+    workers = [threading.Thread(target=work) for _ in range(8)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for worker in workers:
+            worker.start()
+        for _ in range(20):
+            pickle.loads(pickle.dumps(memory))
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert memory.n_observations_ == 8 * 500 * 2
+    assert "_own_lock" not in memory.__getstate__()
+    assert copy.deepcopy(memory).n_observations_ == 8000
+
+
+def corruptions():
+    stored = HiPPOMemory("lagt", 3, timescale=2.0, n_channels=2).update(np.ones((40, 2)), np.arange(40.0)).to_dict()
+    for name in stored:
+        yield name, None  # left out
+    for name, value in (
+        ("state_count", -1), ("state_count", 2**62), ("state_count", 1.5), ("state_count", "x"), ("state_count", [3]),
+        ("state_core", np.full((1, 2, 3), "a")), ("state_core", np.full((1, 2, 3), np.nan)),
+        ("state_core", np.full((1, 2, 3), np.inf)), ("state_core", np.zeros((1, 2, 4))),
+        ("state_core", np.zeros((1, 2, 3), complex)), ("state_time", [np.nan]), ("state_time", [np.inf]),
+        ("state_time", [-1.0]), ("state_heads", [[np.nan, np.nan]]), ("state_heads", [[0.0, 0.0]]),
+        ("state_heads", [[0.0, np.nan]]), ("state_heads", [[0.0, 50.0]]), ("state_first_time", [[np.nan, 0.0]]),
+        ("state_first_time", [[-1.0, 0.0]]), ("state_first_value", [[np.nan, 0.0]]),
+        ("state_last_value", [[np.inf, 0.0]]),
+        ("state_last_time", [[np.nan, 39.0]]), ("state_last_time", [[39.0, 41.0]]), ("state_last_time", [[39.0, -1.0]]),
+        ("regular", "x"), ("regular", 1), ("regular", [True, False]), ("regular", True),
+        ("waiting_times", [[40.0, 39.0]]), ("waiting_times", [[1.0]]), ("waiting_values", np.ones((1, 1, 2))),
+        ("waiting_values", [["a"]]), ("format", 2), ("format", [1]), ("format", "x"), ("param_order", 0),
+        ("param_order", "x"), ("param_order", 2.5), ("param_measure", "fous"), ("param_timescale", -1.0),
+        ("param_n_channels", 3), ("param_interpolation", "x"), ("nonsense", 3),
+    ):  # fmt: skip
+        yield name, np.asarray(value)
+
+
+@pytest.mark.parametrize(("name", "value"), list(corruptions()), ids=lambda x: x if isinstance(x, str) else "")
+def test_every_corruption_of_a_stored_memory_is_refused_by_name(name, value):
+    memory = HiPPOMemory("lagt", 3, timescale=2.0, n_channels=2).update(np.ones((40, 2)), np.arange(40.0) / 2)
+    stored = memory.to_dict()
+    assert_array_equal(HiPPOMemory.from_dict(stored).coefficients_, memory.coefficients_)
+    broken = {key: one for key, one in stored.items() if key != name} | ({} if value is None else {name: value})
+    if name == "param_n_channels" and value is not None:
+        name = "shape"  # of the arrays that do not fit it
+    word = "format" if name == "format" else name.removeprefix("param_").removeprefix("state_").removeprefix("waiting_")
+    with pytest.raises(ValueError, match=word):
+        HiPPOMemory.from_dict(broken)
+
+
+def test_a_restored_memory_has_arrays_of_its_own():
+    for m in (5, 100):
+        stored = HiPPOMemory(order=4).update(np.arange(float(m))).to_dict()
+        memory = HiPPOMemory.from_dict(stored)
+        before = memory.coefficients_
+        for one in stored.values():
+            if one.ndim:
+                one.fill(7)
+        assert_array_equal(memory.coefficients_, before)

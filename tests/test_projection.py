@@ -399,9 +399,9 @@ def a_million(kind, interpolation):
 @pytest.mark.parametrize("kind", ["noise", "walk"])
 def test_a_million_samples_keep_their_digits(kind, order, interpolation):
     # c = f(T) e_0 - sum_j jump_j Phi(r_j), and nobody can know r_j and Phi(r_j), which is below one, better than to a
-    # rounding of eps / 2 each. Independent, these add up to eps / 2 sqrt(2 sum_j jump_j^2): a standard deviation, of which
-    # the worst of all coefficients is allowed one and a half. Of noise, whose jumps nearly cancel, that is 3e-10 of the
-    # largest coefficient. Nothing is left to the sums, which have to be better than that.
+    # rounding of eps / 2 each. Independent, these add up to eps / 2 sqrt(2 sum_j jump_j^2): a standard deviation, of
+    # which the worst of all coefficients is allowed one and a half. Of noise, whose jumps nearly cancel, that is 3e-10
+    # of the largest coefficient. Nothing is left to the sums, which have to be better than that.
     values, exact = a_million(kind, interpolation)
     exact = exact[:order]
     rounding = np.finfo(float).eps / 2 * np.sqrt(2 * np.sum(np.diff(values) ** 2)) / np.abs(exact).max()
@@ -466,14 +466,91 @@ def test_a_memory_much_shorter_than_a_gap(measure, interpolation, timescale):
     assert oracles.relative_error(actual, reference) < 1e-11
 
 
-def test_numbers_that_overflow_stay_in_their_series():
-    fine = np.arange(40.0)[:, None]
-    huge = np.where(np.arange(40) % 2, 1.7e308, -1.7e308)[:, None]
-    panel = Panel.from_list([fine, huge, fine, fine])
-    for interpolation in INTERPOLATIONS:
-        c = project(panel, MEASURES["legs"], 5, interpolation=interpolation)
-        assert not np.isfinite(c[1]).all()
-        assert_array_equal(c[2:], np.broadcast_to(c[0], (2, 1, 5)))
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_the_largest_numbers_have_coefficients(measure, interpolation):
+    rng = np.random.default_rng(0)
+    fine, times = rng.uniform(-1, 1, size=(40, 2)), np.cumsum(rng.exponential(size=40))
+    fine[[3, 4, 17], 1] = np.nan
+    fine[[8, 9], 0] = 1, -1
+    unseen = np.column_stack([fine[:, 0], np.full(40, np.nan)])
+    series = [fine, 1.7e308 * fine, fine, 1.7e308 * unseen, 1e300 * fine]
+    panel = Panel.from_list([(times, x) for x in series])
+    for window in (0.3, 2.0):
+        kwargs = {"timescale": window * (times[-1] - times[0]), "interpolation": interpolation}
+        c = project(panel, MEASURES[measure], 5, **kwargs)
+        assert_array_equal(c[2], c[0])  # the others do not notice
+        reference = expected(times, fine, measure, 5, kwargs["timescale"], interpolation)
+        assert_allclose(c[1] / 1.7e308, reference, rtol=0, atol=1e-12)
+        assert_allclose(c[3, 0] / 1.7e308, reference[0], rtol=0, atol=1e-12)
+        assert np.isnan(c[3, 1]).all()
+        assert_allclose(c[4] / 1e300, reference, rtol=0, atol=1e-12)
+
+
+def test_a_jump_over_the_whole_range():
+    c = coefficients([0.0, 0.5, 1.0], np.array([[1.7e308], [-1.7e308], [1.7e308]]), "legs", 3)
+    # f = |4 u - 2| - 1: the mean is 0, and so is the slope; sqrt(5) integral f P_2(2 u - 1) = sqrt(5) / 4
+    assert_allclose(c[0] / 1.7e308, [0, 0, np.sqrt(5) / 4], atol=1e-15)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_a_series_without_observations_has_no_coefficients(measure, interpolation):
+    times, values = wild_series(3, 30, n_channels=2, missing=0)
+    panel = Panel.from_list([[], (times, values), [], (times, values), []])
+    for n_threads in (1, 2):
+        kwargs = {"timescale": 5.0, "interpolation": interpolation, "n_threads": n_threads}
+        c = project(panel, MEASURES[measure], 4, **kwargs)
+        assert np.isnan(c[::2]).all()
+        assert_array_equal(c[1], project(panel[[1]], MEASURES[measure], 4, **kwargs)[0])
+        assert_array_equal(c[3], c[1])
+        assert np.isnan(project(panel[[0, 2]], MEASURES[measure], 4, **kwargs)).all()
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("n_ties", [1, 2, 4])
+def test_the_first_cell_of_held_values_is_as_long_as_the_next_between_different_stamps(measure, n_ties):
+    rng = np.random.default_rng(n_ties)
+    times = np.r_[np.full(n_ties + 1, 3.0), 4.5, 4.5, 7.0]
+    values = rng.normal(size=(len(times), 3))
+    values[1:, 1] = np.where(np.arange(1, len(times)) < n_ties, np.nan, values[1:, 1])
+    values[0, 2] = np.nan
+    actual = coefficients(times, values, measure, 6, timescale=4.0, interpolation="hold")
+    assert_allclose(actual, expected(times, values, measure, 6, 4.0, "hold"), rtol=0, atol=1e-12)
+    n = np.nan
+    c = coefficients([0.0, 0, 10], np.array([[1, n], [n, 5], [3, 7.0]]), "legs", 1, interpolation="hold")
+    assert_array_equal(c[:, 0], [2, 6])
+
+
+@pytest.mark.parametrize("measure", ["legt", "fout", "chebt"])
+@pytest.mark.parametrize("far", [0.0, 2.0**31, -(2.0**33)])
+def test_short_windows_at_large_times_are_not_rounded_to_the_series(measure, far):
+    # Numbers that are exact at all of these times: the window of 2 ms opens microseconds before the series or inside.
+    for duration in (2.0**-9, 2.0**-9 + 2.0**-15):
+        times = np.array([0.0, 0.25, 0.625, 1.0]) * duration
+        times = np.round(times * 2.0**19) / 2.0**19
+        values = np.array([[3.0], [1.0], [4.0], [1.5]])
+        for timescale in (0.002, float(times[-1]), float(times[-1]) * (1 + 1e-9), float(times[-1]) * (1 - 1e-9)):
+            actual = coefficients(far + times, values, measure, 8, timescale=timescale)
+            assert_allclose(actual, expected(times, values, measure, 8, timescale, "linear"), rtol=0, atol=4e-12)
+
+
+@pytest.mark.parametrize("far", [10.0, 10 + 1.7e9, 2.0**31])
+def test_a_reconstruction_at_large_times_keeps_its_digits(far):
+    for measure in ("legt", "fout", "chebt", "lagt", "legs_lti"):
+        timescale, order = 2.7, 64
+        c = np.zeros((1, 1, order))
+        c[..., -1] = 1
+        times = far - np.array([2.5, 1.0, 0.5, 2.0**-20, 0])
+        back = reconstruct(c, MEASURES[measure], times, np.array([0, 5]), timescale=timescale)[:, 0]
+        age = (far - times) / timescale  # exact differences
+        u = age if MEASURES[measure].window == "decaying" else 1 - age
+        # An age is rounded to eps / 2, of which a function of this order makes n^2 as much near an end, where it is
+        # sqrt(2 n + 1) high.
+        tolerance = 2.0**-53 * order**2 * np.sqrt(2 * order + 1) * 2
+        assert_allclose(back, oracles.basis(measure, order, u)[:, -1], rtol=0, atol=tolerance)
+    last = reconstruct(c, MEASURES["legt"], np.array([far - 2.5, far]), np.array([0, 2]), timescale=2.7)
+    assert_allclose(last[-1, 0], np.sqrt(127), rtol=1e-15)
 
 
 def test_durations_of_any_size():
