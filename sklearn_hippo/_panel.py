@@ -949,6 +949,8 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
         if not table:
             estimator.n_features_in_ = panel.n_channels
         return panel
+    if not len(panel.values) and panel.channel_names is None:  # which says nothing of channels
+        panel = Panel(np.empty((0, estimator.n_channels_), panel.values.dtype), None, panel.offsets)
     if panel.n_channels != estimator.n_channels_:
         raise ValueError(
             f"X has {panel.n_channels} channels, but {type(estimator).__name__} was fitted on {estimator.n_channels_}. "

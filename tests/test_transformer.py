@@ -1,3 +1,5 @@
+import functools
+import itertools
 import pickle
 import threading
 
@@ -14,6 +16,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import (
     GridSearchCV,
@@ -36,14 +39,19 @@ from sklearn_hippo.datasets import drop_observations, scale_time
 pd, pl = optional("pandas"), optional("polars")
 
 
-@parametrize_with_checks(
-    [
-        HiPPOTransformer(),
-        HiPPOTransformer("legt", 5, timescale=2.0, interpolation="hold", add_duration=True, n_jobs=2),
-        HiPPOTransformer("fous", 1),
-        HiPPOTransformer("lagt", 4, timescale=3.0),
-    ]
-)
+def every_transformer():
+    for measure, interpolation in itertools.product(MEASURES, ["linear", "hold"]):
+        yield HiPPOTransformer(measure, 4, interpolation=interpolation)
+        if MEASURES[measure].dynamics is not None:
+            for discretization in ("zoh", "linear", "bilinear", "backward"):
+                yield HiPPOTransformer(
+                    measure, 3, interpolation=interpolation, method="recurrence", discretization=discretization
+                )
+    yield HiPPOTransformer()
+    yield HiPPOTransformer("legt", 5, timescale=2.0, interpolation="hold", add_duration=True, n_jobs=2)
+
+
+@parametrize_with_checks(list(every_transformer()))
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -382,6 +390,7 @@ def columns(panel):
 
 FORMS = {
     "panel": lambda panel: panel,
+    "timeless": lambda panel: panel,
     "list": lambda panel: panel.to_list(),
     "arrays": lambda panel: [x for _, x in panel],
     "object array": lambda panel: objects(panel.to_list()),
@@ -404,12 +413,28 @@ TOOLS = {
 }
 
 
+TIMELESS = ("timeless", "arrays", "nested pandas", "polars", "padded")
+
+
+@functools.cache
+def answer_of(tool, form, order=2):
+    """What a tool makes of a form of X; its numbers one after the other."""
+    panel, y = classes()
+    X = FORMS[form](Panel(panel.values, None, panel.offsets) if form in TIMELESS else panel)
+    answer = TOOLS[tool](make_pipeline(HiPPOTransformer(order=order), StandardScaler(), LogisticRegression()), X, y)
+    return np.concatenate([np.ravel(part) for part in (answer if isinstance(answer, tuple) else (answer,))])
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("form", FORMS)
 def test_every_container_in_every_tool(form, tool):
-    panel, y = classes()
-    X = FORMS[form](panel)
-    TOOLS[tool](make_pipeline(HiPPOTransformer(order=2), StandardScaler(), LogisticRegression()), X, y)
+    answer, expected = answer_of(tool, form), answer_of(tool, "timeless" if form in TIMELESS else "panel")
+    assert answer.size
+    if answer.dtype.kind == "f":
+        assert_allclose(answer, expected, rtol=0, atol=1e-12)
+    else:
+        assert_array_equal(answer, expected)
+        assert np.mean(answer == classes()[1][-len(answer) :]) > 0.9 or tool == "split"
 
 
 @pytest.mark.filterwarnings("ignore:The total space of parameters:UserWarning")
@@ -534,6 +559,39 @@ def test_features_need_no_second_copy():
     assert peak - features.nbytes < 20 * 2**20
 
 
+@pytest.mark.parametrize("discretization", ["zoh", "bilinear", "backward", "linear"])
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("measure", ["legs", "legt"])
+def test_a_recurrence_reads_series_as_its_discretization_says(measure, interpolation, discretization):
+    X = [([0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0]), ([5.0, 5.0, 6.0, 9.0], [0.0, 2.0, 1.0, 3.0])]
+    kwargs = {"interpolation": interpolation, "method": "recurrence", "discretization": discretization}
+    transformer = HiPPOTransformer(measure, 4, add_duration=True, **kwargs).fit(X)
+    held = discretization != "linear"
+    assert transformer.duration_ == (4.5 if held else 3.5)  # of 4 and 5, or 3 and 4
+    assert transformer.timescale_ == (None if measure == "legs" else transformer.duration_)
+    features = transformer.transform(X)
+    assert_array_equal(features[:, -1], [4, 5] if held else [3, 4])
+    online = transformer.transform_online(X)
+    assert_array_equal(online[1][1][:, -1], [0, 0, 2, 5] if held else [0, 0, 1, 4])
+    back = transformer.inverse_transform(features)
+    assert_array_equal(back.times[:4], [1, 2, 3, 4] if held else [0, 1, 2, 3])
+    transformer.set_params(discretization="linear" if held else "zoh")
+    with pytest.raises(ValueError, match="'discretization' has changed since fit"):
+        transformer.transform(X)
+
+
+def test_a_held_recurrence_is_reconstructed_in_its_own_window():
+    X = [(np.arange(4.0), np.arange(4.0))]
+    for interpolation in ("linear", "hold"):
+        transformer = HiPPOTransformer(order=200, method="recurrence", interpolation=interpolation).fit(X)
+        C = transformer.transform(X)
+        # Inside of the cells of height 0, 1, 2, 3, and at the end: up to what 200 polynomials leave of a jump.
+        inside = transformer.inverse_transform(C, [-0.5, 0.5, 1.5, 2.5, 3.0])
+        assert_allclose(inside.values[:, 0], [0, 1, 2, 3, 3], atol=0.03)
+        # At the stamps, halfway between two cells.
+        assert_allclose(transformer.inverse_transform(C).values[:, 0], [0.5, 1.5, 2.5, 3], atol=0.05)
+
+
 @pytest.mark.parametrize("discretization", ["zoh", "linear", "bilinear"])
 @pytest.mark.parametrize("measure", ["legs", "legt", "fout", "lagt"])
 def test_no_state_knows_what_comes_later(measure, discretization):
@@ -553,3 +611,72 @@ def test_a_channel_that_was_never_seen_is_nan_also_in_no_time():
         assert_array_equal(transformer.transform(Panel([[1.0, np.nan]], [0.0])), [[1, 0, np.nan, np.nan]])
         with pytest.raises(ValueError, match="every"):
             transformer.transform_online(Panel([[1.0, 2.0]]), every=0)
+
+
+# --- records without observations, and fits that fail ---------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["projection", "recurrence"])
+@pytest.mark.parametrize("measure", ["legs", "legt", "lagt", "fout", "legs_lti", "chebs"])
+def test_a_record_without_observations_stops_nothing(measure, method):
+    if method == "recurrence" and MEASURES[measure].dynamics is None:
+        return
+    panel = irregular(5, 2)
+    records = [[], *panel.to_list(), (np.array([1.0, 2.0]), np.full((2, 2), np.nan)), None]
+    seen = np.r_[False, np.ones(5, bool), False, False]
+    transformer = HiPPOTransformer(measure, 3, method=method, add_duration=True).fit(records)
+    alone = clone(transformer).fit(panel)
+    assert transformer.timescale_ == alone.timescale_
+    assert (transformer.duration_, transformer.length_) == (alone.duration_, alone.length_)
+    features = transformer.transform(records)
+    assert_array_equal(features[seen], alone.transform(panel))
+    assert np.isnan(features[~seen, :-1]).all()
+    assert_array_equal(features[~seen, -1], 0)
+    assert_array_equal(transformer.transform([[], None]), features[[0, -1]])
+    online = transformer.transform_online(records)
+    assert_array_equal(online.lengths, [0, *panel.lengths, 2, 0])
+    assert_allclose(online[3][1], alone.transform_online(panel)[2][1], rtol=1e-12, atol=1e-12)
+    back = transformer.inverse_transform(features)
+    assert np.isnan(back[0][1]).all()
+    assert back.lengths[0] == transformer.length_
+    with pytest.raises(ValueError, match="Channel 0 has no observation in any training series"):
+        transformer.fit([[], None])
+    imputed = make_pipeline(clone(transformer), SimpleImputer(), RidgeClassifier()).fit(records, np.arange(8) % 2)
+    assert imputed.predict([[], *panel.to_list()]).shape == (6,)
+
+
+def refusals(fitted_on):
+    """Calls of fit that are refused late or early, by parameters to set before."""
+    panel = fitted_on
+    never = Panel(np.column_stack([panel.values[:, 0], np.full(len(panel.values), np.nan)]), panel.times, panel.offsets)
+    yield {}, [np.ones((1, 2))], "cannot be learned"
+    yield {}, never, "no observation in any training series"
+    yield {}, [([1.0, 0.0], [1.0, 2.0])], "times decrease"
+    yield {}, [[np.inf]], "infinite"
+    yield {}, np.ones((0, 3)), "0 sample"
+    yield {}, pd.DataFrame({"a": ["x"]}), "Panel.from_long"
+    yield {"order": 10**12}, panel, "smaller order"
+    yield {"order": 0}, panel, "'order' parameter"
+    yield {"n_jobs": 0}, panel, "n_jobs"
+    yield {"timescale": -1.0}, panel, "'timescale' parameter"
+    yield {"measure": "chebt", "method": "recurrence"}, panel, "no usable recurrence"
+    yield {"interpolation": "cubic"}, panel, "'interpolation' parameter"
+
+
+def test_a_fit_that_is_refused_changes_nothing():
+    panel = irregular()
+    transformer = HiPPOTransformer("legt", 3).fit(panel)
+    expected, before = transformer.transform(panel), dict(vars(transformer))
+    for parameters, X, message in refusals(panel):
+        old = {name: getattr(transformer, name) for name in parameters}
+        transformer.set_params(**parameters)
+        with pytest.raises((ValueError, TypeError), match=message):
+            transformer.fit(X)
+        transformer.set_params(**old)
+        assert vars(transformer).keys() == before.keys()
+        assert all(value is before[name] for name, value in vars(transformer).items())
+        assert_array_equal(transformer.transform(panel), expected)
+    fresh = HiPPOTransformer("legt")
+    with pytest.raises(ValueError, match="cannot be learned"):
+        fresh.fit([np.ones(1)])
+    assert vars(fresh) == vars(HiPPOTransformer("legt"))
