@@ -12,10 +12,12 @@
  *
  *     z' = lambda z - V^T V z + V^T b f.
  *
- * An implicit step, weight a on the new state, is (I - w A) z+ = (I + v A) z + h B f with w = a h, v = (1 - a) h. With
- * kappa = 1 / (1 - w lambda), phi = (1 + v lambda) kappa and q = V kappa V^T, a system of the size of the rank is left:
+ * An implicit step, weight a on the new state, is (I - w A) z+ = (I + (1 - a) h A) z + h B f with w = a h. With
+ * kappa = 1 / (1 - w lambda) and q = V kappa V^T, a system of the size of the rank is left,
  *
- *     (I + w q) V z+ = V phi z + q F,   F = h b f - v V z,   z+ = phi z + kappa V^T (F - w V z+).
+ *     (I + w q) sigma = h (b f - V kappa z),   z+ = kappa (z / a + V^T sigma) - (1 / a - 1) z,
+ *
+ * in which nothing large cancels, however long the step: h V kappa and h (I + w q)^{-1} are bounded where they meet.
  */
 #ifndef HIPPO_CELL_H
 #define HIPPO_CELL_H

@@ -9,7 +9,7 @@ TARGET static void FN(prepare)(const sequence_t *m, double h, TYPED(step_t) *s)
     const REAL w = (REAL)(m->implicit * known), one = (REAL)(1 + m->implicit * known * m->damping);
     REAL *restrict re = s->re, *restrict im = s->im;
     const REAL *restrict frequency = m->frequency;
-    s->h = h > DBL_MAX ? h : known, s->w = m->implicit * known, s->v = known - s->w;
+    s->h = h > DBL_MAX ? h : known, s->w = m->implicit * known;
     s->ratio = (REAL)(1 / m->implicit - 1);
     if (h > DBL_MAX)
         return;
@@ -38,34 +38,25 @@ TARGET static void FN(prepare)(const sequence_t *m, double h, TYPED(step_t) *s)
     }
 }
 
-/* What enters every mode through V: sigma = F - w V z+, and V z and V z+ with it. */
+/* What enters every mode through V: sigma. */
 TARGET static void FN(enter)(const sequence_t *m, const TYPED(step_t) *s, double f, const REAL *restrict z,
-                             double *sigma, double *before, double *after)
+                             double *sigma)
 {
     const ptrdiff_t K = m->n_modes;
-    const REAL ratio = s->ratio;
     const REAL *restrict re = s->re, *restrict im = s->im;
-    double F[MAX_RANK], right[MAX_RANK];
+    double right[MAX_RANK];
     for (int r = 0; r < m->rank; r++) {
         const REAL *restrict a = (const REAL *)m->V + 2 * K * r;
-        REAL now = 0, turned = 0;  /* V z, V kappa z; phi = (1 + v / w) kappa - v / w */
-        SIMD_SUM(now, turned)
-        for (ptrdiff_t j = 0; j < K; j++) {
-            now += a[j] * z[j] + a[K + j] * z[K + j];
+        REAL turned = 0;  /* V kappa z */
+        SIMD_SUM(turned)
+        for (ptrdiff_t j = 0; j < K; j++)
             turned += a[j] * (re[j] * z[j] - im[j] * z[K + j]) + a[K + j] * (re[j] * z[K + j] + im[j] * z[j]);
-        }
-        before[r] = now;
-        F[r] = s->h * m->b[r] * f - s->v * now;
-        right[r] = (1 + ratio) * (double)turned - ratio * (double)now;
+        right[r] = m->b[r] * f - turned;
     }
-    for (int r = 0; r < m->rank; r++)
-        for (int c = 0; c < m->rank; c++)
-            right[r] += s->q[r][c] * F[c];
     for (int r = 0; r < m->rank; r++) {
-        after[r] = 0;
+        sigma[r] = 0;
         for (int c = 0; c < m->rank; c++)
-            after[r] += s->inverse[r][c] * right[c];
-        sigma[r] = F[r] - s->w * after[r];
+            sigma[r] += s->h * s->inverse[r][c] * right[c];
     }
 }
 
@@ -80,8 +71,8 @@ TARGET static void FN(advance)(const sequence_t *m, const TYPED(step_t) *s, doub
     }
     const REAL ratio = s->ratio;
     const REAL *restrict re = s->re, *restrict im = s->im, *restrict V = m->V;
-    double sigma[MAX_RANK], before[MAX_RANK], after[MAX_RANK];
-    FN(enter)(m, s, f, z, sigma, before, after);
+    double sigma[MAX_RANK];
+    FN(enter)(m, s, f, z, sigma);
     const REAL first = (REAL)sigma[0], second = m->rank > 1 ? (REAL)sigma[1] : 0;
     const REAL *restrict W = m->rank > 1 ? V + 2 * K : V;
     SIMD
@@ -95,7 +86,8 @@ TARGET static void FN(advance)(const sequence_t *m, const TYPED(step_t) *s, doub
 
 /* From the gradient with respect to z+ to that with respect to z, in place; returns the one with respect to f.
  *
- * With l = (I - w A)^-T grad: dz = (I + v A)^T l, df = h B l, dh = l ((1 - a) A z + a A z+ + B f). */
+ * With l = (I - w A)^-T grad = kappa^H (grad - w V^T V l): dz = l / a - (1 / a - 1) grad, df = h B l,
+ * dh = l ((1 - a) A z + a A z+ + B f). */
 TARGET static double FN(retreat)(const sequence_t *m, const TYPED(step_t) *s, double f, const REAL *restrict z,
                                  const REAL *restrict made, REAL *restrict grad, double *slope)
 {
@@ -128,28 +120,25 @@ TARGET static double FN(retreat)(const sequence_t *m, const TYPED(step_t) *s, do
     }
     const REAL *restrict W = m->rank > 1 ? V + 2 * K : V;
     const REAL w1 = (REAL)(s->w * left[0]), w2 = m->rank > 1 ? (REAL)(s->w * left[1]) : 0;
-    const REAL v1 = (REAL)(s->v * left[0]), v2 = m->rank > 1 ? (REAL)(s->v * left[1]) : 0;
     if (slope != NULL) {
-        double sigma[MAX_RANK], before[MAX_RANK], after[MAX_RANK];
         const REAL damping = (REAL)m->damping;
-        REAL sum = 0;
-        FN(enter)(m, s, f, z, sigma, before, after);
-        SIMD_SUM(sum)
+        REAL sum = 0, seen = 0, other = 0;  /* V ((1 - a) z + a z+) */
+        SIMD_SUM(sum, seen, other)
         for (ptrdiff_t j = 0; j < K; j++) {
             const REAL x = grad[j] - w1 * V[j] - w2 * W[j], y = grad[K + j] - w1 * V[K + j] - w2 * W[K + j];
             const REAL mid = behind * z[j] + ahead * made[j], mid_i = behind * z[K + j] + ahead * made[K + j];
             sum += (re[j] * x + im[j] * y) * (-damping * mid - frequency[j] * mid_i)
                 + (re[j] * y - im[j] * x) * (-damping * mid_i + frequency[j] * mid);
+            seen += V[j] * mid + V[K + j] * mid_i;
+            other += W[j] * mid + W[K + j] * mid_i;
         }
-        *slope += sum + f * input;
-        for (int r = 0; r < m->rank; r++)
-            *slope -= left[r] * (behind * before[r] + ahead * after[r]);
+        *slope += sum + f * input - left[0] * seen - (m->rank > 1 ? left[1] * other : 0);
     }
     SIMD
     for (ptrdiff_t j = 0; j < K; j++) {
         const REAL x = grad[j] - w1 * V[j] - w2 * W[j], y = grad[K + j] - w1 * V[K + j] - w2 * W[K + j];
-        grad[j] = (1 + ratio) * (re[j] * x + im[j] * y) - ratio * x - v1 * V[j] - v2 * W[j];
-        grad[K + j] = (1 + ratio) * (re[j] * y - im[j] * x) - ratio * y - v1 * V[K + j] - v2 * W[K + j];
+        grad[j] = (1 + ratio) * (re[j] * x + im[j] * y) - ratio * grad[j];
+        grad[K + j] = (1 + ratio) * (re[j] * y - im[j] * x) - ratio * grad[K + j];
     }
     return s->h * input;
 }

@@ -3,8 +3,8 @@
 
 /* What a step of one length needs, for all memories of a row. */
 typedef struct {
-    double h, w, v, q[MAX_RANK][MAX_RANK], inverse[MAX_RANK][MAX_RANK];  /* inverse of I + w q */
-    REAL ratio;  /* v / w: phi = (1 + ratio) kappa - ratio */
+    double h, w, q[MAX_RANK][MAX_RANK], inverse[MAX_RANK][MAX_RANK];  /* inverse of I + w q */
+    REAL ratio;  /* 1 / a - 1 */
     REAL *re, *im;  /* kappa */
 } TYPED(step_t);
 
@@ -37,7 +37,11 @@ typedef struct {
 #define BYTES 64
 #define TILE_ROWS 8
 #define TILE_VECTORS 3
+#if defined(__clang__)  /* which drops a target of which it does not know a part */
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma")))
+#else
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
+#endif
 #include "cell_body.h"
 #undef ISA
 #undef BYTES

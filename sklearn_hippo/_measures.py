@@ -396,6 +396,10 @@ def modes(dynamics: Dynamics) -> Modes:
     Z = np.concatenate([Q[:, real], np.where(alone, 0.0, Q[:, imaginary])], axis=1)
     frequency = np.where(alone, 0.0, below[real])
     V = dynamics.V @ Z
+    # A mode without a partner is one of parity, and orthogonal to the functions of the other one: to the last bit, or a
+    # long step would tell.
+    single = V[:, : len(real)][:, alone]
+    V[:, : len(real)][:, alone] = np.where(np.abs(single) < 1e-12 * np.abs(V).max(), 0, single)
     # B lies in the span of V: it is where the end points of the window act.
     b = np.linalg.lstsq(V.T, Z.T @ (dynamics.B / scale), rcond=None)[0]
     return Modes(frequency, dynamics.damping, V, b, Z.T / scale, scale[:, None] * Z)

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
+from scipy.stats import entropy
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_array, check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -23,8 +25,20 @@ from torch import nn
 
 from ._compat import CallbackSupportMixin, fit_task
 from ._measures import DYNAMICS
-from ._panel import Panel, learned_timescale, validate_panel
-from ._training import Batches, Checkpoint, Epochs, Net, Network, Series, arrays_of, diverged, epoch_seed, tensors_of
+from ._panel import Panel, check_observed, learned_timescale, merge_stamps, validate_panel
+from ._training import (
+    Batches,
+    Checkpoint,
+    Epochs,
+    Net,
+    Network,
+    Patience,
+    Series,
+    arrays_of,
+    diverged,
+    epoch_seed,
+    tensors_of,
+)
 from .nn._gated import DISCRETIZATIONS, GATES
 
 Array = NDArray[Any]
@@ -54,7 +68,10 @@ _PARAMETERS = """
         Whether the network is told which values were observed. A missing value is its channel's last one, and the mean
         before there is any. ``"auto"`` tells it if values are missing in the training series.
     standardize : bool, default=True
-        Subtract each channel's mean over all training observations, and divide by its standard deviation.
+        Subtract each channel's mean over all training observations, weighted as their series are, and divide by its
+        standard deviation. Extreme values do not ruin it: what is more than forty times as far from the median as half
+        of the values that differ from it counts as if it were there, and beyond ten standard deviations the network
+        sees the logarithm of the distance.
     dropout : float in [0, 1), default=0
         Share of the last hidden state that is dropped in training.
     max_epochs : int, default=50
@@ -69,9 +86,10 @@ _PARAMETERS = """
         Series in a mini-batch. They are of about the same length, so that little is padded.
     max_grad_norm : float or None, default=1.0
         Longer gradients are shortened to this length.
-    CLASS_WEIGHT    early_stopping : bool, default=False
+    CLASS_WEIGHT    early_stopping : bool or "auto", default="auto"
         Whether to set ``validation_fraction`` of the training series aside, to stop when their loss has not improved
-        for ``n_iter_no_change`` epochs, and to keep the weights of the best epoch.
+        for ``n_iter_no_change`` epochs, and to keep the weights of the best epoch. ``"auto"`` does so where there are
+        more than 2,000 series, which fifty epochs would learn by heart.
     validation_fraction : float, default=0.1
         Share of series that is set aside, stratified by class.
     n_iter_no_change : int, default=10
@@ -120,7 +138,8 @@ _ATTRIBUTES = """
 _NOTES = """
     The defaults were chosen by cross-validation on the training parts of six sets; ``examples/rnn_defaults.py`` repeats
     it. Predictions are computed in double precision on the CPU, so that they do not depend on the batch. Ctrl-C ends a
-    training and keeps the finished epochs. The trainings in the threads of one process take turns, since PyTorch has
+    training and keeps the finished epochs. Observations of one stamp are one observation: of each channel the last one
+    that is not missing. The trainings in the threads of one process take turns, since PyTorch has
     one random generator; use processes (``n_jobs``). ``warm_start`` and `partial_fit` keep the network and the scales
     of the channels; of the parameters, those of the training may change in between.
 
@@ -132,6 +151,13 @@ _NOTES = """
 
 # PyTorch's generator is global: of the trainings in the threads of a process, one at a time may draw from it.
 _GENERATOR = threading.RLock()
+
+# More series than these are learned by heart rather than learned from.
+_MANY = 2000
+
+# Of the standardization: what is further away counts as if it were there, in median distances from the median, and what
+# the network sees by the logarithm of its distance, in standard deviations.
+_REACH, _FAR = 40.0, 10.0
 
 # What net_params may not set, and what to use instead.
 _RESERVED = {
@@ -163,7 +189,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
@@ -206,7 +232,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         weight_decay: float = 0.0,
         batch_size: int = 16,
         max_grad_norm: float | None = 1.0,
-        early_stopping: bool = False,
+        early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         warm_start: bool = False,
@@ -252,7 +278,10 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
 
     # --- targets, which the subclasses know -----------------------------------------------------------
 
-    def _learn_targets(self, y: Array, classes: Array | None) -> None:
+    def _learn_targets(self, y: Array, classes: Array | None, weights: Array) -> None:
+        raise NotImplementedError
+
+    def _loss_of_a_constant(self, target: Array, weights: Array) -> float:
         raise NotImplementedError
 
     def _encode(self, y: Array) -> Array:
@@ -287,10 +316,24 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         ------
         ValueError, TypeError
             If X is not valid, as in `HiPPOTransformer.fit`; if y is missing, not finite, of another length or has only
-            one class; if the device is not there; if the training diverges.
+            one class; if the device is not there; if the training diverges. The estimator stays as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the network does not predict better than a constant, what it was trained on.
         """
         fresh = not (self.warm_start and self.__sklearn_is_fitted__())
-        return self._fit(X, y, sample_weight, int(self.max_epochs), fresh=fresh, resumable=fresh)
+        self._fit(X, y, sample_weight, int(self.max_epochs), fresh=fresh, resumable=fresh)
+        loss = self.loss_curve_[self._best_epoch]
+        if loss > self._constant_loss > 0:
+            warnings.warn(
+                f"The training ended with a loss of {loss:.3g}, where a constant prediction has "
+                f"{self._constant_loss:.3g}. Train for more epochs, lower lr, or try another random_state.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
@@ -305,7 +348,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
                     f"{type(self).__name__} requires y to be passed, but the target y is None. Give one value for "
                     "each series."
                 )
-            panel = validate_panel(self, X, reset=fresh)
+            panel = merge_stamps(validate_panel(self, X, reset=fresh))
             y = self._check_y(y)
             check_consistent_length(panel, y)
             weights = _check_sample_weight(sample_weight, np.empty(len(panel)), dtype=np.float64)
@@ -319,12 +362,14 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
                 panel, y, weights = panel[used], y[used], weights[used]
             self._check_device()
             if fresh:
-                self._learn_targets(y, classes)
-                self._learn_series(panel)
+                self._learn_targets(y, classes, weights)
+                self._learn_series(panel, weights)
                 self._seed = int(check_random_state(self.random_state).randint(2**31))
             target = self._encode(y)
             weights = weights * self._class_weights(y)
-            data = self._standardized(panel), target, weights / weights.mean()
+            weights = weights / weights.mean()
+            self._constant_loss = self._loss_of_a_constant(target, weights)
+            data = self._standardized(panel), target, weights
             with _GENERATOR:
                 self._train(*data, n_epochs, fresh, resumable, epoch_ends)
         return self
@@ -335,38 +380,45 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
     def _check_device(self) -> torch.device:
         try:
             device = torch.device("cpu" if self.device is None else self.device)
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            torch.empty(0, device=device, dtype=torch.float64)  # which times need, and Apple's "mps" does not have
+        except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"device={self.device!r} is not available here ({reason}). Use device='cpu'.") from None
         return device
 
-    def _learn_series(self, panel: Panel) -> None:
-        """Scale of the channels, and of time."""
-        values = panel.values.astype(np.float64)
-        never = np.flatnonzero(np.isnan(values).all(axis=0))
-        if len(never):
-            raise ValueError(
-                f"Channel {panel._name(never[0])} has no observation in any training series. Leave it out."
-            )
-        self.mean_ = np.nanmean(values, axis=0) if self.standardize else np.zeros(panel.n_channels)
-        scale = np.nanstd(values, axis=0) if self.standardize else np.ones(panel.n_channels)
-        # what varies by rounding only does not vary
-        self.scale_ = np.where(scale > 1e-12 * np.maximum(1e-300, np.abs(self.mean_)), scale, 1.0)
+    def _learn_series(self, panel: Panel, weights: Array) -> None:
+        """Scale of the channels, and of time; a weight of two is the series twice."""
+        check_observed(panel)
+        of_rows = np.repeat(weights, panel.lengths)
+        self.mean_, self.scale_ = np.zeros(panel.n_channels), np.ones(panel.n_channels)
+        for c in range(panel.n_channels) if self.standardize else ():
+            seen = ~np.isnan(panel.values[:, c])
+            values = panel.values[seen, c].astype(np.float64)
+            self.mean_[c], self.scale_[c] = _mean_and_scale(values, of_rows[seen], reach=_REACH)
         self.timescale_ = None
         if DYNAMICS[self.measure](1).clock == "linear":
-            self.timescale_ = learned_timescale(self.measure, self.timescale, float(np.median(panel.durations)))
+            observed = panel._observed
+            duration = _median(panel.durations[observed], weights[observed])
+            self.timescale_ = learned_timescale(self.measure, self.timescale, duration)
         self._indicator = panel.has_missing if self.missing_indicator == "auto" else bool(self.missing_indicator)
 
     def _standardized(self, panel: Panel) -> Panel:
-        values = ((panel.values - self.mean_) / self.scale_).astype(np.float32)
+        values = panel.values.astype(np.float64)
+        with np.errstate(over="ignore"):
+            values = np.clip((values - self.mean_) / self.scale_, -1e300, 1e300) if self.standardize else values
+        if self.standardize:
+            far = np.abs(values) - _FAR
+            values = np.where(far > 0, np.copysign(_FAR + np.log1p(np.maximum(far, 0)), values), values)
+        largest = np.finfo(np.float32).max
+        values = np.clip(values, -largest, largest).astype(np.float32)
         return Panel._trusted(values, panel.times, panel.offsets, None)
 
     def _train(
         self, panel: Panel, target: Array, weights: Array, n_epochs: int, fresh: bool, resumable: bool, epoch_ends: Any
     ) -> None:
         everything = np.arange(len(panel)), None
-        rows: tuple[Array, Array | None] = self._split(target) if self.early_stopping else everything
+        self._stops_early = len(panel) > _MANY if self.early_stopping == "auto" else bool(self.early_stopping)
+        rows: tuple[Array, Array | None] = self._split(target) if self._stops_early else everything
         data = tuple(None if r is None else Series(panel[r], target[r], weights[r]) for r in rows)
         self._check_net_params()
         checkpoint, net, stopped = None, None, False
@@ -374,7 +426,6 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             checkpoint = Checkpoint(self.checkpoint, self._fingerprint(panel, target, weights))
             net, stopped = checkpoint.load()
         resumed = net is not None
-        before = None if fresh else (self.net_, self._built, self._lr)
         cuda = [self.device] if torch.device(self.device or "cpu").type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(epoch_seed(self._seed, 0))
@@ -401,19 +452,15 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
                         stopped = epochs.asked or _ran_out_of_patience(net)
                         interrupted = not stopped
                         self._drop_unfinished(data[1] is not None)
-                    net.notify("on_train_end", X=data, y=None)
                     if not all(torch.isfinite(one).all() for one in net.module_.parameters()):
                         raise diverged("weights are not finite any more")
-            except BaseException:
-                if before is None:
-                    del self.net_
-                else:
-                    self.net_, self._built, self._lr = before
-                raise
             finally:
                 epochs.set_params(save=None, watch=None)
-        if checkpoint is not None and not interrupted:  # otherwise the last whole epoch is there
-            checkpoint.save(net, stopped)
+            # Stored as it would go on: with the last weights, and the best ones beside them. After an interruption, the
+            # last whole epoch is there already.
+            if checkpoint is not None and not interrupted:
+                checkpoint.save(net, stopped)
+            net.notify("on_train_end", X=data, y=None)
         self._read_history()
 
     def _drop_unfinished(self, validated: bool) -> None:
@@ -436,7 +483,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         old, self._built = self.net_, wanted
         history = [dict(row) for row in old.history]
         net = self._restored(old.module_.state_dict(), deepcopy(old.optimizer_.state_dict()), history)
-        if self.early_stopping:  # what was not validated is no best epoch
+        if self._stops_early:  # what was not validated is no best epoch
             for row in net.history:
                 row.setdefault("valid_loss", np.inf)
                 row.setdefault("valid_loss_best", False)
@@ -450,6 +497,8 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         history = self.net_.history
         self.n_iter_ = len(history)
         self.loss_curve_ = [float(row["train_loss"]) for row in history]
+        patience = next((one for _, one in self.net_.callbacks_ if isinstance(one, EarlyStopping)), None)
+        self._best_epoch = self.n_iter_ - 1 if patience is None else max(getattr(patience, "best_epoch_", 0) - 1, 0)
         validated = any("valid_loss" in row for row in history)
         self.validation_loss_curve_ = [float(row["valid_loss"]) for row in history] if validated else None
 
@@ -482,9 +531,9 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         callbacks: list[Any] = deepcopy(list(params.pop("callbacks", None) or []))  # they keep state of the training
         if self.max_grad_norm is not None:
             callbacks.append(("hippo_clip", GradientNormClipping(self.max_grad_norm)))
-        if self.early_stopping:
+        if self._stops_early:
             sink = print if self.verbose else _silent
-            patience = EarlyStopping(patience=self.n_iter_no_change, load_best=True, sink=sink)
+            patience = Patience(patience=self.n_iter_no_change, load_best=True, sink=sink)
             callbacks.append(("hippo_early_stopping", patience))
         if self.verbose > 1:
             callbacks.append(("hippo_progress", ProgressBar()))
@@ -545,7 +594,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
     def _outputs(self, X: Any) -> Array:
         """Outputs of the network for every series, in double precision on the CPU."""
         check_is_fitted(self)
-        panel = self._standardized(validate_panel(self, X, reset=False))
+        panel = self._standardized(merge_stamps(validate_panel(self, X, reset=False)))
         module = deepcopy(self.net_.module_).eval()
         device = next(module.parameters()).device
         if device.type == "cpu":
@@ -606,6 +655,36 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             )
         net.history.extend(history)
         return net
+
+
+def _median(x: Array, weights: Array) -> float:
+    """The median of numbers that count as often as their weights say."""
+    order = np.argsort(x)
+    total = np.cumsum(weights[order])
+    low, high = (np.searchsorted(total, total[-1] / 2, side=side) for side in ("left", "right"))
+    return float((x[order[low]] + x[order[min(high, len(x) - 1)]]) / 2)
+
+
+def _mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[float, float]:
+    """Weighted mean and standard deviation, computed in a unit in which no square over- or underflows.
+
+    What is further from the median than ``reach`` times the median distance of what differs from it counts as if it
+    were there. The scale of a constant, or of what varies by rounding only, is 1.
+    """
+    exponent = int(np.frexp(np.abs(x).max())[1])
+    x = np.ldexp(x, -exponent)
+    if np.isfinite(reach):
+        center = _median(x, weights)
+        away = np.abs(x - center)
+        apart = away > 0
+        if apart.any():
+            room = reach * _median(away[apart], weights[apart])
+            x = np.clip(x, center - room, center + room)
+    mean = float(np.average(x, weights=weights))
+    scale = float(np.sqrt(np.average((x - mean) ** 2, weights=weights)))
+    varies = scale > 1e-12 * abs(mean)
+    scale = max(float(np.ldexp(scale, exponent)), 5e-324) if varies else 1.0  # no number is smaller
+    return float(np.ldexp(mean, exponent)), scale
 
 
 def _silent(*_: Any) -> None:
@@ -695,7 +774,7 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         batch_size: int = 16,
         max_grad_norm: float | None = 1.0,
         class_weight: Any = None,
-        early_stopping: bool = False,
+        early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         warm_start: bool = False,
@@ -724,7 +803,7 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         check_classification_targets(y)
         return y
 
-    def _learn_targets(self, y: Array, classes: Array | None) -> None:
+    def _learn_targets(self, y: Array, classes: Array | None, weights: Array) -> None:
         self.classes_ = np.unique(y) if classes is None else classes
         if len(self.classes_) < 2:
             raise ValueError(
@@ -749,6 +828,9 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
             raise ValueError(f"class_weight must be finite and not negative, nor all zero; got {self.class_weight}.")
         return weights[np.searchsorted(present, y)]
+
+    def _loss_of_a_constant(self, target: Array, weights: Array) -> float:
+        return float(entropy(np.bincount(target, weights)))
 
     def _n_outputs(self) -> int:
         return len(self.classes_)
@@ -886,12 +968,13 @@ class HiPPORNNRegressor(RegressorMixin, _HiPPORNN):
             raise ValueError(f"y must have shape (n_series,) or (n_series, n_targets), got {y.shape}.")
         return y
 
-    def _learn_targets(self, y: Array, classes: Array | None) -> None:
+    def _learn_targets(self, y: Array, classes: Array | None, weights: Array) -> None:
         self._y_shape = y.shape[1:]
-        columns = y.reshape(len(y), -1)
-        self.target_mean_ = columns.mean(axis=0)
-        scale = columns.std(axis=0)
-        self.target_scale_ = np.where(scale > 0, scale, 1.0)
+        columns = [_mean_and_scale(column, weights) for column in y.reshape(len(y), -1).T]
+        self.target_mean_, self.target_scale_ = np.array(columns).T
+
+    def _loss_of_a_constant(self, target: Array, weights: Array) -> float:
+        return float(np.mean(np.average((target - np.average(target, 0, weights)) ** 2, 0, weights)))
 
     def _encode(self, y: Array) -> Array:
         if y.shape[1:] != self._y_shape:

@@ -5,6 +5,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import to_tensor
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, Dataset
@@ -62,7 +63,7 @@ class Series(Dataset[Batch]):
         chosen = torch.as_tensor(indices)
         lengths = self.lengths[chosen]
         last = (self.first[chosen] + lengths - 1)[:, None]  # what lies behind the end is not read
-        rows = torch.minimum(self.first[chosen, None] + torch.arange(int(lengths.max())), last)
+        rows = torch.minimum(self.first[chosen, None] + torch.arange(int(lengths.max())), last).clamp(min=0)
         batch = {"x": self.values[rows], "lengths": lengths, "weight": self.weights[chosen]}
         if self.times is not None:
             batch["times"] = self.times[rows]
@@ -128,6 +129,26 @@ class Net(NeuralNet):
         """Codes of the classes, or standardized targets: what skorch's scoring callbacks ask for."""
         outputs = super().predict(X)
         return outputs.argmax(axis=1) if isinstance(self.criterion_, nn.CrossEntropyLoss) else outputs
+
+
+class Patience(EarlyStopping):
+    """Early stopping whose best weights go wherever the training goes: into its checkpoints, and on with it.
+
+    A training that continues another one begins with the weights and the validation loss that it finds.
+    """
+
+    def on_train_begin(self, net: NeuralNet, X: Any = None, **kwargs: Any) -> None:
+        """Find out what is to be improved."""
+        super().on_train_begin(net, **kwargs)
+        if len(net.history) and X is not None and X[1] is not None:
+            losses = [(net.validation_step(batch)["loss"].item(), len(batch[1])) for batch in net.get_iterator(X[1])]
+            loss = sum(one * n for one, n in losses) / sum(n for _, n in losses)
+            self.dynamic_threshold_ = self._calc_new_threshold(loss)
+            self.best_epoch_ = net.history[-1, "epoch"]
+            self.best_model_weights_ = deepcopy(net.module_.state_dict())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__.copy()
 
 
 class Epochs(Callback):

@@ -150,11 +150,14 @@ def gated(measure, order, x, times, weights, gate, discretization, timescale=Non
     n_memories, n_hidden = u_h.shape
     h, c = np.zeros(n_hidden), np.zeros((n_memories, len(B)))
     hidden, memories = [], []
-    start = 2 * times[0] - times[1] if len(times) > 1 else times[0]
-    before = start
+    start = first_cell(times)
+    before = time_of_stamp = -np.inf
     for x_t, time in zip(x, times, strict=True):
+        if time > time_of_stamp:
+            before, time_of_stamp, stamp = time_of_stamp, time, (h, c)
+        h, c = stamp  # observations of one stamp are one observation
         u = u_x @ x_t + u_h @ h + b_u
-        if time == start or (before == start and measure == "legs"):
+        if before == -np.inf:  # the first value was there for ever
             step = np.inf
             c = np.outer(u, np.linalg.solve(-A, B))
         else:
@@ -180,7 +183,6 @@ def gated(measure, order, x, times, weights, gate, discretization, timescale=Non
             h = (1 - opening) * h + opening * np.tanh(first)
         hidden.append(h)
         memories.append(c)
-        before = time
     return np.array(hidden), np.array(memories)
 
 

@@ -22,6 +22,7 @@ IMPLICIT = {"bilinear": 0.5, "backward": 1.0}
 DISCRETIZATIONS = (*IMPLICIT, "zoh")
 COMPILED_GATES = {None: NO_GATE, "mgu": MGU, "timed": TIMED}
 GATES = (*COMPILED_GATES, "gru")
+LONGEST = {torch.float32: 1e9, torch.float64: 1e100}  # steps, after which nothing is left; squares must not overflow
 
 
 class Coordinates(NamedTuple):
@@ -89,23 +90,20 @@ def advance(z: Tensor, u: Tensor, step: Tensor, own: Coordinates, discretization
 
 
 def _implicit(z: Tensor, u: Tensor, h: Tensor, own: Coordinates, implicit: float) -> Tensor:
-    """(I - w A) z+ = (I + v A) z + h B u by the formula of Woodbury; the algebra is in _ext/cell.h."""
+    """(I - w A) z+ = (I + (h - w) A) z + h B u by the formula of Woodbury; the algebra is in _ext/cell.h."""
     assert own.V is not None
     assert own.frequency is not None
-    h = h[:, None]
-    w, v = implicit * h, (1 - implicit) * h
+    h = h[:, None].clamp(max=LONGEST[h.dtype])
+    w = implicit * h
     kappa = 1 / torch.complex(1 + w * own.damping, -w * own.frequency)
-    phi = (kappa / implicit - (1 / implicit - 1))[:, None]
     V, Z = _complex(own.V), _complex(z)
-    into = kappa[:, None] * V  # (batch, rank, n_modes)
+    into, turned = kappa[:, None] * V, kappa[:, None] * Z  # (batch, rank, n_modes), (batch, memory_size, n_modes)
     q = torch.einsum("rj,bsj->brs", V.conj(), into).real
-    F = h[..., None] * torch.tensor(own.b, dtype=h.dtype, device=h.device) * u[..., None]
-    F = F - v[..., None] * (z @ own.V.T)
-    right = torch.einsum("rj,bmj->bmr", V.conj(), phi * Z).real + F @ q.transpose(1, 2)
+    right = torch.tensor(own.b, dtype=h.dtype, device=h.device) * u[..., None]
+    right = right - torch.einsum("rj,bmj->bmr", V.conj(), turned).real
     system = torch.eye(len(V), dtype=z.dtype, device=z.device) + w[..., None] * q
-    after = torch.linalg.solve(system, right.transpose(1, 2)).transpose(1, 2)
-    sigma = F - w[..., None] * after
-    made = phi * Z + torch.einsum("bmr,brj->bmj", sigma.to(into.dtype), into)
+    sigma = h[..., None] * torch.linalg.solve(system, right.transpose(1, 2)).transpose(1, 2)
+    made = turned / implicit - (1 / implicit - 1) * Z + torch.einsum("bmr,brj->bmj", sigma.to(into.dtype), into)
     return torch.cat([made.real, made.imag], dim=-1)
 
 
@@ -166,15 +164,19 @@ def blend(gate: str | None, act: Tensor, hidden: Tensor, step: Tensor, R: Tensor
 
 def loop(
     x: Tensor, y: Tensor, step: Tensor, lengths: Tensor, weights: Weights, hidden: Tensor, memory: Tensor,
-    own: Coordinates, gate: str | None, discretization: str,
+    own: Coordinates, gate: str | None, discretization: str, tied: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Recurrence in plain PyTorch, one step after the other; same arguments and results as `scan`."""
     outputs = []
+    h, c = hidden, memory  # before the first observation of a stamp
     for t in range(len(x)):
         goes_on = (lengths > t)[:, None]
-        u = x[t] + hidden @ weights.U.T
-        made = advance(memory, u, step[t], own, discretization)
-        blended = blend(gate, y[t] + made.flatten(1) @ weights.W.T, hidden, step[t], weights.R)
+        again = None if tied is None else tied[t][:, None]
+        h = hidden if again is None else torch.where(again, h, hidden)
+        c = memory if again is None else torch.where(again[..., None], c, memory)
+        u = x[t] + h @ weights.U.T
+        made = advance(c, u, step[t], own, discretization)
+        blended = blend(gate, y[t] + made.flatten(1) @ weights.W.T, h, step[t], weights.R)
         hidden = torch.where(goes_on, blended, hidden)
         memory = torch.where(goes_on[..., None], made, memory)
         outputs.append(torch.where(goes_on, blended, 0.0))
@@ -273,7 +275,7 @@ class _Scan(torch.autograd.Function):
 
 def scan(
     x: Tensor, y: Tensor, step: Tensor, lengths: Tensor, weights: Weights, hidden: Tensor, memory: Tensor,
-    own: Coordinates, gate: str | None, discretization: str,
+    own: Coordinates, gate: str | None, discretization: str, tied: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Run the gated recurrence.
 
@@ -284,13 +286,15 @@ def scan(
     step : Tensor of shape (length, batch)
         Steps of the clock in double precision, infinite where a memory starts.
     lengths : Tensor of shape (batch,)
-        Decreasing, each from 1 to ``length``.
+        Not increasing, each from 0 to ``length``.
     weights : Weights
     hidden, memory : Tensor of shape (batch, hidden_size), (batch, memory_size, size)
         Initial state.
     own : Coordinates
     gate : str or None
     discretization : str
+    tied : Tensor of bool of shape (length, batch), optional
+        Which observations are of the stamp of the one before, and begin where that one began: in plain PyTorch.
 
     Returns
     -------
@@ -299,7 +303,7 @@ def scan(
     hidden, memory : Tensor
         State at a sequence's end.
     """
-    compiled = gate in COMPILED_GATES and discretization in IMPLICIT and own.V is not None
+    compiled = gate in COMPILED_GATES and discretization in IMPLICIT and own.V is not None and tied is None
     if not (compiled and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)):
-        return loop(x, y, step, lengths, weights, hidden, memory, own, gate, discretization)
+        return loop(x, y, step, lengths, weights, hidden, memory, own, gate, discretization, tied)
     return _Scan.apply(own, gate, discretization, lengths, step, x, y, weights.U, weights.W, hidden, memory)

@@ -155,9 +155,43 @@ class HiPPOCell(nn.Module):
     def _coordinates(self) -> Coordinates:
         return coordinates(self.measure, self.order, self.weight_c.dtype, self.weight_c.device)
 
+    def get_extra_state(self) -> dict[str, Any]:
+        """What the weights were made for, beside what their shapes tell.
+
+        Returns
+        -------
+        dict
+        """
+        return {name: getattr(self, name) for name in ("measure", "order", "memory_size", "gate", "discretization")}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Do nothing: what is loaded has been compared already.
+
+        Parameters
+        ----------
+        state : dict
+        """
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool, missing_keys: list[str],
+        unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        """Refuse weights of another kind, of which shapes do not tell, before any of them is copied."""
+        own = self.get_extra_state()
+        found = state_dict.get(f"{prefix}_extra_state", own)
+        different = [name for name in own if found.get(name) != own[name]]
+        if different:
+            told = ", ".join(f"{name}={found.get(name)!r} and not {own[name]!r}" for name in different)
+            error_msgs.append(f"The weights {prefix}* are those of a cell with {told}.")
+            return
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+
     def _scan(
-        self, x: Tensor, step: Tensor, lengths: Tensor, hidden: Tensor | None, memory: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, x: Tensor, step: Tensor, lengths: Tensor, hidden: Tensor | None, memory: Tensor | None,
+        tied: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """Outputs and final state of inputs x (length, batch, input_size), sorted by decreasing length."""
         if x.dtype not in (torch.float32, torch.float64) or x.dtype != self.weight_c.dtype:
             raise ValueError(
@@ -172,9 +206,9 @@ class HiPPOCell(nn.Module):
 
         def run(part: Tensor, steps: Tensor, ends: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             inputs = F.linear(part, self.weight_ux, self.bias_u), F.linear(part, self.weight_x, self.bias)
-            return scan(*inputs, steps, ends, weights, h, c, own, self.gate, self.discretization)
+            return scan(*inputs, steps, ends, weights, h, c, own, self.gate, self.discretization, tied)
 
-        if torch.is_grad_enabled() or length <= STRETCH:
+        if torch.is_grad_enabled() or length <= STRETCH or tied is not None:
             outputs, hidden, z = run(x, step, lengths, hidden, z)
         else:  # nothing of a step is needed again: a stretch of them at a time, of the sequences that go on
             outputs = x.new_zeros(length, batch, self.hidden_size)
@@ -230,9 +264,10 @@ class HiPPOState(NamedTuple):
     memory: Tensor
     """(batch, memory_size, n_states)"""
     start: Tensor
-    """(batch,) t_0; NaN where there was one observation only, since the second decides how long the first had lasted"""
+    """(batch,) where the logarithmic clock of ``"legs"`` starts; NaN until a second stamp tells how long the first one
+    had lasted"""
     time: Tensor
-    """(batch,) of the last observation"""
+    """(batch,) of the last observation; NaN where there was none yet"""
     seen: Tensor
     """(batch, input_size) last values of every channel, 0 where there was none yet"""
 
@@ -265,13 +300,17 @@ class HiPPORNN(nn.Module):
 
     Notes
     -----
-    As everywhere in the package, an observation fills the time since the one before, and the first one as much as the
-    second; without times, observation k is at time k. A channel that was not observed keeps its last value, and is 0
-    before there is any. What lies behind a sequence's end is never read: its output does not depend on its batch, to
-    rounding.
+    An observation fills the time since the one before, and the first one all of the past: a memory starts as that of a
+    constant. So no output depends on what comes later, and a sequence that is cut anywhere, its state carried over,
+    ends in the same numbers. Without times, observation k is at time k. A channel that was not observed keeps its last
+    value, and is 0 before there is any. Observations of one stamp are one observation, of each channel the last one
+    that is not missing; an output in between is what it would be if the sequence ended there. What lies behind a
+    sequence's end is never read: its output does not depend on its batch, to rounding. A sequence may be empty: its
+    state is the initial one.
 
     On the CPU, the recurrence is compiled and its gradient written by hand (gates "mgu", "timed" and None, implicit
-    discretizations); elsewhere, and for second derivatives, it is plain PyTorch.
+    discretizations); elsewhere, for second derivatives, and for batches in which observations share their stamps, it is
+    plain PyTorch.
 
     Examples
     --------
@@ -370,7 +409,8 @@ class HiPPORNN(nn.Module):
         Raises
         ------
         ValueError
-            If shapes or lengths do not match, times decrease or are not finite, or values are infinite.
+            If shapes or lengths do not match, times decrease or are not finite, values are infinite, or a sequence goes
+            on at the stamp at which its state ended: observations of one stamp belong into one call.
         """
         if isinstance(x, PackedSequence):
             padded, lengths = pad_packed_sequence(x, batch_first=self.batch_first)
@@ -400,10 +440,10 @@ class HiPPORNN(nn.Module):
         if lengths.is_floating_point():
             raise ValueError(f"lengths must be integers, got {lengths.dtype}.")
         lengths = lengths.long()
-        if lengths.shape != (batch,) or batch == 0 or int(lengths.min()) < 1 or int(lengths.max()) > length:
+        if lengths.shape != (batch,) or batch == 0 or int(lengths.min()) < 0 or int(lengths.max()) > length:
             raise ValueError(
-                f"lengths must be {batch} integers from 1 to {length}; got shape {tuple(lengths.shape)} and values "
-                f"{lengths.tolist()[:10]}. Leave out sequences without observations."
+                f"lengths must be {batch} integers from 0 to {length}; got shape {tuple(lengths.shape)} and values "
+                f"{lengths.tolist()[:10]}."
             )
         order = None
         if (lengths.diff() > 0).any():
@@ -413,72 +453,101 @@ class HiPPORNN(nn.Module):
             x = x[:, order]
             times, mask = (None if one is None else one[:, order] for one in (times, mask))
             state = None if state is None else HiPPOState(*(one[order] for one in state))
-        inside = torch.arange(length)[:, None] < lengths
-        x, seen = self._fill(x, inside.to(x.device), mask, None if state is None else state.seen)
-        step, start, time = self._steps(times, inside, lengths, state, x.device)
-        hidden, memory = (None, None) if state is None else (state.hidden, state.memory)
-        outputs, hidden, memory = self.cell._scan(x, step, lengths.to(x.device), hidden, memory)
-        after = HiPPOState(hidden, memory, start, time, seen)
+        if state is None:
+            state = self._initial_state(x)
+        if length and int(lengths.max()):
+            inside = (torch.arange(length)[:, None] < lengths).to(x.device)
+            step, start, time, stamp = self._steps(times, inside, lengths.to(x.device), state, order)
+            x, seen = self._fill(x, inside, mask, state.seen, stamp)
+            tied = None if stamp is None else stamp < torch.arange(length, device=x.device)[:, None]
+            outputs, hidden, memory = self.cell._scan(x, step, lengths.to(x.device), state.hidden, state.memory, tied)
+            after = HiPPOState(hidden, memory, start, time, seen)
+        else:
+            outputs, after = x.new_zeros(length, batch, self.hidden_size), state
         if order is not None:
             outputs, after = outputs[:, back], HiPPOState(*(one[back] for one in after))
         return outputs.transpose(0, 1) if self.batch_first else outputs, after
 
-    def _fill(self, x: Tensor, inside: Tensor, mask: Tensor | None, before: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Give channels that were not observed their last value; also returns the last ones of all."""
+    def _initial_state(self, x: Tensor) -> HiPPOState:
+        """The state of sequences x (length, batch, input_size) of which nothing was seen."""
+        batch = x.shape[1]
+        unknown = torch.full((batch,), math.nan, dtype=torch.float64, device=x.device)
+        return HiPPOState(
+            x.new_zeros(batch, self.hidden_size), x.new_zeros(batch, self.cell.memory_size, self.cell.n_states),
+            unknown, unknown, x.new_zeros(batch, self.input_size),
+        )  # fmt: skip
+
+    def _fill(
+        self, x: Tensor, inside: Tensor, mask: Tensor | None, before: Tensor, stamp: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Give channels that were not observed their last value; also returns the last ones of all.
+
+        ``before`` are the values of earlier; ``stamp`` (length, batch) is where the stamp of an observation begins.
+        """
         length, batch, n_channels = x.shape
         inside = inside[..., None]
-        observed = ~torch.isnan(x) if mask is None else mask.bool() & ~torch.isnan(x)
-        if bool((observed | ~inside).all()):
+        observed = (~torch.isnan(x) if mask is None else mask.bool() & ~torch.isnan(x)) & inside
+        complete = bool((observed == inside).all())
+        if complete:
             filled = torch.where(inside, x, 0.0)
-            seen = x.gather(0, inside.sum(dim=0).expand(1, batch, n_channels) - 1)[0]
+            last = (inside.sum(dim=0) - 1).expand(batch, n_channels)[None]
+            seen = torch.where(last[0] < 0, before, filled.gather(0, last.clamp(min=0))[0])
         else:
-            observed = observed & inside
-            first = x.new_zeros(batch, n_channels) if before is None else before
             position = torch.arange(1, length + 1, device=x.device)[:, None, None]
             latest = torch.where(observed, position, 0).cummax(dim=0).values
-            filled = torch.cat([first[None], torch.where(observed, x, 0.0)]).gather(0, latest)
+            filled = torch.cat([before[None], torch.where(observed, x, 0.0)]).gather(0, latest)
             seen = filled[-1]  # what lies behind the end is not observed
             filled = torch.where(inside, filled, 0.0)
         if torch.isinf(filled).any():
             t, _, channel = torch.nonzero(torch.isinf(filled))[0].tolist()
             raise ValueError(f"Infinite value at position {t}, channel {channel}. Write NaN for what was not observed.")
         if self.mask_input:
-            filled = torch.cat([filled, (observed & inside).to(x.dtype)], dim=-1)
+            if stamp is not None and not complete:
+                observed = (latest > stamp[..., None]) & inside
+            filled = torch.cat([filled, observed.to(x.dtype)], dim=-1)
         return filled, seen
 
     def _steps(
-        self, times: Tensor | None, inside: Tensor, lengths: Tensor, state: HiPPOState | None, device: torch.device
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Steps of the clock (length, batch), and start and last time of every sequence."""
-        length, batch = inside.shape
-        inside, lengths = inside.to(device), lengths.to(device)
+        self, times: Tensor | None, inside: Tensor, lengths: Tensor, state: HiPPOState, order: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Steps of the clock (length, batch), starts and last times of all sequences; where stamps begin, if some tie.
+
+        The step of a stamp is that of all its observations, and infinite for the first stamp: it fills all of the past.
+        """
+        row = torch.arange(len(inside), device=inside.device)[:, None]
+        fresh = torch.isnan(state.time)
         if times is None:
-            times = torch.arange(length, dtype=torch.float64, device=device)[:, None].expand(-1, batch)
-            if state is not None:
-                times = times + state.time + 1
+            times = torch.where(fresh, 0.0, state.time + 1) + row
         times = torch.where(inside, times.double(), 0.0)
-        times = torch.where(inside, times, times.gather(0, lengths[None] - 1))
         if not torch.isfinite(times).all():
             t, _ = torch.nonzero(~torch.isfinite(times))[0].tolist()
             raise ValueError(f"The time at position {t} is not finite.")
-        if state is None:
-            first = times[0]
-            start = torch.full_like(first, math.nan) if length == 1 else 2 * first - times[1]
-            start = torch.where(lengths > 1, start, math.nan)
-            before = torch.cat([torch.where(torch.isnan(start), first, start)[None], times[:-1]])
-        else:
-            start = torch.where(torch.isnan(state.start), 2 * state.time - times[0], state.start)
-            before = torch.cat([state.time[None], times[:-1]])
-        if (times < before).any():
-            t, _ = torch.nonzero(times < before)[0].tolist()
+        before = torch.cat([state.time[None], times[:-1]])
+        if (inside & (times < before)).any():
+            t, _ = torch.nonzero(inside & (times < before))[0].tolist()
             raise ValueError(f"Times decrease at position {t}. Sort the observations by time.")
-        origin = torch.where(torch.isnan(start), before[0], start)
-        elapsed, already = times - origin, before - origin
-        begins = elapsed <= 0  # a function of no duration is constant, also in the past
+        tied = inside & (times == before)
+        if tied[0].any():
+            i = int(torch.nonzero(tied[0])[0])
+            raise ValueError(
+                f"Sequence {i if order is None else int(order[i])} goes on at {times[0, i].item()}, the time at which "
+                "its state ends: observations of one stamp belong into one call."
+            )
+        stamp = None
+        if tied.any():
+            stamp = torch.where(tied, 0, row).cummax(dim=0).values
+            before = before.gather(0, stamp)
+        starts = torch.isnan(before)  # where no stamp was before
+        start = state.start
         if self.clock == "log":
-            begins = begins | (already <= 0)
-            step = torch.log(torch.where(begins, 1.0, elapsed) / torch.where(begins, 1.0, already))
+            first = torch.where(fresh, times[0], state.time)
+            later = torch.where(inside & (times > first), times, math.inf).amin(dim=0)
+            start = torch.where(torch.isnan(start) & torch.isfinite(later), 2 * first - later, start)
+            elapsed, already = (torch.where(starts | ~inside, 1.0, one - start) for one in (times, before))
+            step = torch.log(elapsed / already)
         else:
             assert self.log_timescale is not None
-            step = (times - before) * torch.exp(-self.log_timescale.double())
-        return torch.where(begins, math.inf, step), start, times[-1]
+            step = torch.where(starts, 0.0, times - before) * torch.exp(-self.log_timescale.double())
+        step = torch.where(inside, torch.where(starts, math.inf, step), 0.0)
+        last = times.gather(0, (lengths[None] - 1).clamp(min=0))[0]
+        return step, start, torch.where(lengths > 0, last, state.time), stamp
