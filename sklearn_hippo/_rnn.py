@@ -70,8 +70,8 @@ _PARAMETERS = """
     standardize : bool, default=True
         Subtract each channel's mean over all training observations, weighted as their series are, and divide by its
         standard deviation. Extreme values do not ruin it: what is more than forty times as far from the median as half
-        of the values that differ from it counts as if it were there, and beyond ten standard deviations the network
-        sees the logarithm of the distance.
+        of the values that differ from it counts as if it were there; and what is z > 10 standard deviations away is
+        20 - 100 / z for the network, never more than twenty.
     dropout : float in [0, 1), default=0
         Share of the last hidden state that is dropped in training.
     max_epochs : int, default=50
@@ -155,8 +155,8 @@ _GENERATOR = threading.RLock()
 # More series than these are learned by heart rather than learned from.
 _MANY = 2000
 
-# Of the standardization: what is further away counts as if it were there, in median distances from the median, and what
-# the network sees by the logarithm of its distance, in standard deviations.
+# Of the standardization: what is further away counts as if it were there, in median distances from the median; and how
+# far the network sees values as they are, in standard deviations.
 _REACH, _FAR = 40.0, 10.0
 
 # What net_params may not set, and what to use instead.
@@ -326,7 +326,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         fresh = not (self.warm_start and self.__sklearn_is_fitted__())
         self._fit(X, y, sample_weight, int(self.max_epochs), fresh=fresh, resumable=fresh)
         loss = self.loss_curve_[self._best_epoch]
-        if loss > self._constant_loss > 0:
+        if loss > self._constant_loss > 1e-3:  # below, there is nothing to be learned
             warnings.warn(
                 f"The training ended with a loss of {loss:.3g}, where a constant prediction has "
                 f"{self._constant_loss:.3g}. Train for more epochs, lower lr, or try another random_state.",
@@ -407,8 +407,10 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         with np.errstate(over="ignore"):
             values = np.clip((values - self.mean_) / self.scale_, -1e300, 1e300) if self.standardize else values
         if self.standardize:
-            far = np.abs(values) - _FAR
-            values = np.where(far > 0, np.copysign(_FAR + np.log1p(np.maximum(far, 0)), values), values)
+            far = np.maximum(
+                np.abs(values), _FAR
+            )  # beyond, 2 FAR - FAR^2 / z goes on at the same slope, and is bounded
+            values = np.where(np.abs(values) > _FAR, np.copysign(2 * _FAR - _FAR**2 / far, values), values)
         largest = np.finfo(np.float32).max
         values = np.clip(values, -largest, largest).astype(np.float32)
         return Panel._trusted(values, panel.times, panel.offsets, None)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import joblib
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier, VotingClassifier
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
@@ -24,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_param_validation, parametrize_with_checks
 
 from sklearn_hippo import HiPPOTransformer, Panel
+from sklearn_hippo._panel import merge_stamps
 from sklearn_hippo.datasets import drop_observations, load_japanese_vowels, load_sktime, scale_time
 
 pd = optional("pandas")
@@ -229,6 +231,7 @@ def test_early_stopping():
     assert len(classifier.validation_loss_curve_) == classifier.n_iter_
     assert np.argmin(classifier.validation_loss_curve_) < classifier.n_iter_ - 3
     assert HiPPORNNClassifier(**QUICK).fit(panel, y).validation_loss_curve_ is None
+    assert classifier._best_epoch == np.argmin(classifier.validation_loss_curve_)
     with pytest.raises(ValueError, match="cannot be set aside for early stopping"):
         HiPPORNNClassifier(**params, early_stopping=True).fit(panel[:4], ["a", "b", "c", "c"])
 
@@ -554,7 +557,7 @@ def test_a_killed_training_goes_on_to_the_same_end(tmp_path):
         time.sleep(0.3)
         assert child.poll() is None
     finally:
-        child.send_signal(signal.SIGKILL)
+        child.kill()
         child.wait()
     resumed = HiPPORNNClassifier(**STOPPED, checkpoint=str(path))
     assert n_epochs_in(path) == 6
@@ -626,8 +629,8 @@ def test_bad_targets():
 def test_bad_series_and_parameters():
     panel, y = classes(20)
     quick = HiPPORNNClassifier(**QUICK)
-    with pytest.raises(ValueError, match="Series 1 has no observations"):
-        quick.fit([[1.0, 2.0], []], ["a", "b"])
+    with pytest.raises(ValueError, match="Channel 0 has no observation in any training series"):
+        quick.fit([[np.nan], []], ["a", "b"])
     nothing = Panel(np.column_stack([panel.values[:, 0], np.full(len(panel.values), np.nan)]), None, panel.offsets)
     with pytest.raises(ValueError, match="Channel 1 has no observation in any training series"):
         quick.fit(nothing, y)
@@ -655,3 +658,242 @@ def test_a_real_regression():
     X, y = load_sktime("Covid3Month", "train")
     regressor = HiPPORNNRegressor(random_state=0, max_epochs=5).fit(X, y)
     assert regressor.predict(X).shape == (140,)
+
+
+# --- stamps, empty records, weights, extreme values ------------------------------------------------------
+
+
+@pytest.mark.parametrize("gate", ["timed", "mgu", None])
+@pytest.mark.parametrize("measure", ["legs", "legt", "lagt"])
+def test_rows_of_one_stamp_are_one_observation(measure, gate):
+    n, y = np.nan, np.arange(40) % 2
+    apart = [(np.array([0.0, 0, 1, 1]), np.array([[n, 5], [0, n], [0.1, n], [n, 2.0 * k - 1]])) for k in y]
+    together = [(np.array([0.0, 1]), np.array([[0, 5], [0.1, 2.0 * k - 1]])) for k in y]
+    late = [(np.array([0.0, 1, 1]), np.array([[0, 5], [7, 1 - 2.0 * k], [0.1, 2.0 * k - 1]])) for k in y]
+    model = HiPPORNNClassifier(measure, **QUICK | {"gate": gate, "max_epochs": 30})
+    expected = clone(model).fit(together, y)
+    for X in (apart, late):
+        fitted = clone(model).fit(X, y)
+        assert_array_equal(fitted.predict_proba(X), expected.predict_proba(together))
+        assert fitted.score(X, y) == 1
+        regressor = HiPPORNNRegressor(measure, **QUICK | {"gate": gate, "max_epochs": 5})
+        assert_array_equal(clone(regressor).fit(X, y).predict(X), clone(regressor).fit(together, y).predict(together))
+
+
+def test_stamps_are_merged_channel_by_channel():
+    n = np.nan
+    times = [0.0, 0, 0, 1, 2, 2, 2, 2, 3, 3, 4]
+    values = [[1, n], [2, n], [n, 3], [n, n], [4, 5], [n, n], [6, n], [n, n], [n, 1], [n, 2], [n, n]]
+    panel = Panel(np.array(values, np.float32), times, [0, 0, 5, 6, 10, 11])
+    merged = merge_stamps(panel)
+    assert_array_equal(merged.times, [0, 1, 2, 2, 3])
+    assert_array_equal(merged.values, [[2, 3], [n, n], [4, 5], [6, n], [n, 2]])
+    assert_array_equal(merged.offsets, [0, 0, 3, 3, 5, 5])  # what was not observed has no stamps
+    assert merged.values.dtype == np.float32
+    assert merge_stamps(merged) is merged
+
+
+@pytest.mark.parametrize("measure", ["legs", "fout"])
+def test_an_empty_record_stops_no_network(measure):
+    panel, y = classes(30)
+    records = [[], *panel.to_list(), (np.array([1.0, 2.0]), np.full((2, 2), np.nan)), None]
+    labels = np.r_[y[:1], y, y[:2]]
+    params = QUICK | {"max_epochs": 3, "order": 6}
+    model = HiPPORNNClassifier(measure, **params).fit(records, labels)
+    alone = HiPPORNNClassifier(measure, **params).fit(panel, y)
+    assert_array_equal(model.mean_, alone.mean_)
+    assert model.timescale_ == alone.timescale_
+    probabilities = model.predict_proba(records)
+    assert_array_equal(probabilities[[0, -2, -1]], np.tile(probabilities[0], (3, 1)))
+    assert_array_equal(model.predict_proba([[]]), probabilities[:1])
+    # from the start of the memory: what the head makes of a hidden state of zeros
+    bias = model.net_.module_.head.bias.detach().double().numpy()
+    assert_allclose(probabilities[0], np.exp(bias) / np.exp(bias).sum(), rtol=1e-12)
+    assert HiPPORNNRegressor(measure, **params).fit(records, np.arange(33.0)).predict([[], None]).shape == (2,)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # after one epoch
+@pytest.mark.parametrize("estimator", [HiPPORNNClassifier, HiPPORNNRegressor])
+def test_a_weight_of_two_is_the_series_twice(estimator):
+    panel, y = classes(21)
+    panel = drop_observations(panel, 0.2, 0, by_channel=True)
+    target = y == "slow" if estimator is HiPPORNNClassifier else np.random.default_rng(0).normal(size=21)
+    weights = np.random.default_rng(1).integers(0, 4, 21).astype(float)
+    rows = np.repeat(np.arange(21), weights.astype(int))
+    params = QUICK | {"max_epochs": 1}
+    with np.errstate(all="raise"):
+        weighted = estimator("legt", **params).fit(panel, target, weights)
+    twice = estimator("legt", **params).fit(panel[rows], target[rows])
+    for name in ("mean_", "scale_", "timescale_", "target_mean_", "target_scale_", "_constant_loss"):
+        if hasattr(weighted, name):
+            assert_allclose(getattr(weighted, name), getattr(twice, name), rtol=1e-12)
+    assert not np.allclose(weighted.mean_, estimator("legt", **params).fit(panel, target).mean_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # after two epochs
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e170, 1e300, 1.7e308])
+def test_no_unit_of_the_values_is_too_large_or_too_small(size):
+    panel, y = classes(40)
+    values = panel.values / np.abs(panel.values).max(axis=0)
+    model = HiPPORNNClassifier(**QUICK)
+    expected = clone(model).fit(Panel(values, panel.times, panel.offsets), y)
+    scaled = Panel(size * values, panel.times, panel.offsets)
+    with np.errstate(over="raise", invalid="raise"):
+        fitted = clone(model).fit(scaled, y)
+    assert_allclose(fitted.scale_ / size, expected.scale_, rtol=1e-12)
+    assert_allclose(fitted.mean_ / size, expected.mean_, rtol=1e-9, atol=1e-12)
+    assert fitted.score(scaled, y) == expected.score(Panel(values, panel.times, panel.offsets), y) > 0.9
+    target = np.cos(np.arange(40.0)) * min(size, 1e307)
+    assert np.isfinite(HiPPORNNRegressor(**QUICK | {"max_epochs": 2}).fit(panel, target).predict(panel)).all()
+
+
+def test_extreme_values_ruin_nothing():
+    panel, y = classes(60)
+    model = HiPPORNNClassifier(**QUICK)
+    expected = clone(model).fit(panel, y)
+    assert expected.score(panel, y) > 0.7
+    for extreme in (1e4, 1e30, 1.7e308):
+        values = panel.values.copy()
+        values[::97] = extreme
+        fitted = clone(model).fit(Panel(values, panel.times, panel.offsets), y)
+        assert_allclose(fitted.scale_, expected.scale_, rtol=5)
+        assert (fitted.scale_ < 6 * expected.scale_).all()
+        assert fitted.score(panel, y) > 0.8
+        far = panel.values.copy()
+        far[3] = extreme  # a finite value is not called infinite, and changes one prediction only
+        assert np.abs(expected._standardized(Panel(far, panel.times, panel.offsets)).values).max() <= 20
+        probabilities = expected.predict_proba(Panel(far, panel.times, panel.offsets))
+        assert np.isfinite(probabilities).all()
+        assert_array_equal(probabilities[1:], expected.predict_proba(panel)[1:])
+    plain = HiPPORNNClassifier(**QUICK | {"max_epochs": 1}, standardize=False).fit(panel, y)
+    assert np.isfinite(plain.predict_proba(Panel(far, panel.times, panel.offsets))).all()
+    # most values are the same, and the others are what there is to see
+    rare = np.where(np.random.default_rng(0).uniform(size=panel.values.shape) < 0.1, panel.values, 0)
+    fitted = clone(model).fit(Panel(rare, panel.times, panel.offsets), y)
+    assert_allclose(fitted.scale_, rare.std(axis=0), rtol=1e-12)
+
+
+def test_a_network_that_is_no_better_than_a_constant_says_so():
+    panel, y = classes(40)
+    spoiled = QUICK | {"max_epochs": 3, "schedule": "constant"}
+    with pytest.warns(ConvergenceWarning, match="where a constant prediction has 0.693"):
+        HiPPORNNClassifier(**spoiled | {"lr": 3.0}).fit(panel, y)
+    with pytest.warns(ConvergenceWarning, match=r"where a constant prediction has 1\."):
+        HiPPORNNRegressor(**spoiled | {"lr": 3.0}).fit(panel, np.arange(40.0) % 7)
+    HiPPORNNClassifier(**spoiled | {"lr": 3.0}).partial_fit(panel, y, classes=["fast", "slow"])
+    HiPPORNNRegressor(**spoiled).fit(panel, np.full(40, 3.0))  # nothing to learn
+
+
+def test_many_series_stop_early(monkeypatch):
+    panel, y = classes(40)
+    assert HiPPORNNClassifier(**QUICK).fit(panel, y).validation_loss_curve_ is None
+    monkeypatch.setattr("sklearn_hippo._rnn._MANY", 39)
+    assert HiPPORNNClassifier(**QUICK).fit(panel, y).validation_loss_curve_ is not None
+    assert HiPPORNNClassifier(**QUICK, early_stopping=False).fit(panel, y).validation_loss_curve_ is None
+
+
+# --- the best epoch, and fits that are refused -----------------------------------------------------------
+
+BEST = QUICK | {"max_epochs": 12, "early_stopping": True, "n_iter_no_change": 30, "schedule": "constant", "lr": 0.05}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_best_weights_survive_an_interruption(tmp_path):
+    panel, y = classes(60)
+    y = np.random.default_rng(3).permutation(y)  # little to be learned: the best epoch is an early one
+    whole = HiPPORNNClassifier(**BEST).fit(panel, y)
+    assert whole._best_epoch < 3
+    Interrupt.armed = True
+    path = tmp_path / "c"
+    interrupted = HiPPORNNClassifier(**BEST, checkpoint=path, net_params={"callbacks": [Interrupt()]}).fit(panel, y)
+    assert interrupted.n_iter_ == 3
+    resumed = HiPPORNNClassifier(**BEST, checkpoint=path, net_params={"callbacks": [Interrupt()]}).fit(panel, y)
+    assert resumed.validation_loss_curve_ == whole.validation_loss_curve_
+    assert_array_equal(resumed.predict_proba(panel), whole.predict_proba(panel))
+    # what has ended goes on from its last weights, and keeps the best ones
+    short = HiPPORNNClassifier(**BEST | {"max_epochs": 6}, checkpoint=tmp_path / "d").fit(panel, y)
+    assert short.n_iter_ == 6
+    longer = HiPPORNNClassifier(**BEST, checkpoint=tmp_path / "d").fit(panel, y)
+    assert longer.validation_loss_curve_ == whole.validation_loss_curve_
+    assert_array_equal(longer.predict_proba(panel), whole.predict_proba(panel))
+    again = HiPPORNNClassifier(**BEST, checkpoint=tmp_path / "d").fit(panel, y)
+    assert_array_equal(again.predict_proba(panel), whole.predict_proba(panel))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("pickled", [False, True])
+def test_a_warm_start_keeps_the_best_weights(pickled):
+    panel, y = classes(60)
+    y = np.random.default_rng(3).permutation(y)
+    warm = HiPPORNNClassifier(**BEST, warm_start=True).fit(panel, y)
+    expected = warm.predict_proba(panel)
+    best = min(warm.validation_loss_curve_)
+    warm = pickle.loads(pickle.dumps(warm)) if pickled else warm
+    warm.set_params(lr=0.2, max_epochs=5).fit(panel, y)
+    assert warm.n_iter_ == 17
+    assert min(warm.validation_loss_curve_[12:]) > best  # none of these was better
+    assert_array_equal(warm.predict_proba(panel), expected)
+
+
+def refusals(panel, y):
+    """Parameters, X, y and sample weights of fits that are refused."""
+    never = Panel(np.column_stack([panel.values[:, 0], np.full(len(panel.values), np.nan)]), None, panel.offsets)
+    new = np.where(y == "slow", "new", y)
+    yield {"early_stopping": True}, panel[:4], ["a", "b", "c", "c"], None, "cannot be set aside"
+    yield {"net_params": {"nonsense__x": 1}}, panel, new, None, "nonsense"
+    yield {"net_params": {"module": None}}, panel, new, None, "net_params may not set"
+    yield {"net_params": {"callbacks": "x"}}, panel, new, None, "list of callbacks"
+    yield {}, never, new, None, "has no observation in any training series"
+    yield {}, panel[:0], new[:0], None, "0 sample"
+    yield {}, panel, new[:5], None, "inconsistent"
+    yield {}, panel, None, None, "y is None"
+    yield {}, panel, new, np.full(20, -1.0), "Negative"
+    yield {}, panel, new, np.zeros(20), "zero"
+    yield {"device": "tpu"}, panel, new, None, "not available"
+    yield {"checkpoint": __file__, "max_epochs": 2}, panel, new, None, "not a checkpoint"
+    yield (
+        {"lr": 1e30, "max_grad_norm": None, "net_params": {"optimizer": torch.optim.SGD}},
+        panel,
+        new,
+        None,
+        "diverged",
+    )
+    yield {"measure": "legt"}, [[1.0], [2.0]] * 10, new, None, "cannot be learned"
+    yield {"hidden_size": 0}, panel, new, None, "'hidden_size' parameter"
+    yield {}, [[1.0, np.inf]] * 20, new, None, "infinite"
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_a_refused_fit_changes_nothing(warm_start):
+    panel, y = classes(20)
+    for fitted in (HiPPORNNClassifier(**QUICK | {"max_epochs": 2}, warm_start=warm_start),
+                   HiPPORNNRegressor(**QUICK | {"max_epochs": 2}, warm_start=warm_start)):  # fmt: skip
+        number = isinstance(fitted, HiPPORNNRegressor)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted.fit(panel, np.arange(20.0) if number else y)
+        expected, before = fitted.predict(panel), dict(vars(fitted))
+        for parameters, X, target, weights, message in refusals(panel, y):
+            if warm_start and (
+                "observation" in message or "learned" in message or "aside" in message or "checkpoint" in message
+            ):
+                continue  # which a warm start does not learn, or refuses for its classes before
+            target = y if warm_start and parameters and len(target) == len(y) else target
+            if number and target is not None:
+                if "cannot be set aside" in message:
+                    X, target, message = X[:1], [1.0], "at least two series"
+                else:
+                    target = np.arange(float(len(target)))
+            old = {name: getattr(fitted, name) for name in parameters}
+            fitted.set_params(**parameters)
+            with pytest.raises((ValueError, TypeError), match=message):
+                fitted.fit(X, target, weights)
+            fitted.set_params(**old)
+            assert vars(fitted).keys() == before.keys()
+            changed = [name for name, value in vars(fitted).items() if value is not before[name]]
+            assert not changed
+            assert_array_equal(fitted.predict(panel), expected)
+    fresh = HiPPORNNClassifier(**QUICK)
+    with pytest.raises(ValueError, match="only one class"):
+        fresh.fit(panel, ["a"] * 20)
+    assert vars(fresh) == vars(HiPPORNNClassifier(**QUICK))
