@@ -649,7 +649,13 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         net.set_params(**params)
         net.initialize()
         net.module_.load_state_dict(module)
+        before, now = (
+            [group.keys() - {"initial_lr"} for group in one["param_groups"]]
+            for one in (optimizer, net.optimizer_.state_dict())
+        )
         try:
+            if before != now:
+                raise ValueError("options of another kind")
             net.optimizer_.load_state_dict(optimizer)
         except (KeyError, ValueError):  # net_params has another optimizer by now
             warnings.warn(
