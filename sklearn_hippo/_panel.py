@@ -851,14 +851,23 @@ def _columns(X: Any) -> tuple[list[str], list[Any]]:
 
 def _from_frame(X: Any) -> Panel:
     """A DataFrame of numbers, whose rows are series, or of cells that are series, whose columns are channels."""
-    if _check_frame(X):
-        return _from_array(np.column_stack([as_values(column, "X") for column in _columns(X)[1]]))
     names, columns = _columns(X)
-    return _from_cells(columns, names)
+    if not _is_table_of_numbers(X):
+        return _from_cells(columns, names)
+    numbers = []
+    for name, column in zip(names, columns, strict=True):
+        try:
+            numbers.append(as_values(column, f"column {name!r}"))
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                f"{error} A long table, with a row for every observation, is read by Panel.from_long(frame, id=..., "
+                "time=..., values=...)."
+            ) from None
+    return _from_array(np.column_stack(numbers))
 
 
-def _check_frame(X: Any) -> bool:
-    """Whether a frame is a table of numbers (or else of cells that are series); an error if it is neither."""
+def _is_table_of_numbers(X: Any) -> bool:
+    """Whether the rows of a frame are its series, or else its cells are; nothing is converted."""
     if getattr(getattr(X, "index", None), "nlevels", 1) > 1:
         raise TypeError(
             "X is a long table with a multi-index: its rows are not its series, so no cross-validation could split it. "
@@ -873,14 +882,6 @@ def _check_frame(X: Any) -> bool:
             f"Column {names[nested.index(True)]!r} holds series, column {names[nested.index(False)]!r} does not. Send "
             "them to different transformers with a ColumnTransformer."
         )
-    for name, column in zip(names, columns, strict=True) if not any(nested) else ():
-        try:
-            as_values(column, f"column {name!r}")
-        except (TypeError, ValueError) as error:
-            raise type(error)(
-                f"{error} A long table, with a row for every observation, is read by Panel.from_long(frame, id=..., "
-                "time=..., values=...)."
-            ) from None
     return not any(nested)
 
 
@@ -930,7 +931,7 @@ def _is_table(X: Any) -> bool:
     if isinstance(X, (Panel, list, tuple, str, bytes, dict)):
         return False
     if hasattr(X, "columns") or hasattr(X, "column_names"):
-        return _check_frame(X)
+        return _is_table_of_numbers(X)
     return isinstance(X, np.ndarray) and X.ndim == 2
 
 

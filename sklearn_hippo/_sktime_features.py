@@ -46,16 +46,17 @@ def as_panel(X: Any) -> Panel:
         return Panel.from_list(X)
     if X.index.nlevels == 1:
         return check_panel(X)
-    index = {"index level 0": X.index.get_level_values(0), "index level 1": X.index.get_level_values(1)}
-    channels = {str(name): X.iloc[:, c] for c, name in enumerate(X.columns)}
-    return Panel.from_long(index | channels, id="index level 0", time="index level 1", values=list(channels))
+    index = {"instance": X.index.droplevel(-1).factorize()[0], "time": X.index.get_level_values(-1)}
+    channels = {f"channel {name}": X.iloc[:, c] for c, name in enumerate(X.columns)}
+    panel = Panel.from_long(index | channels, id="instance", time="time", values=list(channels))
+    return Panel(panel.values, panel.times, panel.offsets, channel_names=[str(name) for name in X.columns])
 
 
 def instances(X: Any) -> pd.Index | None:
     """Names of the series of X, where it has them."""
     if not isinstance(X, pd.DataFrame):
         return None
-    return X.index if X.index.nlevels == 1 else X.index.get_level_values(0).unique()
+    return X.index if X.index.nlevels == 1 else X.index.droplevel(-1).unique()
 
 
 class Adapter:
@@ -84,7 +85,8 @@ class HiPPOFeatures(Adapter, BaseTransformer):
     """Compress each series into the coefficients of its optimal polynomial projection.
 
     `HiPPOTransformer` for sktime: panels (pd-multiindex, df-list, nested_univ, numpy3D) of series of different lengths,
-    with values missing, become tables with a row for every series, under its name. Index values are times: integers as
+    with values missing, become tables with a row for every series, under its name; so do hierarchies of series, whose
+    rows keep all levels of their names. Index values are times: integers as
     they are, datetimes, periods and timedeltas in seconds.
 
     {parameters}
@@ -115,7 +117,7 @@ class HiPPOFeatures(Adapter, BaseTransformer):
         "scitype:transform-input": "Series",
         "scitype:transform-output": "Primitives",
         "scitype:instancewise": True,
-        "X_inner_mtype": MTYPES,
+        "X_inner_mtype": [*MTYPES, "pd_multiindex_hier"],
         "y_inner_mtype": "None",
         "fit_is_empty": False,
         "capability:multivariate": True,

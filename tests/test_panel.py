@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils import _safe_indexing
 
-from sklearn_hippo import Panel
+from sklearn_hippo import HiPPOTransformer, Panel
+from sklearn_hippo._columns import as_values
 from sklearn_hippo._panel import check_panel
 
 # All forms that series come in, also those of other libraries.
@@ -787,3 +788,16 @@ def test_to_long_of_nothing_and_of_unlucky_names():
     with pytest.raises(ValueError, match="choose other"):
         Panel([1.0], channel_names=["time"]).to_long()
     assert set(Panel([1.0], channel_names=["time"]).to_long(time="t")) == {"series", "t", "time"}
+
+
+def test_a_column_of_a_table_is_converted_once(monkeypatch):
+    calls = []
+
+    def counting(values, where):
+        calls.append(where)
+        return as_values(values, where)
+
+    monkeypatch.setattr("sklearn_hippo._panel.as_values", counting)
+    HiPPOTransformer(order=2).fit(pd.DataFrame(np.zeros((5, 20))))
+    assert sorted(one for one in calls if one.startswith("column")) == sorted(f"column '{c}'" for c in range(20))
+    assert len(calls) <= 23  # and all of them together

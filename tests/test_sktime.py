@@ -84,6 +84,19 @@ def test_instances_keep_their_names():
     assert list(HiPPOFeatures(order=2).fit_transform(nested).index) == list(series)
 
 
+@pytest.mark.filterwarnings("ignore")  # sktime's own
+@pytest.mark.parametrize("levels", [(2, 3), (2, 2, 2)])
+def test_hierarchies_keep_all_levels_of_their_names(levels):
+    names = [f"level {k}" for k in range(len(levels))]
+    index = pd.MultiIndex.from_product([*(range(n) for n in levels), range(5)], names=[*names, "time"])
+    frame = pd.DataFrame({"instance": np.random.default_rng(0).normal(size=len(index))}, index)
+    features = HiPPOFeatures(order=3).fit_transform(frame)
+    assert list(features.index.names) == names
+    assert_array_equal(features.index, frame.index.droplevel(-1).unique())
+    expected = HiPPOTransformer(order=3).fit_transform(frame.to_numpy().reshape(-1, 5))
+    assert_array_equal(features.to_numpy(), expected)
+
+
 def test_pipelines_are_those_of_scikit_learn():
     X, y = load_japanese_vowels(split="train")
     X_test, y_test = load_japanese_vowels(split="test")
