@@ -70,8 +70,8 @@ _PARAMETERS = """
     standardize : bool, default=True
         Subtract each channel's mean over all training observations, weighted as their series are, and divide by its
         standard deviation. Extreme values do not ruin it: what is more than forty times as far from the median as half
-        of the values that differ from it counts as if it were there; and what is z > 10 standard deviations away is
-        20 - 100 / z for the network, never more than twenty.
+        of the values that differ from it counts as if it were there; and what is z > 20 standard deviations away is
+        40 - 400 / z for the network, never more than forty.
     dropout : float in [0, 1), default=0
         Share of the last hidden state that is dropped in training.
     max_epochs : int, default=50
@@ -157,7 +157,7 @@ _MANY = 2000
 
 # Of the standardization: what is further away counts as if it were there, in median distances from the median; and how
 # far the network sees values as they are, in standard deviations.
-_REACH, _FAR = 40.0, 10.0
+_REACH, _FAR = 40.0, 20.0
 
 # What net_params may not set, and what to use instead.
 _RESERVED = {

@@ -750,7 +750,7 @@ def test_no_unit_of_the_values_is_too_large_or_too_small(size):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # after one epoch
 def test_extreme_values_ruin_nothing():
     panel, y = classes(60)
-    model = HiPPORNNClassifier(**QUICK)
+    model = HiPPORNNClassifier(**QUICK | {"max_epochs": 40})
     expected = clone(model).fit(panel, y)
     assert expected.score(panel, y) > 0.7
     for extreme in (1e4, 1e30, 1.7e308):
@@ -762,7 +762,7 @@ def test_extreme_values_ruin_nothing():
         assert fitted.score(panel, y) > 0.8
         far = panel.values.copy()
         far[3] = extreme  # a finite value is not called infinite, and changes one prediction only
-        assert np.abs(expected._standardized(Panel(far, panel.times, panel.offsets)).values).max() <= 20
+        assert np.abs(expected._standardized(Panel(far, panel.times, panel.offsets)).values).max() <= 40
         probabilities = expected.predict_proba(Panel(far, panel.times, panel.offsets))
         assert np.isfinite(probabilities).all()
         assert_array_equal(probabilities[1:], expected.predict_proba(panel)[1:])
