@@ -16,6 +16,10 @@ Where nodes are so dense that no basis function turns much over a row of them, a
 equivalent weights take their place, and again a few the place of many such groups. So the number of nodes
 that meet the basis itself depends on its order, and hardly on the length of a series.
 
+The Chebyshev basis has infinite slopes at both ends of the axis: there r, next to -1 or 1, has lost the distance
+to the end. So with every position goes e, its distance to the nearer end, computed from the times themselves:
+r + 1 in the left half, r - 1 in the right one.
+
 Every series is read once, in chunks, into scratch memory that the caller allocates, one row a thread.
 """
 from os import environ
@@ -23,7 +27,7 @@ from os import environ
 from cython cimport floating
 from cython.parallel cimport prange, threadid
 from libc.float cimport DBL_EPSILON, DBL_MAX
-from libc.math cimport acos, cos, exp, fabs, fmax, fmin, isnan, log1p, sin, sqrt, INFINITY, M_PI, NAN
+from libc.math cimport acos, asin, cos, exp, fabs, fmax, fmin, isnan, log1p, sin, sqrt, INFINITY, M_PI, NAN
 from libc.string cimport memcpy, memset
 
 cdef extern from "moments.h" nogil:
@@ -93,6 +97,9 @@ cdef double DIGITS = 36
 # What values are multiplied by if their sums overflow.
 cdef double SMALLER = 2.0 ** -64
 
+# Of distances, whose sign says from which end they are.
+cdef double TINY = 1e-300
+
 # Updates that are not worth the search for a substitute.
 cdef double LEAST = 8192
 
@@ -106,6 +113,7 @@ cdef struct Moments:
 cdef struct Nodes:     # a row of nodes that wait for the kernel, in the order of r, and where their moments go
     Py_ssize_t count
     double* r          # (STRIDE,)
+    double* e          # (STRIDE,) of the Chebyshev chart only
     double* weights    # (n_channels, STRIDE)
     Moments* moments
 
@@ -146,7 +154,9 @@ cdef struct Work:      # all that one thread needs
     Nodes kinks
     double* local_sums        # (n_channels, MAX_LOCAL, lanes)
     double* local_moments     # (n_channels, MAX_LOCAL)
+    double origin, lead, end, unit_of_time  # the window opens at origin - lead, of which unit_of_time are until the end
     double* r          # (STRIDE,) positions of the points of a chunk and of the one after it
+    double* e          # (STRIDE,)
     double* gap        # (STRIDE,)
     double* inverse    # (STRIDE,)
     double* slope      # (STRIDE,)
@@ -212,6 +222,7 @@ cdef Py_ssize_t _lay_out(Work* work, double* scratch) noexcept nogil:
         scratch = <double*> ((<size_t> scratch + 63) // 64 * 64)
     work.clock = <Clock*> _take(scratch, &taken, 8)
     work.r = _take(scratch, &taken, STRIDE)
+    work.e = _take(scratch, &taken, STRIDE)
     work.gap = _take(scratch, &taken, STRIDE)
     work.inverse = _take(scratch, &taken, STRIDE)
     work.slope = _take(scratch, &taken, STRIDE)
@@ -229,12 +240,13 @@ cdef Py_ssize_t _lay_out(Work* work, double* scratch) noexcept nogil:
     work.columns = _take(scratch, &taken, work.integration.n_columns)
     work.local_sums = _take(scratch, &taken, c * MAX_LOCAL * MAX_LANES)
     work.local_moments = _take(scratch, &taken, c * MAX_LOCAL)
-    work.kinks.r = work.r
+    work.kinks.r, work.kinks.e = work.r, work.e
     work.kinks.weights = _take(scratch, &taken, c * STRIDE)
     work.kinks.moments = &work.kink_moments
     work.kinks.count = 0
     for level in range(LEVELS):
         work.jumps[level].r = _take(scratch, &taken, STRIDE)
+        work.jumps[level].e = _take(scratch, &taken, STRIDE)
         work.jumps[level].weights = _take(scratch, &taken, c * STRIDE)
         work.jumps[level].moments = &work.jump_moments
         work.jumps[level].count = 0
@@ -249,7 +261,31 @@ cdef void _clear(double* x, Py_ssize_t n) noexcept nogil:
 # --- from nodes to moments -------------------------------------------------------------------------
 
 
-cdef void _place(Chart chart, int sequence, Py_ssize_t n, const double* r, double* node) noexcept nogil:
+cdef inline double _angle(double e) noexcept nogil:
+    """How far from the left end of the axis, as an angle: acos(-r)."""
+    return 2 * asin(sqrt(e / 2)) if e >= 0 else M_PI - 2 * asin(sqrt(-e / 2))
+
+
+cdef inline double _distance(double r) noexcept nogil:
+    """From the nearer end, as well as r knows it."""
+    return fmax(0, r + 1) if r <= 0 else -fmax(TINY, 1 - r)
+
+
+cdef inline double _step(const double* r, const double* e, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    """From one position to another, to the last digit where both lie in one half."""
+    return e[j] - e[i] if (e[i] >= 0) == (e[j] >= 0) else r[j] - r[i]
+
+
+cdef inline void _move(double r, double e, double step, double* new_r, double* new_e) noexcept nogil:
+    """Go a step from a position."""
+    new_r[0] = r + step
+    new_e[0] = e + step
+    if (e >= 0) != (r + step <= 0) or fabs(new_e[0]) > 1:  # into the other half
+        new_e[0] = _distance(r + step)
+
+
+cdef void _place(Chart chart, int sequence, Py_ssize_t n, const double* r, const double* e,
+                 double* node) noexcept nogil:
     """The argument of the recurrence and its first two terms at every node."""
     cdef double* x = node
     cdef double* first = node + STRIDE
@@ -261,7 +297,7 @@ cdef void _place(Chart chart, int sequence, Py_ssize_t n, const double* r, doubl
         for j in range(n):
             x[j] = 2 * r[j]
             first[j] = 0
-            before[j] = -sqrt(fmax(0, (1 - r[j]) * (1 + r[j])))
+            before[j] = -sqrt(fabs(e[j]) * (2 - fabs(e[j])))
     elif chart == FOURIER:
         for j in range(n):
             x[j] = 2 * cos(2 * M_PI * r[j])
@@ -274,7 +310,8 @@ cdef void _place(Chart chart, int sequence, Py_ssize_t n, const double* r, doubl
             before[j] = 0
 
 
-cdef void _add_extras(Chart chart, Py_ssize_t n, const double* r, const double* w, double* extras) noexcept nogil:
+cdef void _add_extras(Chart chart, Py_ssize_t n, const double* r, const double* e, const double* w,
+                      double* extras) noexcept nogil:
     """The antiderivatives that leave the span of the basis: of 1 for Fourier, of theta' for Chebyshev."""
     cdef Py_ssize_t j
     cdef double angle
@@ -284,7 +321,7 @@ cdef void _add_extras(Chart chart, Py_ssize_t n, const double* r, const double* 
             extras[1] += w[j] * r[j] * r[j] / 2
     elif chart == CHEBYSHEV:
         for j in range(n):
-            angle = acos(-fmax(-1, fmin(1, r[j])))
+            angle = _angle(e[j])
             extras[0] += w[j] * angle
             extras[1] += w[j] * angle * r[j]
 
@@ -294,6 +331,7 @@ cdef Py_ssize_t _pad(const Work* work, Nodes* nodes) noexcept nogil:
     cdef Py_ssize_t n = nodes.count, padded = (n + simd.lanes - 1) // simd.lanes * simd.lanes, c, j
     for j in range(n, padded):
         nodes.r[j] = nodes.r[n - 1]
+        nodes.e[j] = nodes.e[n - 1]
         for c in range(work.n_channels):
             nodes.weights[c * STRIDE + j] = 0
     return padded
@@ -314,17 +352,20 @@ cdef void _add(Work* work, Nodes* nodes, Py_ssize_t begin, Py_ssize_t end) noexc
         _fold(work, moments)
     moments.count += end - begin
     for c in range(work.n_channels):
-        _add_extras(work.chart, end - begin, nodes.r + begin, nodes.weights + c * STRIDE + begin,
+        _add_extras(work.chart, end - begin, nodes.r + begin, nodes.e + begin, nodes.weights + c * STRIDE + begin,
                     moments.extras + 2 * c)
     for sequence in range(work.n_sequences):
-        _place(work.chart, sequence, end - begin, nodes.r + begin, work.node)
+        _place(work.chart, sequence, end - begin, nodes.r + begin, nodes.e + begin, work.node)
         simd.moments(&work.recurrence, end - begin, work.n_channels, work.node, work.node + STRIDE,
                      work.node + 2 * STRIDE, nodes.weights + begin, STRIDE, moments.sums + sequence * size)
 
 
 cdef void _fold(const Work* work, Moments* moments) noexcept nogil:
-    """Add up the lanes. What nearly cancels over a stretch of nodes, as the jumps of noise do, does not cancel in a lane,
-    which sees a few of them only: its partial sums grow with their number, and so does what they lose to rounding."""
+    """Add up the lanes.
+
+    What nearly cancels over a stretch of nodes, as the jumps of noise do, does not cancel in a lane, which sees a few
+    of them only: its partial sums grow with their number, and so does what they lose to rounding.
+    """
     cdef Py_ssize_t n = work.n_sequences * work.n_channels * work.recurrence.n_moments
     if not moments.folded:
         _clear(moments.totals, n)
@@ -447,12 +488,14 @@ cdef void _substitute(Work* work, int level, Py_ssize_t begin, Py_ssize_t n, con
     cdef Nodes* nodes = &work.jumps[level]
     cdef Nodes* few = &work.jumps[level + 1]
     cdef Py_ssize_t p = <Py_ssize_t> rule[0], i, c
-    cdef double a = nodes.r[begin], b = nodes.r[begin + n - 1], middle = (a + b) / 2, half = (b - a) / 2
+    cdef bint near = work.chart == CHEBYSHEV and (nodes.e[begin] >= 0) == (nodes.e[begin + n - 1] >= 0)
+    cdef double* place = nodes.e if near else nodes.r  # in one half, distances are as good as positions, and better
+    cdef double middle = (place[begin] + place[begin + n - 1]) / 2, half = (place[begin + n - 1] - place[begin]) / 2
     cdef recurrence_t chebyshev
     if few.count + p > NODES:
         _drain(work, level + 1)
     chebyshev.n_moments, chebyshev.slope, chebyshev.shift, chebyshev.back = p, NULL, NULL, work.ones
-    simd.affine(n, nodes.r + begin, middle, half, work.node, work.node + 2 * STRIDE)
+    simd.affine(n, place + begin, middle, half, work.node, work.node + 2 * STRIDE)
     simd.fill(n, 1, work.node + STRIDE)
     _clear(work.local_sums, work.n_channels * p * simd.lanes)
     simd.moments(&chebyshev, n, work.n_channels, work.node, work.node + STRIDE, work.node + 2 * STRIDE,
@@ -460,6 +503,11 @@ cdef void _substitute(Work* work, int level, Py_ssize_t begin, Py_ssize_t n, con
     simd.reduce(work.n_channels * p, work.local_sums, work.local_moments)
     for i in range(p):
         few.r[few.count + i] = middle + half * rule[2 + i]
+        if near:
+            few.e[few.count + i] = few.r[few.count + i]
+            few.r[few.count + i] += -1 if middle >= 0 else 1
+        elif work.chart == CHEBYSHEV:
+            few.e[few.count + i] = _distance(few.r[few.count + i])
     for c in range(work.n_channels):
         simd.combine(p, rule + 2 + MAX_LOCAL, MAX_LOCAL, work.local_moments + c * p,
                      few.weights + c * STRIDE + few.count)
@@ -501,8 +549,9 @@ cdef int _gauss_rule(const double* gauss, double phase) noexcept nogil:
 
 cdef int _enter_short_segment(Work* work, Py_ssize_t i) noexcept nogil:
     """Enter the rise from point i to i + 1 as jumps at Gauss nodes; 0 if the basis turns too far in between."""
-    cdef double a = work.r[i], b = work.r[i + 1], total = 0, angle, width
+    cdef double a = work.r[i], b = work.r[i + 1], total = 0, from_left, from_right, angle, width
     cdef double[MAX_GAUSS] position
+    cdef double[MAX_GAUSS] distance
     cdef double[MAX_GAUSS] share
     cdef const double* rule = work.gauss
     cdef Nodes* nodes = &work.jumps[0]
@@ -510,21 +559,36 @@ cdef int _enter_short_segment(Work* work, Py_ssize_t i) noexcept nogil:
     cdef int q = 1 + _gauss_rule(work.gauss, 0 if b <= a else _half_phase(work, a, b)), k
     if q == 0:
         return 0
+    if q == 1 and work.chart == CHEBYSHEV and work.e[i] != work.e[i + 1]:
+        q = 2  # as smooth as the functions are in the angle, it is squares of it that count at an end
     rule += (q - 1) * (1 + 2 * MAX_GAUSS)
     if nodes.count + q > NODES:
         _drain(work, 0)
     for k in range(q):
         position[k] = a + (b - a) * rule[1 + k]
         share[k] = rule[1 + MAX_GAUSS + k]
-        if work.chart == CHEBYSHEV and q > 1:  # smooth in theta, not in r: dr = sin(theta) d(-theta)
-            width = acos(fmax(a, -1)) - acos(fmin(b, 1))
-            angle = acos(fmax(a, -1)) - width * rule[1 + k]
-            position[k] = cos(angle)
-            share[k] *= sin(angle)
+        if work.chart == CHEBYSHEV:
+            distance[k] = work.e[i]
+            if q > 1:  # smooth in the angle, not in r: dr = sin(angle) d(angle), from the nearer end
+                if work.e[i + 1] < 0 and work.e[i] < 0:
+                    from_right = 2 * asin(sqrt(-work.e[i] / 2))
+                    width = from_right - 2 * asin(sqrt(-work.e[i + 1] / 2))
+                    angle = from_right - width * rule[1 + k]
+                    distance[k] = -2 * sin(angle / 2) ** 2
+                    position[k] = 1 + distance[k]
+                else:
+                    from_left = _angle(work.e[i])
+                    width = _angle(work.e[i + 1]) - from_left
+                    angle = from_left + width * rule[1 + k]
+                    position[k] = -cos(angle)
+                    distance[k] = 2 * sin(angle / 2) ** 2 if position[k] <= 0 else _distance(position[k])
+                share[k] *= sin(angle)
         total += share[k]
     for k in range(q):
         j = nodes.count
         nodes.r[j] = position[k]
+        if work.chart == CHEBYSHEV:
+            nodes.e[j] = distance[k]
         for c in range(work.n_channels):
             nodes.weights[c * STRIDE + j] = (
                 (work.y[c * STRIDE + i + 1] - work.y[c * STRIDE + i]) * (share[k] / total))
@@ -618,6 +682,11 @@ cdef void _enter_dense_line(Work* work, Py_ssize_t n_segments, int q) noexcept n
         for i in range(n):
             for k in range(q):
                 target[i * q + k] = work.r[begin + i] + work.gap[begin + i] * rule[1 + k]
+        if work.chart == CHEBYSHEV:
+            for i in range(n):
+                for k in range(q):
+                    _move(work.r[begin + i], work.e[begin + i], work.gap[begin + i] * rule[1 + k],
+                          target + i * q + k, nodes.e + nodes.count + i * q + k)
         for c in range(work.n_channels):
             simd.steps(n, work.y + c * STRIDE + begin, work.slope)
             target = nodes.weights + c * STRIDE + nodes.count
@@ -637,10 +706,10 @@ cdef void _bend(Work* work) noexcept nogil:
         work.kinks.weights[c * STRIDE] = -work.before[c]
     if not flat:
         work.kinks.count = 1
-        work.kinks.r = work.slope  # a place of its own: it is padded
-        work.kinks.r[0] = work.r[0]
+        work.kinks.r, work.kinks.e = work.slope, work.inverse  # places of their own: they are padded
+        work.kinks.r[0], work.kinks.e[0] = work.r[0], work.e[0]
         _add(work, &work.kinks, 0, _pad(work, &work.kinks))
-        work.kinks.r = work.r
+        work.kinks.r, work.kinks.e = work.r, work.e
         _clear(work.before, work.n_channels)
 
 
@@ -651,6 +720,11 @@ cdef void _enter_line(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
     cdef int q
     if not work.same:
         clock.widest = simd.gaps(n_segments, work.r, work.gap, &clock.least)
+        if work.chart == CHEBYSHEV:
+            clock.widest, clock.least = 0, INFINITY
+            for i in range(n_segments):
+                work.gap[i] = _step(work.r, work.e, i, i + 1)
+                clock.widest, clock.least = fmax(clock.widest, work.gap[i]), fmin(clock.least, work.gap[i])
     q = _smear(work, n_segments, clock.widest)
     if q > 0:
         _bend(work)
@@ -683,6 +757,8 @@ cdef void _enter_steps(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
     if nodes.count + n_steps > NODES:
         _drain(work, 0)
     memcpy(nodes.r + nodes.count, work.r, n_steps * sizeof(double))
+    if work.chart == CHEBYSHEV:
+        memcpy(nodes.e + nodes.count, work.e, n_steps * sizeof(double))
     for c in range(work.n_channels):
         simd.steps(n_steps, work.y + c * STRIDE, nodes.weights + c * STRIDE + nodes.count)
     nodes.count += n_steps
@@ -757,7 +833,7 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
     cdef Py_ssize_t n_channels = work.n_channels, c, j, k, skip = 0, lead = 0, begin, n, points
     cdef double last = _time(times, length - 1)
     cdef double start = _time(times, 0) - last  # times here are since the last one, so that large ones lose no digits
-    cdef double opens, unit, base, width = work.high - work.low
+    cdef double cell = 0, opens, unit, base, width = work.high - work.low
     cdef bint exponential = work.chart == WARPED or work.chart == LAGUERRE, partial, ends
     cdef Observed near
     for c in range(n_channels):
@@ -770,11 +846,17 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         return  # a constant function: its last value says all
 
     if hold:  # the first cell is as long as the next one
-        start -= _time(times, _first_after(times, length, _time(times, 0), 0)) - _time(times, 0)
+        cell = _time(times, _first_after(times, length, _time(times, 0), 0)) - _time(times, 0)
+        start -= cell
     opens = start if timescale == 0 else -timescale * (work.reach if exponential else 1)
     if fabs(opens - start) <= 4 * DBL_EPSILON * timescale:
         opens = start  # a window of just the series' length, but for the rounding of a difference
     unit = timescale if exponential else -opens
+    # Since the first time where the window begins with the series, so that its own differences count; else the last.
+    work.origin, work.lead = last, timescale
+    if timescale == 0 or (opens == start and not hold):
+        work.origin, work.lead = _time(times, 0), cell
+    work.end, work.unit_of_time = last, unit
     base = 0 if exponential else work.high  # r at the last time
     if timescale > 0 and opens > start:
         skip = _first_after(times, length, last, opens)
@@ -798,13 +880,14 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         ends = begin + n == points
         k = 0
         if begin == 0 and lead:
-            work.r[0] = base + width * (start / unit)
+            work.r[0], work.e[0] = base + width * (start / unit), 0
             for c in range(n_channels):
                 if missing:
                     _find(&near, values + c, n_channels, length, skip)
                 else:
                     near.last, near.next = skip - 1, skip
-                work.y[c * STRIDE] = work.unit * _between(values + c, n_channels, length, times, near, last, start, hold)
+                work.y[c * STRIDE] = work.unit * _between(
+                    values + c, n_channels, length, times, near, last, start, hold)
             k = 1
         # Points begin + k .. begin + n (the one after the chunk too, unless the series ends).
         j = begin + k + skip - lead
@@ -812,9 +895,11 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         if begin == 0:
             _clear(work.before, n_channels)
             if not (partial or hold):
-                work.r[0] = work.low  # to the last bit
+                work.r[0], work.e[0] = work.low, 0  # to the last bit
             if partial:
                 work.jumps[0].r[0] = base + width * (start / unit)
+                if work.chart == CHEBYSHEV:
+                    work.jumps[0].e[0] = _from_ends(work, _time(times, 0) - cell)
                 for c in range(n_channels):
                     work.jumps[0].weights[c * STRIDE] = work.y[c * STRIDE]
                 work.jumps[0].count = 1
@@ -824,6 +909,13 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
             _enter_line(work, n, ends)
         begin += n
     _drain_all(work)
+
+
+cdef double _from_ends(const Work* work, double t) noexcept nogil:
+    """Where a time lies, from the nearer end of the window [origin - lead, end]."""
+    cdef double since = t - work.origin, lost = t - (work.origin + since)  # exact together, where the times are near
+    cdef double left = 2 * ((since + work.lead) + lost) / work.unit_of_time
+    return fmax(0, left) if left <= 1 else -fmax(TINY, 2 * (work.end - t) / work.unit_of_time)
 
 
 cdef void _read(Work* work, const floating* values, const double* times, Py_ssize_t length, double last,
@@ -836,6 +928,9 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
     if not work.same:
         simd.ramp(n, NULL if times == NULL else times + j, <double> j, last, unit, base, work.high - work.low, base,
                   work.chart == CHEBYSHEV, work.r + k)  # whose basis has infinite slopes at the ends
+        if work.chart == CHEBYSHEV:
+            for i in range(n):
+                work.e[k + i] = _from_ends(work, _time(times, j + i))
     for c in range(n_channels):
         y = work.y + c * STRIDE + k
         v = values + j * n_channels + c

@@ -284,3 +284,35 @@ def long_legendre(values, order, interpolation):
             total[n] += weight * (f @ now) / n_cells
             before, now = now, ((2 * n + 1) * x * now - n * before) / (n + 1)
     return (total * np.sqrt(2 * np.arange(order, dtype=np.longdouble) + 1)).astype(float)
+
+
+def chebyshev_in_forty_digits(order, times, values, timescale=None, interpolation="linear"):
+    """Chebyshev coefficients of one channel, from the integrals of cosines over every segment, in forty digits.
+
+    With u = (1 - cos(phi)) / 2, T_n(2 u - 1) = (-1)^n cos(n phi), and a line is A + C cos(phi).
+    """
+    import mpmath as mp
+
+    with mp.workdps(40):
+        t, f = ([mp.mpf(float(one)) for one in some] for some in (times, values))
+        start, knots = t[0], list(zip(t, t[1:], f, f[1:], strict=False))
+        if interpolation == "hold":
+            start = 2 * t[0] - next(one for one in t if one > t[0])
+            knots = [(a, b, y, y) for a, b, y in zip([start, *t], t, f, strict=False)]
+        length = t[-1] - start if timescale is None else mp.mpf(timescale)
+        opens, total = t[-1] - length, [mp.mpf(0)] * order
+        for a, b, x, y in knots:
+            low = max(a, opens)
+            if b <= low:
+                continue
+            ends = [2 * mp.asin(mp.sqrt((one - opens) / length)) for one in (low, b)]
+            slope = (y - x) / (b - a)
+            A, C = x + slope * (opens - a + length / 2), -slope * length / 2
+            cosines = [
+                ends[1] - ends[0],
+                *((mp.sin(n * ends[1]) - mp.sin(n * ends[0])) / n for n in range(1, order + 1)),
+            ]
+            for n in range(order):
+                factor = (mp.sqrt(2) * (-1) ** n if n else 1) / mp.pi
+                total[n] += factor * (A * cosines[n] + C * (cosines[n + 1] + cosines[abs(n - 1)]) / 2)
+        return np.array([float(one) for one in total])

@@ -605,3 +605,39 @@ def test_threads_share_series_fairly():
     assert share(np.array([10**6] + [100] * 5000), 2)[1] == 1  # the long one takes a thread's share by itself
     order, chunk = share(np.array([3, 8]), 1)
     assert (order.tolist(), chunk) == ([0, 1], 2)
+
+
+@cache
+def clustered(seed, interpolation):
+    """Observations close to both ends of the axis and to each other, and their coefficients in forty digits."""
+    pytest.importorskip("mpmath")
+    rng = np.random.default_rng(seed)
+    width, n = 10.0 ** -rng.uniform(3, 15), int(rng.choice([2, 5, 60]))
+    near = [np.sort(rng.uniform(0, width, n)) for _ in range(2)]
+    times = np.sort(np.concatenate([[0, 1], near[0], rng.uniform(0, 1, 6), 1 - near[1]])) + seed % 3
+    values, order = rng.normal(size=len(times)), int(rng.integers(1, 40))
+    windows = [None, 1.0, 0.75, 1.3]
+    return times, values, {
+        window: oracles.chebyshev_in_forty_digits(order, times, values, window, interpolation) for window in windows
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("seed", range(15))
+def test_clusters_at_the_ends_of_a_chebyshev_window_keep_their_digits(seed, interpolation):
+    times, values, exact = clustered(seed, interpolation)
+    # What kinks may cost: eps / 3e-5 of a jump, see the maths page.
+    tolerance = 7e-12 * np.abs(np.diff(values)).max()
+    for window, expected_ in exact.items():
+        measure, kwargs = "chebs" if window is None else "chebt", {"timescale": window, "interpolation": interpolation}
+        condensed = coefficients(times, values[:, None], measure, len(expected_), **kwargs)
+        with every_point():
+            points = coefficients(times, values[:, None], measure, len(expected_), **kwargs)
+        for c in (condensed, points):
+            assert_allclose(c[0], expected_, rtol=0, atol=tolerance)
+
+
+def test_a_cell_of_no_width_at_the_end_of_a_chebyshev_window():
+    g = 1e-15
+    c = coefficients([0.0, g, 0.5, 1.0], np.array([[5.0], [1], [1], [1]]), "chebs", 2, interpolation="hold")
+    assert_allclose(c[0, 0] - 1, 8 / np.pi * np.arcsin(np.sqrt(g / (1 + g))), rtol=1e-8)
