@@ -42,7 +42,6 @@ typedef void (*pick_fn)(ptrdiff_t n, const double *v, ptrdiff_t n_channels, doub
 typedef void (*pick_float_fn)(ptrdiff_t n, const float *v, ptrdiff_t n_channels, double *y);
 typedef void (*begin_fn)(ptrdiff_t n, const double *r, double *x, double *first, double *before);
 typedef void (*fill_fn)(ptrdiff_t n, double value, double *x);
-typedef int (*all_finite_fn)(ptrdiff_t n, const double *x);
 typedef void (*invert_fn)(ptrdiff_t n, const double *gap, double *inverse);
 
 #if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
@@ -67,13 +66,11 @@ typedef void (*invert_fn)(ptrdiff_t n, const double *gap, double *inverse);
 #define BASELINE_ROWS 4
 #endif
 
-/* Let a loop find extremes, or add up, in vectors. (MSVC has an OpenMP that does not know of simd.) */
+/* Let a loop find extremes in vectors. (MSVC has an OpenMP that does not know of simd.) */
 #if defined(__GNUC__)
 #define SIMD_EXTREMES(low, high) _Pragma("omp simd reduction(min : low) reduction(max : high)")
-#define SIMD_SUM_OF(sum) _Pragma("omp simd reduction(+ : sum)")
 #else
 #define SIMD_EXTREMES(low, high)
-#define SIMD_SUM_OF(sum)
 #endif
 
 /* Ask for a line of memory that will be read soon. (A function would be dropped, for it has no effect.) */
@@ -130,7 +127,6 @@ static struct simd_t {
     steps_fn steps;
     affine_fn affine;
     fill_fn fill;
-    all_finite_fn all_finite;
     pick_fn pick;
     pick_float_fn pick_float;
     begin_fn begin;
@@ -139,8 +135,7 @@ static struct simd_t {
 
 #define CHOOSE(set, n) \
     simd = (struct simd_t){#set, n, moments_##set, reduce_##set, fold_##set, multiply_add_##set, ramp_##set, gaps_##set, \
-                           invert_##set, kinks_##set, steps_##set, affine_##set, fill_##set, all_finite_##set, pick_##set, \
-                           pick_float_##set, \
+                           invert_##set, kinks_##set, steps_##set, affine_##set, fill_##set, pick_##set, pick_float_##set, \
                            begin_##set, combine_##set}
 
 /* Choose by name ("avx512", "avx2", "baseline"), or the best for NULL; 0 when the machine lacks it. */

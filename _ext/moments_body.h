@@ -292,15 +292,6 @@ TARGET static void NAME(affine)(ptrdiff_t n, const double *restrict r, double mi
     }
 }
 
-TARGET static int NAME(all_finite)(ptrdiff_t n, const double *restrict x)
-{
-    double sum = 0;
-    SIMD_SUM_OF(sum)
-    for (ptrdiff_t j = 0; j < n; j++)
-        sum += x[j] * 0;  /* NaN, of what is not finite */
-    return sum == 0;
-}
-
 TARGET static void NAME(fill)(ptrdiff_t n, double value, double *restrict x)
 {
     for (ptrdiff_t j = 0; j < n; j++)

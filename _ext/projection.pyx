@@ -30,6 +30,11 @@ from libc.float cimport DBL_EPSILON, DBL_MAX
 from libc.math cimport acos, asin, cos, exp, fabs, fmax, fmin, isnan, log1p, sin, sqrt, INFINITY, M_PI, NAN
 from libc.string cimport memcpy, memset
 
+cdef extern from "<fenv.h>" nogil:
+    int FE_OVERFLOW, FE_INVALID
+    int fetestexcept(int)
+    int feclearexcept(int)
+
 cdef extern from "moments.h" nogil:
     enum: MAX_LANES
     ctypedef struct recurrence_t:
@@ -54,7 +59,6 @@ cdef extern from "moments.h" nogil:
         void steps(Py_ssize_t, const double*, double*) noexcept nogil
         void affine(Py_ssize_t, const double*, double, double, double*, double*) noexcept nogil
         void fill(Py_ssize_t, double, double*) noexcept nogil
-        bint all_finite(Py_ssize_t, const double*) noexcept nogil
         void pick(Py_ssize_t, const double*, Py_ssize_t, double*) noexcept nogil
         void pick_float(Py_ssize_t, const float*, Py_ssize_t, double*) noexcept nogil
         void begin(Py_ssize_t, const double*, double*, double*, double*) noexcept nogil
@@ -846,7 +850,9 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         return  # a constant function: its last value says all
 
     if hold:  # the first cell is as long as the next one
-        cell = _time(times, _first_after(times, length, _time(times, 0), 0)) - _time(times, 0)
+        cell = _time(times, 1) - _time(times, 0)
+        if cell == 0:
+            cell = _time(times, _first_after(times, length, _time(times, 0), 0)) - _time(times, 0)
         start -= cell
     opens = start if timescale == 0 else -timescale * (work.reach if exponential else 1)
     if fabs(opens - start) <= 4 * DBL_EPSILON * timescale:
@@ -948,18 +954,14 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
 # --- from moments to coefficients ------------------------------------------------------------------
 
 
-cdef bint _integrate(Work* work, floating* out, Py_ssize_t stride) noexcept nogil:
-    """Write the coefficients of all channels, (n_channels, order), from the moments of a series and its last values.
-
-    Returns whether they are numbers, but for those of a channel that was not observed.
-    """
+cdef void _integrate(Work* work, floating* out, Py_ssize_t stride) noexcept nogil:
+    """Write the coefficients of all channels, (n_channels, order), from the moments of a series and its last values."""
     cdef Py_ssize_t m = work.recurrence.n_moments, half = work.n_sequences * m + 2, c, i, kind, sequence
     cdef const Rule* rule = &work.integration
     cdef Moments* moments
     cdef const double* weights
     cdef double* column
     cdef Run run
-    cdef bint finite = True
     for c in range(work.n_channels):
         for kind in range(2):
             moments = &work.kink_moments if kind else &work.jump_moments
@@ -982,14 +984,24 @@ cdef bint _integrate(Work* work, floating* out, Py_ssize_t stride) noexcept nogi
         column[0] += work.last[c]
         if isnan(work.last[c]):  # a channel without observations
             simd.fill(work.order, NAN, column)
-        elif not simd.all_finite(work.order, column):
-            finite = False
         if work.unit != 1:
             for i in range(work.order):
                 column[i] /= work.unit
         for i in range(work.order):
             out[c * stride + i] = <floating> column[i]
-    return finite
+
+
+cdef bint _overflowed(const Work* work, const floating* out, Py_ssize_t stride) noexcept nogil:
+    """Whether coefficients of a channel that was observed are no numbers: looked up where the processor noticed."""
+    cdef Py_ssize_t c, i
+    if not fetestexcept(FE_OVERFLOW | FE_INVALID):
+        return False
+    feclearexcept(FE_OVERFLOW | FE_INVALID)
+    for c in range(work.n_channels):
+        for i in range(work.order):
+            if not fabs(<double> out[c * stride + i]) <= DBL_MAX and not isnan(work.last[c]):
+                return True
+    return False
 
 
 cdef inline void _follow(Run run, const double* weights, double* column) noexcept nogil:
@@ -1067,20 +1079,19 @@ cdef void _one(Work work, const floating* values, const double* times, Py_ssize_
     for i in range(min((n_upcoming + line - 1) // line, <Py_ssize_t> 64)):
         PREFETCH(upcoming + i * line)
     PREFETCH(upcoming + n_upcoming - work.n_channels)
-    _lay_out(&work, scratch)
     if end == begin:
         for i in range(work.n_channels * work.order):
             out[i // work.order * stride + i % work.order] = NAN
         return
     work.unit = 1
-    _project(&work, values + begin * work.n_channels, NULL if times == NULL else times + begin, end - begin,
-             timescale, missing, hold)
-    if not _integrate(&work, out, stride):  # an overflow on the way: once more, with smaller values
+    while True:
         _lay_out(&work, scratch)
-        work.unit = SMALLER
         _project(&work, values + begin * work.n_channels, NULL if times == NULL else times + begin, end - begin,
                  timescale, missing, hold)
         _integrate(&work, out, stride)
+        if work.unit != 1 or not _overflowed(&work, out, stride):
+            return
+        work.unit = SMALLER  # an overflow on the way: once more, with smaller values
 
 
 def fill(
