@@ -65,7 +65,8 @@ class HiPPOCell(nn.Module):
     Notes
     -----
     The coefficients are those of an orthonormal basis: their squares sum up to the mean square of u, whatever the
-    order. So the weights of the memory begin as if it were one number, not ``order``.
+    order. So the weights of the memory begin as if it were one number, not ``order``; under ``"lmu"``, whose
+    coefficients grow with their index, they begin as those of ``"legt"``.
 
     References
     ----------
@@ -134,6 +135,11 @@ class HiPPOCell(nn.Module):
         ):  # fmt: skip
             if weight is not None:
                 nn.init.uniform_(weight, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
+        scale = DYNAMICS[self.measure](self.order).scale
+        if scale is not None:  # of a basis that is not orthonormal: begin as with the one that is
+            with torch.no_grad():
+                weight = self.weight_c.view(len(self.weight_c), self.memory_size, self.order)
+                weight /= torch.as_tensor(abs(scale), dtype=weight.dtype, device=weight.device)
         nn.init.zeros_(self.bias_u)
         nn.init.zeros_(self.bias)
         if self.gate == "timed":  # rates from one to a hundred relaxations per unit of the clock
