@@ -138,8 +138,8 @@ class HiPPOCell(nn.Module):
         scale = DYNAMICS[self.measure](self.order).scale
         if scale is not None:  # of a basis that is not orthonormal: begin as with the one that is
             with torch.no_grad():
-                weight = self.weight_c.view(len(self.weight_c), self.memory_size, self.order)
-                weight /= torch.as_tensor(abs(scale), dtype=weight.dtype, device=weight.device)
+                blocks = self.weight_c.view(len(self.weight_c), self.memory_size, self.order)
+                blocks /= torch.as_tensor(abs(scale), dtype=blocks.dtype, device=blocks.device)
         nn.init.zeros_(self.bias_u)
         nn.init.zeros_(self.bias)
         if self.gate == "timed":  # rates from one to a hundred relaxations per unit of the clock
