@@ -956,11 +956,12 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
         X = X if hasattr(X, "columns") or issparse(X) else np.asarray(X)
     table = _is_table(X)
     # scikit-learn's own checks of the names and the number of columns, wherever X has columns that mean what they did
-    # in fit; of the names first, and of arrays when they are known to be valid.
+    # in fit; of cells' names first, and of numbers when they are known to be valid.
+    panel = check_panel(X) if table else None
     compared = reset or (hasattr(X, "columns") and not table) or (table and estimator._fitted_on_table)
     if compared and hasattr(X, "columns"):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
-    panel = check_panel(X)
+    panel = check_panel(X) if panel is None else panel
     if reset and not table and _is_nested_list(X):
         table = compared = True
     if compared and not hasattr(X, "columns"):

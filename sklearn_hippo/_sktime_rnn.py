@@ -109,7 +109,7 @@ class HiPPORNNTimeSeriesRegressor(_Network, BaseRegressor):
     >>> from sktime.datasets import load_unit_test
     >>> from sklearn_hippo.sktime import HiPPORNNTimeSeriesRegressor
     >>> X, y = load_unit_test(split="train")
-    >>> regressor = HiPPORNNTimeSeriesRegressor(hidden_size=4, max_epochs=2, random_state=0)
+    >>> regressor = HiPPORNNTimeSeriesRegressor(hidden_size=4, max_epochs=20, random_state=0)
     >>> regressor.fit(X, y.astype(float)).predict(X).shape
     (20,)
     """
