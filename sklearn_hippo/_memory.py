@@ -50,17 +50,19 @@ class _State:
         return cls(0, heads, np.full(n_streams, np.nan), unknown, unknown, unknown, unknown, core)
 
     @property
-    def excess(self) -> int:
-        """As `_projection.excess`."""
-        return excess(self.first_value, self.last_value, self.core)
+    def excess(self) -> Array:
+        """As `_projection.excess`, shape (s, c)."""
+        return excess(np.dstack([self.first_value, self.last_value, self.core]), axis=2)
 
-    def ldexp(self, exponent: int) -> "_State":
-        """The state of a signal that is so many powers of two as large."""
-        if exponent == 0:
-            return self
+    def ldexp(self, exponent: Array) -> "_State":
+        """The state of signals that are so many powers of two, of shape (s, c), as large."""
         with np.errstate(over="ignore"):  # for whoever asked for it to notice
-            larger = {name: np.ldexp(getattr(self, name), exponent) for name in ("first_value", "last_value", "core")}
-        return replace(self, **larger)
+            return replace(
+                self,
+                first_value=np.ldexp(self.first_value, exponent),
+                last_value=np.ldexp(self.last_value, exponent),
+                core=np.ldexp(self.core, exponent[..., None]),
+            )
 
     def misfit(self) -> tuple[int, int] | None:
         """Stream and channel of a core that could not be represented, if there is one."""
@@ -134,9 +136,10 @@ class _Rule:
         _, m, n_channels = values.shape
         if m == 0:
             return state
-        exponent = max(state.excess, excess(values))
-        if exponent:
-            return self.absorb(state.ldexp(-exponent), times, np.ldexp(values, -exponent)).ldexp(exponent)
+        exponent = np.maximum(state.excess, excess(values, axis=1))
+        if exponent.any():
+            smaller = np.ldexp(values, -exponent[:, None])
+            return self.absorb(state.ldexp(-exponent), times, smaller).ldexp(exponent)
         new = replace(state, count=state.count + m, time=times[:, -1].copy())
         new.heads = self._heads(state.heads, times)
         seen = ~np.isnan(values)
@@ -195,8 +198,9 @@ class _Rule:
 
     def read(self, state: _State) -> Array:
         """Coefficients (s, c, order) of the functions from the first to the last time, constant beyond the cores."""
-        if state.excess:
-            return np.ldexp(self.read(state.ldexp(-state.excess)), state.excess)
+        exponent = state.excess
+        if exponent.any():
+            return np.ldexp(self.read(state.ldexp(-exponent)), exponent[..., None])
         n_streams, n_channels, order = state.core.shape
         start, stop = (np.repeat(x, n_channels) for x in self.span(state))
         begin, end = state.first_time.ravel(), state.last_time.ravel()
@@ -226,8 +230,8 @@ class _Rule:
         """The state of all observations of ``left`` and then all of ``right``."""
         if left.count == 0 or right.count == 0:
             return right if left.count == 0 else left
-        exponent = max(left.excess, right.excess)
-        if exponent:
+        exponent = np.maximum(left.excess, right.excess)
+        if exponent.any():
             return self.merge(left.ldexp(-exponent), right.ldexp(-exponent)).ldexp(exponent)
         n_streams, n_channels, order = left.core.shape
         heads = self._heads(left.heads, right.heads)
@@ -421,7 +425,9 @@ class HiPPOMemory(BaseEstimator):
             if m == 0:
                 return self
             many = m + sum(len(one) for one, _ in self._waiting) >= max(32, self.order)
-            if many or excess(new_values):  # large values must not wait: they are refused now or not at all
+            if (
+                many or excess(new_values, axis=1).any()
+            ):  # large values must not wait: they are refused now or not at all
                 queue = _join([*self._waiting, (new_times.T, new_values)])
                 self._set_state(self._rule.absorb(self._state, *queue))
             else:

@@ -262,6 +262,8 @@ def reconstruct(
     order = coefficients.shape[2]
     series = np.repeat(np.arange(len(offsets) - 1, dtype=np.intp), np.diff(offsets))
     values = np.empty((len(times), coefficients.shape[1]), coefficients.dtype)
+    exponent = excess(coefficients, axis=2)
+    coefficients = np.ldexp(coefficients.astype(np.float64, copy=False), -exponent[..., None])
     step = max(1, _BATCH_BYTES // (8 * order * (1 + coefficients.shape[1])))
     for k in range(0, len(times), step):
         rows, which = slice(k, k + step), series[k : k + step]
@@ -272,16 +274,17 @@ def reconstruct(
             # Times that were computed in different ways may fall short of the window by rounding.
             basis[r < measure.basis.low - 1e-9 * (measure.basis.high - measure.basis.low)] = np.nan
         basis[~np.isfinite(basis).all(axis=1)] = np.nan
-        some = coefficients[which].astype(np.float64, copy=False)
-        exponent = excess(some)
-        values[rows] = np.ldexp(np.einsum("mn,mcn->mc", basis, np.ldexp(some, -exponent)), exponent)
+        values[rows] = np.ldexp(np.einsum("mn,mcn->mc", basis, coefficients[which]), exponent[which])
     return values
 
 
-def excess(*numbers: Array) -> int:
-    """The power of two by which to divide numbers so large that what is computed of them could overflow, else 0."""
-    largest = max(np.max(np.abs(some), initial=0, where=~np.isnan(some)) for some in numbers)
-    return 0 if largest < 2.0**64 else int(np.frexp(largest)[1])
+def excess(numbers: Array, axis: int) -> Array:
+    """The powers of two by which to divide numbers so large that what is computed of them could overflow; 0 elsewhere.
+
+    One for all that lie along an axis, which are numbers of one channel: others may be as small as these are large.
+    """
+    largest = np.max(np.abs(numbers), axis=axis, initial=0, where=~np.isnan(numbers))
+    return np.where(largest < 2.0**64, 0, np.frexp(largest)[1])
 
 
 def series_span(

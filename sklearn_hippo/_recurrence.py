@@ -100,12 +100,13 @@ def recur(
     dynamics = measure.dynamics(order)
     values = np.empty((len(panel.values), panel.n_channels))
     fill(panel.values, panel.times, panel.offsets, interpolation == "hold", values)
-    exponent = excess(values)
-    values = np.ldexp(values, -exponent)
+    begins, ends = panel.offsets[:-1], panel.offsets[1:]
+    exponent = excess(np.maximum.reduceat(np.nan_to_num(np.abs(values)), begins)[..., None], axis=2)
+    of_rows = np.repeat(exponent, panel.lengths, axis=0)
+    values = np.ldexp(values, -of_rows)
     step, started = steps(panel, dynamics.clock, interpolation, timescale)
     if discretization == "forward":
         _check_stability(dynamics, step, panel)
-    begins, ends = panel.offsets[:-1], panel.offsets[1:]
     size = len(dynamics.B)
     memory = np.zeros((len(panel), panel.n_channels, size))
     if dynamics.clock == "log":
@@ -128,7 +129,7 @@ def recur(
     out[constant] = 0
     out[constant, :, 0] = values[reached[constant]]
     out[np.isnan(out[..., 0])] = np.nan
-    return np.ldexp(out, exponent).astype(dtype, copy=False)
+    return np.ldexp(out, (exponent if states is None else of_rows)[..., None]).astype(dtype, copy=False)
 
 
 def _each_beginning(

@@ -510,6 +510,27 @@ def test_the_largest_numbers_are_remembered(measure, interpolation):
             assert_allclose(memory.reconstruct(when) / size, expected.reconstruct(when), rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("measure", MEASURES)
+def test_small_numbers_are_remembered_beside_the_largest(measure):
+    times, values = wild(0, 2, 70, 2, missing=0)
+    values /= 2 * np.abs(values).max()
+    sizes = np.array([[2.0**-900, 1.0], [2.0**1000, 2.0**-300]])  # of streams and channels
+    memory = make(measure, 6, n_channels=2, n_streams=2)
+    for k in range(0, 70, 10):
+        memory.update(sizes[:, None] * values[:, k : k + 10], times[:, k : k + 10])
+    left, right = (
+        make(measure, 6, n_channels=2, n_streams=2).update(sizes[:, None] * values[:, part], times[:, part])
+        for part in (slice(0, 30), slice(30, 70))
+    )
+    for found in (memory, left + right):
+        for s, c in np.ndindex(2, 2):
+            alone = make(measure, 6).update(values[s, :, c], times[s])
+            close(found.coefficients_[s, c] / sizes[s, c], alone.coefficients_[0, 0])
+            when = times[s, ::9]
+            back = found.reconstruct(np.stack([when, when]))[s, :, c] / sizes[s, c]
+            assert_allclose(back, alone.reconstruct(when)[0, :, 0], rtol=0, atol=1e-8)
+
+
 @pytest.mark.parametrize("gap", [1e-9, 1e-290, 1e-310, 5e-324])
 @pytest.mark.parametrize("measure", ["legt", "fout", "lagt", "legs_lti"])
 def test_a_steep_rise_is_remembered_for_as_long_as_it_lasted(measure, gap):

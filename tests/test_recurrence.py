@@ -152,3 +152,16 @@ def test_repeated_steps_are_what_their_digits_are(measure, discretization):
     assert_allclose(one, other, rtol=0, atol=1e-9)
     reference = oracles.one_step_method(measure, 12, regular, values[:, 0], discretization, 9.0)
     assert oracles.relative_error(one[1:, 0], reference[1:]) < 1e-11
+
+
+@pytest.mark.parametrize("visit", [False, True])
+@pytest.mark.parametrize("measure", ONLINE)
+def test_small_numbers_keep_their_digits_beside_the_largest(measure, visit):
+    many = [walk(seed, 20) for seed in range(3)]
+    sizes = np.array([[2.0**-900, 1.0], [2.0**1000, 2.0**-300], [1.0, 1.0]])  # of series and channels
+    panel = Panel.from_list([(times, size * values) for (times, values), size in zip(many, sizes, strict=True)])
+    kwargs = {"timescale": TIMESCALE, "discretization": "bilinear", "visit": visit}
+    states = recur(panel, MEASURES[measure], 5, **kwargs)
+    expected = recur(Panel.from_list(many), MEASURES[measure], 5, **kwargs)
+    of_states = np.repeat(sizes, 20, axis=0) if visit else sizes
+    assert_allclose(states / of_states[..., None], expected, rtol=1e-12, atol=1e-12)

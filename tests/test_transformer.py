@@ -173,6 +173,15 @@ def test_inverse_transform_gives_back_what_the_order_can_hold(measure, interpola
         assert np.abs(x - y)[recent].max() < tolerance
 
 
+def test_small_numbers_come_back_beside_the_largest():
+    t = np.linspace(0, 1, 50)
+    transformer = HiPPOTransformer(order=12).fit([np.sin(3 * t)])
+    expected = transformer.inverse_transform(transformer.transform([(t, np.sin(3 * t))]), t).values
+    sizes = 2.0 ** np.array([-900, 0, 1000, -300])
+    back = transformer.inverse_transform(transformer.transform([(t, size * np.sin(3 * t)) for size in sizes]), t)
+    assert_allclose(back.values.reshape(4, 50) / sizes[:, None], np.tile(expected.T, (4, 1)), rtol=0, atol=1e-12)
+
+
 def test_inverse_transform_times():
     panel = irregular()
     transformer = HiPPOTransformer(order=8, add_duration=True).fit(panel)
