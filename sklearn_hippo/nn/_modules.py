@@ -178,17 +178,22 @@ class HiPPOCell(nn.Module):
         state : dict
         """
 
+    def _differences(self, state_dict: dict[str, Any], prefix: str) -> str:
+        """In what the cell of these weights differs from this one, in words."""
+        own = self.get_extra_state()
+        found = state_dict.get(f"{prefix}_extra_state", own)
+        return ", ".join(
+            f"{name}={found.get(name)!r} and not {own[name]!r}" for name in own if found.get(name) != own[name]
+        )
+
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool, missing_keys: list[str],
         unexpected_keys: list[str], error_msgs: list[str],
     ) -> None:  # fmt: skip
         """Refuse weights of another kind, of which shapes do not tell, before any of them is copied."""
-        own = self.get_extra_state()
-        found = state_dict.get(f"{prefix}_extra_state", own)
-        different = [name for name in own if found.get(name) != own[name]]
+        different = self._differences(state_dict, prefix)
         if different:
-            told = ", ".join(f"{name}={found.get(name)!r} and not {own[name]!r}" for name in different)
-            error_msgs.append(f"The weights {prefix}* are those of a cell with {told}.")
+            error_msgs.append(f"The weights {prefix}* are those of a cell with {different}.")
             return
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
@@ -367,6 +372,11 @@ class HiPPORNN(nn.Module):
                 self.log_timescale = nn.Parameter(log)
             else:
                 self.register_buffer("log_timescale", log)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Leave the timescale as it is where the cell will refuse its weights."""
+        if not self.cell._differences(state_dict, f"{prefix}cell."):
+            super()._load_from_state_dict(state_dict, prefix, *args)
 
     @property
     def timescale(self) -> float | None:
