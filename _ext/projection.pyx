@@ -158,7 +158,7 @@ cdef struct Work:      # all that one thread needs
     Nodes kinks
     double* local_sums        # (n_channels, MAX_LOCAL, lanes)
     double* local_moments     # (n_channels, MAX_LOCAL)
-    double origin, lead, end, unit_of_time  # the window opens at origin - lead, of which unit_of_time are until the end
+    double origin, lead  # the window opens at origin - lead
     double* r          # (STRIDE,) positions of the points of a chunk and of the one after it
     double* e          # (STRIDE,)
     double* gap        # (STRIDE,)
@@ -378,7 +378,7 @@ cdef void _fold(const Work* work, Moments* moments) noexcept nogil:
     moments.count = 0
 
 
-cdef void _sum(const Work* work, Moments* moments, int sequence, Py_ssize_t c, double* out) noexcept nogil:
+cdef void _sum(const Work* work, const Moments* moments, int sequence, Py_ssize_t c, double* out) noexcept nogil:
     """The moments of one channel."""
     cdef Py_ssize_t n = work.recurrence.n_moments, i, row = (sequence * work.n_channels + c) * n
     simd.reduce(n, moments.sums + row * simd.lanes, out)
@@ -862,7 +862,6 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
     work.origin, work.lead = last, timescale
     if timescale == 0 or (opens == start and not hold):
         work.origin, work.lead = _time(times, 0), cell
-    work.end, work.unit_of_time = last, unit
     base = 0 if exponential else work.high  # r at the last time
     if timescale > 0 and opens > start:
         skip = _first_after(times, length, last, opens)
@@ -905,7 +904,7 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
             if partial:
                 work.jumps[0].r[0] = base + width * (start / unit)
                 if work.chart == CHEBYSHEV:
-                    work.jumps[0].e[0] = _from_ends(work, _time(times, 0) - cell)
+                    work.jumps[0].e[0] = _from_ends(work, _time(times, 0) - cell, last, unit)
                 for c in range(n_channels):
                     work.jumps[0].weights[c * STRIDE] = work.y[c * STRIDE]
                 work.jumps[0].count = 1
@@ -917,11 +916,11 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
     _drain_all(work)
 
 
-cdef double _from_ends(const Work* work, double t) noexcept nogil:
-    """Where a time lies, from the nearer end of the window [origin - lead, end]."""
+cdef double _from_ends(const Work* work, double t, double last, double unit) noexcept nogil:
+    """Where a time lies, from the nearer end of the window [origin - lead, last], whose length is the unit."""
     cdef double since = t - work.origin, lost = t - (work.origin + since)  # exact together, where the times are near
-    cdef double left = 2 * ((since + work.lead) + lost) / work.unit_of_time
-    return fmax(0, left) if left <= 1 else -fmax(TINY, 2 * (work.end - t) / work.unit_of_time)
+    cdef double left = 2 * ((since + work.lead) + lost) / unit
+    return fmax(0, left) if left <= 1 else -fmax(TINY, 2 * (last - t) / unit)
 
 
 cdef void _read(Work* work, const floating* values, const double* times, Py_ssize_t length, double last,
@@ -936,7 +935,7 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
                   work.chart == CHEBYSHEV, work.r + k)  # whose basis has infinite slopes at the ends
         if work.chart == CHEBYSHEV:
             for i in range(n):
-                work.e[k + i] = _from_ends(work, _time(times, j + i))
+                work.e[k + i] = _from_ends(work, _time(times, j + i), last, unit)
     for c in range(n_channels):
         y = work.y + c * STRIDE + k
         v = values + j * n_channels + c
@@ -954,11 +953,11 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
 # --- from moments to coefficients ------------------------------------------------------------------
 
 
-cdef void _integrate(Work* work, floating* out, Py_ssize_t stride) noexcept nogil:
+cdef void _integrate(const Work* work, floating* out, Py_ssize_t stride) noexcept nogil:
     """Write the coefficients of all channels, (n_channels, order), from the moments of a series and its last values."""
     cdef Py_ssize_t m = work.recurrence.n_moments, half = work.n_sequences * m + 2, c, i, kind, sequence
     cdef const Rule* rule = &work.integration
-    cdef Moments* moments
+    cdef const Moments* moments
     cdef const double* weights
     cdef double* column
     cdef Run run

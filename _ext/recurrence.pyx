@@ -20,7 +20,6 @@ cdef extern from "wavefront.h" nogil:
         int lanes
     simd_t simd
     int select_simd(const char*)
-
     ctypedef void (*wavefront_fn)(Py_ssize_t, double, const factors_t*, const double*, const double*, double*,
                                   double*, Py_ssize_t, Py_ssize_t, double*) noexcept nogil
     wavefront_fn select_wavefront()

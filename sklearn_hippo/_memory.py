@@ -425,9 +425,8 @@ class HiPPOMemory(BaseEstimator):
             if m == 0:
                 return self
             many = m + sum(len(one) for one, _ in self._waiting) >= max(32, self.order)
-            if (
-                many or excess(new_values, axis=1).any()
-            ):  # large values must not wait: they are refused now or not at all
+            large = excess(new_values, axis=1).any()  # what must not wait: it is refused now or not at all
+            if many or large:
                 queue = _join([*self._waiting, (new_times.T, new_values)])
                 self._set_state(self._rule.absorb(self._state, *queue))
             else:

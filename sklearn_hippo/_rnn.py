@@ -404,12 +404,11 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
 
     def _standardized(self, panel: Panel) -> Panel:
         values = panel.values.astype(np.float64)
-        with np.errstate(over="ignore"):
-            values = np.clip((values - self.mean_) / self.scale_, -1e300, 1e300) if self.standardize else values
         if self.standardize:
-            far = np.maximum(
-                np.abs(values), _FAR
-            )  # beyond, 2 FAR - FAR^2 / z goes on at the same slope, and is bounded
+            with np.errstate(over="ignore"):
+                values = np.clip((values - self.mean_) / self.scale_, -1e300, 1e300)
+            # Beyond FAR, 2 FAR - FAR^2 / z goes on at the same slope, and is bounded.
+            far = np.maximum(np.abs(values), _FAR)
             values = np.where(np.abs(values) > _FAR, np.copysign(2 * _FAR - _FAR**2 / far, values), values)
         largest = np.finfo(np.float32).max
         values = np.clip(values, -largest, largest).astype(np.float32)
