@@ -18,6 +18,10 @@
  *     (I + w q) sigma = h (b f - V kappa z),   z+ = kappa (z / a + V^T sigma) - (1 / a - 1) z,
  *
  * in which nothing large cancels, however long the step: h V kappa and h (I + w q)^{-1} are bounded where they meet.
+ *
+ * Where |w lambda| < 1, z+ = z + kappa (h lambda z + V^T sigma) is the same. There many steps are remembered: the rounding
+ * of kappa / a - 1 / a + 1, a number near 1 and the same in every step, would add up over all of them, as that of small
+ * increments does not; what the sum loses of them is carried on (Kahan). Modes are in the order of their frequencies, so that the slow ones are the first.
  */
 #ifndef HIPPO_CELL_H
 #define HIPPO_CELL_H
@@ -44,6 +48,7 @@ typedef struct {
     const void *x, *y;        /* (length, batch, n_memories), (length, batch, n_outputs) */
     const void *U, *W;        /* (n_memories, n_hidden), (n_outputs, n_memories * 2 n_modes) */
     void *u;                  /* (length, batch, n_memories) */
+    void *lost;               /* (batch, n_memories * 2 n_modes) of the memory in rounding, forward only; zero at first */
     void *memory, *hidden;    /* (length + 1, batch, n_memories * 2 n_modes), (length + 1, batch, n_hidden), from before */
     void *act;                /* (length, batch, n_outputs) values of tanh and gate */
     /* backward only */

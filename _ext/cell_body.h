@@ -7,18 +7,25 @@ TARGET static void FN(prepare)(const sequence_t *m, double h, TYPED(step_t) *s)
     const ptrdiff_t K = m->n_modes;
     const double known = h > LONGEST ? LONGEST : h;  /* nothing is left of the past; squares must not overflow */
     const REAL w = (REAL)(m->implicit * known), one = (REAL)(1 + m->implicit * known * m->damping);
-    REAL *restrict re = s->re, *restrict im = s->im;
+    REAL *restrict re = s->re, *restrict im = s->im, *restrict turn = s->turn;
     const REAL *restrict frequency = m->frequency;
     s->h = h > DBL_MAX ? h : known, s->w = m->implicit * known;
+    s->decay = (REAL)(-known * m->damping);
     s->ratio = (REAL)(1 / m->implicit - 1);
     if (h > DBL_MAX)
         return;
-    SIMD
+    REAL slow = 0;
+    SIMD_SUM(slow)
     for (ptrdiff_t j = 0; j < K; j++) {
-        const REAL turn = w * frequency[j], norm = 1 / (one * one + turn * turn);
+        const REAL part = w * frequency[j], norm = 1 / (one * one + part * part);
         re[j] = one * norm;
-        im[j] = turn * norm;
+        im[j] = part * norm;
+        turn[j] = (REAL)known * frequency[j];
+        slow += part * part < 1 ? (REAL)1 : 0;
     }
+    s->slow = one < 2 ? (ptrdiff_t)slow : 0;
+    if (s->slow < K)  /* whole vectors on either side */
+        s->slow -= s->slow % (ptrdiff_t)(BYTES / sizeof(REAL));
     for (int r = 0; r < m->rank; r++)
         for (int c = 0; c < m->rank; c++) {
             const REAL *restrict a = (const REAL *)m->V + 2 * K * r, *restrict b = (const REAL *)m->V + 2 * K * c;
@@ -60,34 +67,48 @@ TARGET static void FN(enter)(const sequence_t *m, const TYPED(step_t) *s, double
     }
 }
 
+/* ``lost`` is what rounding has taken from z so far: increments that are too small for it would all be lost, always in the
+ * same direction. */
 TARGET static void FN(advance)(const sequence_t *m, const TYPED(step_t) *s, double f, const REAL *restrict z,
-                               REAL *restrict made)
+                               REAL *restrict made, REAL *restrict lost)
 {
     const ptrdiff_t K = m->n_modes;
     if (s->h > DBL_MAX) {  /* the memory starts: all of the past is f */
         for (ptrdiff_t j = 0; j < 2 * K; j++)
             made[j] = (REAL)f * ((const REAL *)m->origin)[j];
+        memset(lost, 0, 2 * K * sizeof(REAL));
         return;
     }
-    const REAL ratio = s->ratio;
-    const REAL *restrict re = s->re, *restrict im = s->im, *restrict V = m->V;
+    const REAL ratio = s->ratio, decay = s->decay;
+    const REAL *restrict re = s->re, *restrict im = s->im, *restrict turn = s->turn, *restrict V = m->V;
     double sigma[MAX_RANK];
     FN(enter)(m, s, f, z, sigma);
     const REAL first = (REAL)sigma[0], second = m->rank > 1 ? (REAL)sigma[1] : 0;
     const REAL *restrict W = m->rank > 1 ? V + 2 * K : V;
     SIMD
-    for (ptrdiff_t j = 0; j < K; j++) {
+    for (ptrdiff_t j = 0; j < s->slow; j++) {
+        const REAL x = decay * z[j] - turn[j] * z[K + j] + first * V[j] + second * W[j];
+        const REAL y = decay * z[K + j] + turn[j] * z[j] + first * V[K + j] + second * W[K + j];
+        const REAL dx = re[j] * x - im[j] * y + lost[j], dy = re[j] * y + im[j] * x + lost[K + j];
+        made[j] = z[j] + dx;
+        made[K + j] = z[K + j] + dy;
+        lost[j] = dx - (made[j] - z[j]);
+        lost[K + j] = dy - (made[K + j] - z[K + j]);
+    }
+    SIMD
+    for (ptrdiff_t j = s->slow; j < K; j++) {
         const REAL x = (1 + ratio) * z[j] + first * V[j] + second * W[j];
         const REAL y = (1 + ratio) * z[K + j] + first * V[K + j] + second * W[K + j];
         made[j] = re[j] * x - im[j] * y - ratio * z[j];
         made[K + j] = re[j] * y + im[j] * x - ratio * z[K + j];
+        lost[j] = lost[K + j] = 0;
     }
 }
 
 /* From the gradient with respect to z+ to that with respect to z, in place; returns the one with respect to f.
  *
- * With l = (I - w A)^-T grad = kappa^H (grad - w V^T V l): dz = l / a - (1 / a - 1) grad, df = h B l,
- * dh = l ((1 - a) A z + a A z+ + B f). */
+ * With l = (I - w A)^-T grad = kappa^H (grad - w V^T V l): dz = l / a - (1 / a - 1) grad, for slow modes
+ * grad + kappa^H (h lambda^H grad - h V^T V l), df = h B l, dh = l ((1 - a) A z + a A z+ + B f). */
 TARGET static double FN(retreat)(const sequence_t *m, const TYPED(step_t) *s, double f, const REAL *restrict z,
                                  const REAL *restrict made, REAL *restrict grad, double *slope)
 {
@@ -120,7 +141,7 @@ TARGET static double FN(retreat)(const sequence_t *m, const TYPED(step_t) *s, do
     }
     const REAL *restrict W = m->rank > 1 ? V + 2 * K : V;
     const REAL w1 = (REAL)(s->w * left[0]), w2 = m->rank > 1 ? (REAL)(s->w * left[1]) : 0;
-    if (slope != NULL) {
+    if (slope != NULL && s->h < LONGEST) {
         const REAL damping = (REAL)m->damping;
         REAL sum = 0, seen = 0, other = 0;  /* V ((1 - a) z + a z+) */
         SIMD_SUM(sum, seen, other)
@@ -134,8 +155,17 @@ TARGET static double FN(retreat)(const sequence_t *m, const TYPED(step_t) *s, do
         }
         *slope += sum + f * input - left[0] * seen - (m->rank > 1 ? left[1] * other : 0);
     }
+    const REAL h1 = (REAL)(s->h * left[0]), h2 = m->rank > 1 ? (REAL)(s->h * left[1]) : 0, decay = s->decay;
+    const REAL *restrict turn = s->turn;
     SIMD
-    for (ptrdiff_t j = 0; j < K; j++) {
+    for (ptrdiff_t j = 0; j < s->slow; j++) {
+        const REAL x = decay * grad[j] + turn[j] * grad[K + j] - h1 * V[j] - h2 * W[j];
+        const REAL y = decay * grad[K + j] - turn[j] * grad[j] - h1 * V[K + j] - h2 * W[K + j];
+        grad[j] += re[j] * x + im[j] * y;
+        grad[K + j] += re[j] * y - im[j] * x;
+    }
+    SIMD
+    for (ptrdiff_t j = s->slow; j < K; j++) {
         const REAL x = grad[j] - w1 * V[j] - w2 * W[j], y = grad[K + j] - w1 * V[K + j] - w2 * W[K + j];
         grad[j] = (1 + ratio) * (re[j] * x + im[j] * y) - ratio * grad[j];
         grad[K + j] = (1 + ratio) * (re[j] * y - im[j] * x) - ratio * grad[K + j];
@@ -312,7 +342,8 @@ TARGET static double FN(unblend)(int gate, ptrdiff_t n, double h, const REAL *re
 TARGET static void FN(forward)(const sequence_t *s, ptrdiff_t first, ptrdiff_t last, void *scratch)
 {
     const ptrdiff_t H = s->n_hidden, G = s->n_outputs, M = s->n_memories, P = 2 * s->n_modes, MP = M * P, B = s->batch;
-    TYPED(step_t) step = {.re = scratch, .im = (REAL *)scratch + s->n_modes};
+    TYPED(step_t) step = {.re = scratch, .im = (REAL *)scratch + s->n_modes, .turn = (REAL *)scratch + P};
+    REAL *lost = s->lost;
     for (ptrdiff_t t = 0; t < s->length; t++) {
         const ptrdiff_t end = s->active[t] < last ? s->active[t] : last;
         const REAL *memory = (REAL *)s->memory + t * B * MP, *hidden = (REAL *)s->hidden + t * B * H;
@@ -326,7 +357,8 @@ TARGET static void FN(forward)(const sequence_t *s, ptrdiff_t first, ptrdiff_t l
                 const ptrdiff_t at = (t * B + i) * M + m;
                 const REAL u = ((const REAL *)s->x)[at] + FN(dot)(H, (const REAL *)s->U + m * H, hidden + i * H);
                 ((REAL *)s->u)[at] = u;
-                FN(advance)(s, &step, u, memory + i * MP + m * P, next_memory + i * MP + m * P);
+                FN(advance)(s, &step, u, memory + i * MP + m * P, next_memory + i * MP + m * P,
+                            lost + i * MP + m * P);
             }
         }
         memcpy(act + first * G, (const REAL *)s->y + (t * B + first) * G, (end - first) * G * sizeof(REAL));
@@ -340,7 +372,7 @@ TARGET static void FN(forward)(const sequence_t *s, ptrdiff_t first, ptrdiff_t l
 TARGET static void FN(backward)(const sequence_t *s, ptrdiff_t first, ptrdiff_t last, void *scratch)
 {
     const ptrdiff_t H = s->n_hidden, G = s->n_outputs, M = s->n_memories, P = 2 * s->n_modes, MP = M * P, B = s->batch;
-    TYPED(step_t) step = {.re = scratch, .im = (REAL *)scratch + s->n_modes};
+    TYPED(step_t) step = {.re = scratch, .im = (REAL *)scratch + s->n_modes, .turn = (REAL *)scratch + P};
     REAL *grad_memory = s->grad_memory, *grad = s->grad_state;
     for (ptrdiff_t t = s->length - 1; t >= 0; t--) {
         const ptrdiff_t end = s->active[t] < last ? s->active[t] : last;

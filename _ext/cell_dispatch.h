@@ -4,8 +4,11 @@
 /* What a step of one length needs, for all memories of a row. */
 typedef struct {
     double h, w, q[MAX_RANK][MAX_RANK], inverse[MAX_RANK][MAX_RANK];  /* inverse of I + w q */
-    REAL ratio;  /* 1 / a - 1 */
-    REAL *re, *im;  /* kappa */
+    REAL ratio;           /* 1 / a - 1 */
+    REAL decay;           /* the real part of h lambda */
+    REAL *re, *im;        /* kappa */
+    REAL *turn;           /* the imaginary part of h lambda */
+    ptrdiff_t slow;       /* as many modes, the first ones, are stepped by their increments */
 } TYPED(step_t);
 
 #define ISA baseline

@@ -26,6 +26,7 @@ cdef extern from "cell.h" nogil:
         const void* U
         const void* W
         void* u
+        void* lost
         void* memory
         void* hidden
         void* act
@@ -64,9 +65,11 @@ cdef class Sequence:
 
     def forward(
         self,
-        floating[:, ::1] scratch,        # WORK  (n_threads, 2 n_modes)
+        floating[:, ::1] lost,           # WORK  (batch, n_memories * 2 n_modes), zero
+        floating[:, ::1] scratch,        # WORK  (n_threads, 3 n_modes)
     ):
         """Fill u, memory, hidden and act; what is not active is left as it is."""
+        self.s.lost = &lost[0, 0]
         self._run(0, scratch.shape[0], <char*> &scratch[0, 0], scratch.shape[1] * sizeof(floating))
 
     def backward(
@@ -77,7 +80,7 @@ cdef class Sequence:
         floating[:, :, ::1] grad_x,             # OUT   as x
         floating[:, :, ::1] grad_y,             # OUT   as y
         double[:, ::1] grad_step,               # OUT   as step, or None
-        floating[:, ::1] scratch,               # WORK  (n_threads, 2 n_modes)
+        floating[:, ::1] scratch,               # WORK  (n_threads, 3 n_modes)
     ):
         """Fill the gradients; what is not active is left as it is."""
         self.s.grad_hidden = NULL if grad_hidden is None else <const void*> &grad_hidden[0, 0, 0]

@@ -351,7 +351,10 @@ def _fout_dynamics(order: int) -> Dynamics:
 def _rand_dynamics(order: int) -> Dynamics:
     """Random A and B, always the same ones: the control against which the structure of the others is measured."""
     rng = np.random.RandomState(0)
-    return Dynamics(rng.randn(order, order) / np.sqrt(order) - np.eye(order), rng.randn(order))
+    A, B = rng.randn(order, order) / np.sqrt(order), rng.randn(order)
+    # Its eigenvalues fill the unit disk, some of them beyond: as far to the left as it takes for all memory to fade.
+    decay = max(1.0, np.linalg.eigvals(A).real.max() + 0.5)
+    return Dynamics(A - decay * np.eye(order), B)
 
 
 @dataclass(frozen=True, eq=False)
@@ -363,10 +366,11 @@ class Modes:
         z' = (i frequency - damping) z - V^T V z + V^T b f,
 
     so an implicit step of any length costs O(order). The change of coordinates is orthogonal up to the scale of the
-    measure, and the steps are contractions: nothing is lost to rounding. An odd order has a last number that stays 0.
+    measure, and the steps are contractions: nothing is lost to rounding. Slow modes come first. An odd order has a mode
+    without a second number, which stays 0.
     """
 
-    frequency: Array  # (K,)
+    frequency: Array  # (K,), its absolute values increase
     damping: float
     V: Array  # (rank, 2 K)
     b: Array  # (rank,)
@@ -385,16 +389,16 @@ def modes(dynamics: Dynamics) -> Modes:
     # The real Schur form of a skew matrix: blocks [[0, -w], [w, 0]], and a zero if the order is odd.
     T, Q = schur(skew, output="real")
     below = np.append(np.diag(T, -1), 0.0)
-    real, imaginary = [], []
+    found = []
     j = 0
     while j < order:
         paired = abs(below[j]) > 1e-9 * np.abs(below).max()
-        real.append(j)
-        imaginary.append(j + 1 if paired else -1)
+        found.append((below[j], j, j + 1) if paired else (0.0, j, -1))
         j += 1 + paired
-    alone = np.array(imaginary) < 0
+    found.sort(key=lambda mode: abs(mode[0]))
+    frequency, real, imaginary = (np.array(column) for column in zip(*found, strict=True))
+    alone = imaginary < 0
     Z = np.concatenate([Q[:, real], np.where(alone, 0.0, Q[:, imaginary])], axis=1)
-    frequency = np.where(alone, 0.0, below[real])
     V = dynamics.V @ Z
     # A mode without a partner is one of parity, and orthogonal to the functions of the other one: to the last bit, or a
     # long step would tell.

@@ -135,7 +135,8 @@ def dynamics(measure, order):
         return A, (2 * np.arange(order) + 1) * (-1.0) ** np.arange(order)
     if measure == "rand":
         random = np.random.RandomState(0)
-        return random.randn(order, order) / np.sqrt(order) - np.eye(order), random.randn(order)
+        A, B = random.randn(order, order) / np.sqrt(order), random.randn(order)
+        return A - max(1, np.linalg.eigvals(A).real.max() + 0.5) * np.eye(order), B
     raise ValueError(measure)
 
 

@@ -136,7 +136,13 @@ def test_dynamics_are_the_documented_ones(order):
     scale = np.sqrt(2 * np.arange(order) + 1) * (-1.0) ** np.arange(order)
     assert_allclose(lmu.A, scale[:, None] * legt.A / scale, atol=1e-10)
     assert_allclose(lmu.B, scale * legt.B)
-    assert_array_equal(DYNAMICS["rand"](order).A, DYNAMICS["rand"](order).A)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 17, 128, 256])
+def test_a_random_memory_fades(order):
+    A = DYNAMICS["rand"](order).A
+    assert_array_equal(A, DYNAMICS["rand"](order).A)
+    assert np.linalg.eigvals(A).real.max() < -0.5 + 1e-12 * order
 
 
 @pytest.mark.parametrize("discretization", ["zoh", "linear"])

@@ -75,22 +75,28 @@ def _coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.dev
 # --- plain PyTorch ------------------------------------------------------------------------------------
 
 
-def advance(z: Tensor, u: Tensor, step: Tensor, own: Coordinates, discretization: str) -> Tensor:
+def advance(
+    z: Tensor, lost: Tensor, u: Tensor, step: Tensor, own: Coordinates, discretization: str
+) -> tuple[Tensor, Tensor]:
     """One step of the memories z (batch, memory_size, size) with inputs u (batch, memory_size).
 
-    ``step`` (batch,) is infinite where a memory starts: the signal was u ever since.
+    ``step`` (batch,) is infinite where a memory starts: the signal was u ever since. ``lost`` is what rounding has
+    taken from z so far (Kahan): increments that are too small for it would all be lost, always in the same direction.
     """
-    starts = torch.isinf(step)
-    h = torch.where(starts, 0.0, step)
+    starts = torch.isinf(step)[:, None, None]
+    h = torch.where(starts[:, 0, 0], 0.0, step)
     if own.V is not None and discretization in IMPLICIT:
-        made = _implicit(z, u, h.to(z.dtype), own, IMPLICIT[discretization])
+        increment = _implicit(z, u, h.to(z.dtype), own, IMPLICIT[discretization])
     else:
-        made = _dense(z, u, h, own, discretization)
-    return torch.where(starts[:, None, None], u[..., None] * own.origin, made)
+        increment = _dense(z, u, h, own, discretization)
+    increment = increment + lost
+    made = z + increment
+    lost = torch.where(starts, 0.0, increment - (made - z)).detach()
+    return torch.where(starts, u[..., None] * own.origin, made), lost
 
 
 def _implicit(z: Tensor, u: Tensor, h: Tensor, own: Coordinates, implicit: float) -> Tensor:
-    """(I - w A) z+ = (I + (h - w) A) z + h B u by the formula of Woodbury; the algebra is in _ext/cell.h."""
+    """z+ - z of (I - w A) z+ = (I + (h - w) A) z + h B u by the formula of Woodbury; the algebra is in _ext/cell.h."""
     assert own.V is not None
     assert own.frequency is not None
     h = h[:, None].clamp(max=LONGEST[h.dtype])
@@ -103,8 +109,11 @@ def _implicit(z: Tensor, u: Tensor, h: Tensor, own: Coordinates, implicit: float
     right = right - torch.einsum("rj,bmj->bmr", V.conj(), turned).real
     system = torch.eye(len(V), dtype=z.dtype, device=z.device) + w[..., None] * q
     sigma = h[..., None] * torch.linalg.solve(system, right.transpose(1, 2)).transpose(1, 2)
-    made = turned / implicit - (1 / implicit - 1) * Z + torch.einsum("bmr,brj->bmj", sigma.to(into.dtype), into)
-    return torch.cat([made.real, made.imag], dim=-1)
+    entered = torch.einsum("bmr,brj->bmj", sigma.to(into.dtype), into)
+    rate = torch.complex(-w * own.damping, w * own.frequency)[:, None]
+    slow = (rate.real.abs() < 1) & (rate.imag.abs() < 1)
+    increment = entered + torch.where(slow, rate * turned, turned - Z) / implicit
+    return torch.cat([increment.real, increment.imag], dim=-1)
 
 
 def _complex(z: Tensor) -> Tensor:
@@ -113,24 +122,20 @@ def _complex(z: Tensor) -> Tensor:
 
 
 def _dense(z: Tensor, u: Tensor, h: Tensor, own: Coordinates, discretization: str) -> Tensor:
-    """Any A: the distance to the memory of a constant u is multiplied by a matrix, one for each different step."""
+    """z+ - z for any A: the distance to the memory of a constant u is multiplied by a matrix, one for each step."""
     which = None
     if not h.requires_grad:
         h, which = torch.unique(h, return_inverse=True)
     hA = h[:, None, None] * own.A
     eye = torch.eye(len(own.A), dtype=own.A.dtype, device=z.device)
     if discretization == "zoh":  # PyTorch cuts the series of small matrices at 1e-10: make none of them small
-        E = torch.linalg.matrix_exp(hA + eye) / math.e
+        change = torch.linalg.matrix_exp(hA + eye) / math.e - eye
     else:
-        implicit = IMPLICIT[discretization]
-        E = torch.linalg.solve(eye - implicit * hA, eye + (1 - implicit) * hA)
-    constant = u[..., None] * own.origin
-    distance = (z - constant).double()  # so that single precision rounds once a step
-    if which is None or len(E) > 1:
-        left = (distance @ (E if which is None else E[which]).transpose(1, 2)).to(z.dtype)
-    else:
-        left = (distance @ E[0].T).to(z.dtype)
-    return constant + left
+        change = torch.linalg.solve(eye - IMPLICIT[discretization] * hA, hA)
+    distance = z.double() - u.double()[..., None] * own.origin.double()  # so that single precision rounds once a step
+    if which is None or len(change) > 1:
+        return (distance @ (change if which is None else change[which]).transpose(1, 2)).to(z.dtype)
+    return (distance @ change[0].T).to(z.dtype)
 
 
 class Weights(NamedTuple):
@@ -168,14 +173,16 @@ def loop(
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Recurrence in plain PyTorch, one step after the other; same arguments and results as `scan`."""
     outputs = []
-    h, c = hidden, memory  # before the first observation of a stamp
+    lost = torch.zeros_like(memory)
+    h, c, gone = hidden, memory, lost  # before the first observation of a stamp
     for t in range(len(x)):
         goes_on = (lengths > t)[:, None]
         again = None if tied is None else tied[t][:, None]
         h = hidden if again is None else torch.where(again, h, hidden)
         c = memory if again is None else torch.where(again[..., None], c, memory)
+        gone = lost if again is None else torch.where(again[..., None], gone, lost)
         u = x[t] + h @ weights.U.T
-        made = advance(c, u, step[t], own, discretization)
+        made, lost = advance(c, gone, u, step[t], own, discretization)
         blended = blend(gate, y[t] + made.flatten(1) @ weights.W.T, h, step[t], weights.R)
         hidden = torch.where(goes_on, blended, hidden)
         memory = torch.where(goes_on[..., None], made, memory)
@@ -208,7 +215,7 @@ def _lay_out(
         _array(step), _array(active).astype(np.intp), _array(x), _array(y), _array(U), _array(W),
         u.detach().numpy(), memory.detach().numpy(), hidden.detach().numpy(), act.detach().numpy(), packed,
     )  # fmt: skip
-    return recurrence, np.empty((n_threads, own.V.shape[1]), dtype)
+    return recurrence, np.empty((n_threads, 3 * len(own.frequency)), dtype)
 
 
 class _Scan(torch.autograd.Function):
@@ -230,7 +237,7 @@ class _Scan(torch.autograd.Function):
         ctx.save_for_backward(step, x, y, U, W, hidden_0, memory_0, u, memory, hidden, act)
         ctx.set_materialize_grads(False)
         recurrence, scratch = _lay_out(ctx.way, step, x, y, U, W, u, memory, hidden, act)
-        recurrence.forward(scratch)
+        recurrence.forward(np.zeros((batch, width), scratch.dtype), scratch)
         last = lengths, torch.arange(batch)
         return hidden[1:], hidden[last], memory[last].reshape(memory_0.shape)
 

@@ -1,5 +1,6 @@
 """HiPPOCell and HiPPORNN: the paper's gated recurrence as PyTorch modules."""
 
+import json
 import math
 from typing import Any, NamedTuple
 
@@ -15,7 +16,59 @@ STRETCH = 128  # steps at a time where no gradient is wanted
 N_BLOCKS = {None: 1, "mgu": 2, "timed": 2, "gru": 3}  # the candidate and its gates
 
 
-class HiPPOCell(nn.Module):
+class _Described(nn.Module):
+    """A module whose weights go with a description of what they were made for, where their shapes do not tell."""
+
+    _told: tuple[str, ...]  # attributes
+
+    def get_extra_state(self) -> Tensor:
+        """What the weights were made for, beside what their shapes tell.
+
+        Returns
+        -------
+        Tensor of uint8
+            Text in JSON: whatever copies, saves or clones the tensors of a state dict takes it along.
+        """
+        own = {name: getattr(self, name) for name in self._told}
+        return torch.tensor(list(json.dumps(own).encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Do nothing: what is loaded has been compared already.
+
+        Parameters
+        ----------
+        state : Tensor
+        """
+
+    def _differences(self, state_dict: dict[str, Any], prefix: str) -> list[str]:
+        """In what the weights that begin with ``prefix`` are not those of this module and its parts, in words."""
+        found = []
+        for name, module in self.named_modules(prefix=prefix.removesuffix(".")):
+            entry = state_dict.get(f"{name}._extra_state".removeprefix("."))
+            if isinstance(module, _Described) and entry is not None:
+                theirs = json.loads(bytes(entry.tolist()))
+                found += [
+                    f"{told}={theirs.get(told)!r} and not {getattr(module, told)!r}"
+                    for told in module._told
+                    if theirs.get(told) != getattr(module, told)
+                ]
+        return found
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool, missing_keys: list[str],
+        unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        """Refuse weights of another kind before any of them is copied."""
+        different = self._differences(state_dict, prefix)
+        if different:
+            error_msgs.append(f"The weights {prefix}* are those of a network with {', '.join(different)}.")
+            state_dict.update(self.state_dict(prefix=prefix))  # all parts keep what they have
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+
+
+class HiPPOCell(_Described):
     r"""One step of the HiPPO-RNN (section 2.4 and figure 2 of the paper [1]_).
 
     The hidden state decides what enters the memory, and the memory, a projection of all that ever entered it, decides
@@ -37,7 +90,7 @@ class HiPPOCell(nn.Module):
     input_size, hidden_size : int
     measure : {"legs", "legs_lti", "legt", "lmu", "lagt", "fout", "rand"}, default="legs"
         What the memory is; see the maths page. ``"lmu"`` is ``"legt"`` in the scaling of the Legendre memory unit,
-        ``"rand"`` a random A and B, the control.
+        ``"rand"`` a random stable A and a random B, the control.
     order : int, optional
         Coefficients of each memory; by default ``hidden_size``.
     memory_size : int, default=1
@@ -68,6 +121,10 @@ class HiPPOCell(nn.Module):
     order. So the weights of the memory begin as if it were one number, not ``order``; under ``"lmu"``, whose
     coefficients grow with their index, they begin as those of ``"legt"``.
 
+    A state dict tells under ``_extra_state`` what its weights were made for (measure, order, memory_size, gate and
+    discretization; for a `HiPPORNN` mask_input as well). Weights of another kind are refused, whatever their shapes;
+    those of a state dict without the entry are taken as they are, under ``strict=False``.
+
     References
     ----------
     .. [1] Gu, Dao, Ermon, Rudra, Ré, "HiPPO: Recurrent Memory with Optimal Polynomial Projections", NeurIPS 2020,
@@ -83,6 +140,8 @@ class HiPPOCell(nn.Module):
     >>> hidden.shape, memory.shape
     (torch.Size([5, 8]), torch.Size([5, 1, 16]))
     """
+
+    _told = ("measure", "order", "memory_size", "gate", "discretization")
 
     def __init__(
         self,
@@ -110,6 +169,7 @@ class HiPPOCell(nn.Module):
         ):  # fmt: skip
             if int(number) != number or number < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {number!r}.")
+        input_size, hidden_size, order, memory_size = map(int, (input_size, hidden_size, order, memory_size))
         self.input_size, self.hidden_size, self.order, self.memory_size = input_size, hidden_size, order, memory_size
         self.measure, self.gate, self.discretization = measure, gate, discretization
         self.n_states = len(DYNAMICS[measure](order).B)
@@ -160,44 +220,6 @@ class HiPPOCell(nn.Module):
 
     def _coordinates(self) -> Coordinates:
         return coordinates(self.measure, self.order, self.weight_c.dtype, self.weight_c.device)
-
-    def get_extra_state(self) -> dict[str, Any]:
-        """What the weights were made for, beside what their shapes tell.
-
-        Returns
-        -------
-        dict
-        """
-        return {name: getattr(self, name) for name in ("measure", "order", "memory_size", "gate", "discretization")}
-
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Do nothing: what is loaded has been compared already.
-
-        Parameters
-        ----------
-        state : dict
-        """
-
-    def _differences(self, state_dict: dict[str, Any], prefix: str) -> str:
-        """In what the cell of these weights differs from this one, in words."""
-        own = self.get_extra_state()
-        found = state_dict.get(f"{prefix}_extra_state", own)
-        return ", ".join(
-            f"{name}={found.get(name)!r} and not {own[name]!r}" for name in own if found.get(name) != own[name]
-        )
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool, missing_keys: list[str],
-        unexpected_keys: list[str], error_msgs: list[str],
-    ) -> None:  # fmt: skip
-        """Refuse weights of another kind, of which shapes do not tell, before any of them is copied."""
-        different = self._differences(state_dict, prefix)
-        if different:
-            error_msgs.append(f"The weights {prefix}* are those of a cell with {different}.")
-            return
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )
 
     def _scan(
         self, x: Tensor, step: Tensor, lengths: Tensor, hidden: Tensor | None, memory: Tensor | None,
@@ -283,7 +305,7 @@ class HiPPOState(NamedTuple):
     """(batch, input_size) last values of every channel, 0 where there was none yet"""
 
 
-class HiPPORNN(nn.Module):
+class HiPPORNN(_Described):
     r"""The HiPPO-RNN over sequences of different lengths, with timestamps and missing values.
 
     Parameters
@@ -334,6 +356,8 @@ class HiPPORNN(nn.Module):
     (torch.Size([2, 5, 8]), torch.Size([2, 8]), torch.Size([2, 1, 16]))
     """
 
+    _told = ("mask_input",)
+
     def __init__(
         self,
         input_size: int,
@@ -357,7 +381,7 @@ class HiPPORNN(nn.Module):
             gate=gate, discretization=discretization, device=device, dtype=dtype,
         )  # fmt: skip
         self.input_size, self.hidden_size = input_size, hidden_size
-        self.mask_input, self.batch_first = mask_input, batch_first
+        self.mask_input, self.batch_first = bool(mask_input), batch_first
         self.clock = DYNAMICS[measure](self.cell.order).clock
         if self.clock == "linear" and (timescale is None or not 0 < timescale < math.inf):
             raise ValueError(f"measure={measure!r} needs a positive timescale, in units of the times; got {timescale}.")
@@ -372,11 +396,6 @@ class HiPPORNN(nn.Module):
                 self.log_timescale = nn.Parameter(log)
             else:
                 self.register_buffer("log_timescale", log)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Leave the timescale as it is where the cell will refuse its weights."""
-        if not self.cell._differences(state_dict, f"{prefix}cell."):
-            super()._load_from_state_dict(state_dict, prefix, *args)
 
     @property
     def timescale(self) -> float | None:
@@ -478,8 +497,10 @@ class HiPPORNN(nn.Module):
             tied = None if stamp is None else stamp < torch.arange(length, device=x.device)[:, None]
             outputs, hidden, memory = self.cell._scan(x, step, lengths.to(x.device), state.hidden, state.memory, tied)
             after = HiPPOState(hidden, memory, start, time, seen)
-        else:
-            outputs, after = x.new_zeros(length, batch, self.hidden_size), state
+        else:  # zeros, of which there are gradients as of others
+            nothing = x.new_zeros(1, batch, self.cell.input_size), torch.zeros(1, batch, dtype=torch.float64)
+            outputs, hidden, _ = self.cell._scan(*nothing, lengths.to(x.device), state.hidden, state.memory)
+            outputs, after = outputs.expand(length, -1, -1), state._replace(hidden=hidden)
         if order is not None:
             outputs, after = outputs[:, back], HiPPOState(*(one[back] for one in after))
         return outputs.transpose(0, 1) if self.batch_first else outputs, after
