@@ -986,21 +986,30 @@ cdef void _integrate(const Work* work, floating* out, Py_ssize_t stride) noexcep
         if work.unit != 1:
             for i in range(work.order):
                 column[i] /= work.unit
+        if work.unit != 1 and _are_numbers(out + c * stride, work.order):  # smaller values have fewer digits
+            continue
         for i in range(work.order):
             out[c * stride + i] = <floating> column[i]
 
 
 cdef bint _overflowed(const Work* work, const floating* out, Py_ssize_t stride) noexcept nogil:
     """Whether coefficients of a channel that was observed are no numbers: looked up where the processor noticed."""
-    cdef Py_ssize_t c, i
+    cdef Py_ssize_t c
     if not fetestexcept(FE_OVERFLOW | FE_INVALID):
         return False
     feclearexcept(FE_OVERFLOW | FE_INVALID)
     for c in range(work.n_channels):
-        for i in range(work.order):
-            if not fabs(<double> out[c * stride + i]) <= DBL_MAX and not isnan(work.last[c]):
-                return True
+        if not _are_numbers(out + c * stride, work.order) and not isnan(work.last[c]):
+            return True
     return False
+
+
+cdef inline bint _are_numbers(const floating* x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not fabs(<double> x[i]) <= DBL_MAX:
+            return False
+    return True
 
 
 cdef inline void _follow(Run run, const double* weights, double* column) noexcept nogil:

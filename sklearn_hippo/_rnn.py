@@ -324,12 +324,12 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             If the network does not predict better than a constant, what it was trained on.
         """
         fresh = not (self.warm_start and self.__sklearn_is_fitted__())
-        self._fit(X, y, sample_weight, int(self.max_epochs), fresh=fresh, resumable=fresh)
+        of_a_constant = self._fit(X, y, sample_weight, int(self.max_epochs), fresh=fresh, resumable=fresh)
         loss = self.loss_curve_[self._best_epoch]
-        if loss > self._constant_loss > 1e-3:  # below, there is nothing to be learned
+        if loss > of_a_constant > 1e-3:  # below, there is nothing to be learned
             warnings.warn(
                 f"The training ended with a loss of {loss:.3g}, where a constant prediction has "
-                f"{self._constant_loss:.3g}. Train for more epochs, lower lr, or try another random_state.",
+                f"{of_a_constant:.3g}. Train for more epochs, lower lr, or try another random_state.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -341,7 +341,8 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, n_epochs: int, *, fresh: bool, classes: Array | None = None,
         resumable: bool = False,
-    ) -> Self:  # fmt: skip
+    ) -> float:  # fmt: skip
+        """Train, and return the loss of the best constant prediction."""
         with fit_task(self, X, y, None, self._fitted_attributes) as epoch_ends:
             if y is None:
                 raise ValueError(
@@ -368,11 +369,10 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             target = self._encode(y)
             weights = weights * self._class_weights(y)
             weights = weights / weights.mean()
-            self._constant_loss = self._loss_of_a_constant(target, weights)
             data = self._standardized(panel), target, weights
             with _GENERATOR:
                 self._train(*data, n_epochs, fresh, resumable, epoch_ends)
-        return self
+            return self._loss_of_a_constant(target, weights)
 
     def _check_y(self, y: Any) -> Array:
         raise NotImplementedError
@@ -596,11 +596,9 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         """Outputs of the network for every series, in double precision on the CPU."""
         check_is_fitted(self)
         panel = self._standardized(merge_stamps(validate_panel(self, X, reset=False)))
-        module = deepcopy(self.net_.module_).eval()
-        device = next(module.parameters()).device
-        if device.type == "cpu":
-            module = module.double()  # so that a series' output is the same in every batch
-        dtype = next(module.parameters()).dtype
+        module = self.net_.evaluated()
+        weight = next(module.parameters())
+        device, dtype = weight.device, weight.dtype
         order = np.argsort(panel.lengths, kind="stable")
         outputs = []
         with torch.inference_mode():
@@ -877,7 +875,8 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
             classes = np.unique(np.asarray(classes))
             if not fresh and not np.array_equal(classes, self.classes_):
                 raise ValueError(f"classes={classes} are not those of the first call to partial_fit: {self.classes_}.")
-        return self._fit(X, y, sample_weight, 1, fresh=fresh, classes=classes)
+        self._fit(X, y, sample_weight, 1, fresh=fresh, classes=classes)
+        return self
 
     def decision_function(self, X: Any) -> Array:
         """Compute the logits of the classes; of two classes, how far the second is above the first.
@@ -1017,7 +1016,8 @@ class HiPPORNNRegressor(RegressorMixin, _HiPPORNN):
         ValueError, TypeError
             As `fit` does.
         """
-        return self._fit(X, y, sample_weight, 1, fresh=not self.__sklearn_is_fitted__())
+        self._fit(X, y, sample_weight, 1, fresh=not self.__sklearn_is_fitted__())
+        return self
 
     def predict(self, X: Any) -> Array:
         """Predict the targets of every series.

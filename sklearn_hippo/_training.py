@@ -130,6 +130,26 @@ class Net(NeuralNet):
         outputs = super().predict(X)
         return outputs.argmax(axis=1) if isinstance(self.criterion_, nn.CrossEntropyLoss) else outputs
 
+    def evaluated(self) -> nn.Module:
+        """A copy of the module for evaluation, on the CPU in double precision: outputs are the same in every batch.
+
+        It is made anew after a tensor of the module has changed.
+        """
+        tensors = [*self.module_.parameters(), *self.module_.buffers()]
+        versions = [-1 if one.is_inference() else one._version for one in tensors]
+        kept, of_kept, module = getattr(self, "_evaluated", ([], [], None))
+        if module is None or versions != of_kept or any(a is not b for a, b in zip(tensors, kept, strict=True)):
+            module = deepcopy(self.module_).eval()
+            if all(one.device.type == "cpu" for one in tensors):
+                module = module.double()
+            self._evaluated = tensors, versions, module
+        return module
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        state.pop("_evaluated", None)
+        return state
+
 
 class Patience(EarlyStopping):
     """Early stopping whose best weights go wherever the training goes: into its checkpoints, and on with it.

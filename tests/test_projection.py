@@ -474,7 +474,7 @@ def test_the_largest_numbers_have_coefficients(measure, interpolation):
     fine[[3, 4, 17], 1] = np.nan
     fine[[8, 9], 0] = 1, -1
     unseen = np.column_stack([fine[:, 0], np.full(40, np.nan)])
-    series = [fine, 1.7e308 * fine, fine, 1.7e308 * unseen, 1e300 * fine]
+    series = [fine, 1.7e308 * fine, fine, 1.7e308 * unseen, 1e300 * fine, fine * [1.7e308, 1e-300]]
     panel = Panel.from_list([(times, x) for x in series])
     for window in (0.3, 2.0):
         kwargs = {"timescale": window * (times[-1] - times[0]), "interpolation": interpolation}
@@ -485,6 +485,7 @@ def test_the_largest_numbers_have_coefficients(measure, interpolation):
         assert_allclose(c[3, 0] / 1.7e308, reference[0], rtol=0, atol=1e-12)
         assert np.isnan(c[3, 1]).all()
         assert_allclose(c[4] / 1e300, reference, rtol=0, atol=1e-12)
+        assert_allclose(c[5] / [[1.7e308], [1e-300]], reference, rtol=0, atol=1e-12)  # each channel has its own unit
 
 
 def test_a_jump_over_the_whole_range():
