@@ -38,12 +38,6 @@ def _unwrapped(column: Any) -> Any:
     return column
 
 
-def item_of(column: Any, row: int) -> Any:
-    """One cell of a column."""
-    cell = column.iloc[row] if hasattr(column, "iloc") else column[int(row)]
-    return as_python(cell.item() if isinstance(cell, np.generic) else cell)
-
-
 def as_python(cell: Any) -> Any:
     """A cell without its library."""
     return cell.as_py() if hasattr(cell, "as_py") else cell  # pyarrow
@@ -80,7 +74,7 @@ def _one_chunk(column: Any) -> Any:
     return column.chunk(0) if hasattr(column, "chunks") else column  # old releases chunk again
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
@@ -91,7 +85,7 @@ def as_values(values: Any, where: str) -> Array:
     """Real numbers as float32 or float64, anything else an error."""
     if issparse(values):
         raise TypeError(
-            f"{_capital(where)}: sparse data is not supported, its zeros would be observations. Use a dense array."
+            f"{capital(where)}: sparse data is not supported, its zeros would be observations. Use a dense array."
         )
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
@@ -99,7 +93,7 @@ def as_values(values: Any, where: str) -> Array:
         array = _to_numpy(values)
     except ValueError:
         raise ValueError(
-            f"{_capital(where)} is not a rectangular array of numbers. Series of different lengths come as a list of "
+            f"{capital(where)} is not a rectangular array of numbers. Series of different lengths come as a list of "
             "arrays of shape (length, n_channels)."
         ) from None
     if array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
@@ -110,7 +104,7 @@ def as_values(values: Any, where: str) -> Array:
         return array.astype(np.float64)
     if array.dtype.kind == "O":
         return _from_objects(array, where)
-    raise ValueError(f"{_capital(where)} must hold real numbers, got dtype {array.dtype}.")
+    raise ValueError(f"{capital(where)} must hold real numbers, got dtype {array.dtype}.")
 
 
 def _from_objects(array: Array, where: str) -> Array:
@@ -126,7 +120,7 @@ def _from_objects(array: Array, where: str) -> Array:
             numbers[position] = one
         except (TypeError, ValueError) as error:
             place = position[0] if len(position) == 1 else position
-            raise type(error)(f"{_capital(where)} must hold real numbers; at position {place}: {error}.") from None
+            raise type(error)(f"{capital(where)} must hold real numbers; at position {place}: {error}.") from None
     return numbers
 
 
@@ -154,7 +148,7 @@ def clock_of(times: Any, where: str) -> tuple[Array, Array, str]:
     times = _unwrapped(times)
     if isinstance(times, np.ma.MaskedArray):
         if np.ma.getmaskarray(times).any():
-            raise ValueError(f"{_capital(where)}: no time at position {np.flatnonzero(times.mask)[0]}.")
+            raise ValueError(f"{capital(where)}: no time at position {np.flatnonzero(times.mask)[0]}.")
         times = times.data
     if str(getattr(times, "dtype", "")).startswith("period"):  # pandas
         times = times.dt.to_timestamp() if hasattr(times, "dt") else times.to_timestamp()
@@ -168,7 +162,7 @@ def clock_of(times: Any, where: str) -> tuple[Array, Array, str]:
     if array.dtype.kind in "mM":
         missing = np.isnat(array)
         if missing.any():
-            raise ValueError(f"{_capital(where)}: no time (NaT) at position {np.flatnonzero(missing)[0]}.")
+            raise ValueError(f"{capital(where)}: no time (NaT) at position {np.flatnonzero(missing)[0]}.")
         kind = "datetime" if array.dtype.kind == "M" else "timedelta"
         if np.datetime_data(array.dtype)[0] in "YM":
             array = array.astype(f"{array.dtype.kind}8[D]")
@@ -179,10 +173,10 @@ def clock_of(times: Any, where: str) -> tuple[Array, Array, str]:
         raise ValueError(f"Complex data not supported: {where}.")
     if array.dtype.kind not in "fiub":
         hint = _STRINGS if array.dtype.kind in "US" else ""
-        raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas, got dtype {array.dtype}.{hint}")
+        raise TypeError(f"{capital(where)} must be numbers, datetimes or timedeltas, got dtype {array.dtype}.{hint}")
     if array.dtype.kind in "iu" and array.size and max(abs(int(array.min())), abs(int(array.max()))) > 2**53:
         raise ValueError(
-            f"{_capital(where)} are integers beyond 2**53, which float64 cannot tell apart: subtract an origin."
+            f"{capital(where)} are integers beyond 2**53, which float64 cannot tell apart: subtract an origin."
         )
     clock = array.astype(np.float64, copy=False)
     return clock, clock, "numbers"
@@ -193,22 +187,22 @@ def _from_time_objects(array: Array, where: str) -> Array:
     flat = array.ravel()
     missing = [is_none(one) or one != one for one in flat]
     if any(missing):
-        raise ValueError(f"{_capital(where)}: no time at position {missing.index(True)}.")
+        raise ValueError(f"{capital(where)}: no time at position {missing.index(True)}.")
     kind: Any = next((kind for kind in (date, timedelta) if len(flat) and isinstance(flat[0], kind)), None)
     if kind is None:
         try:
             numbers = _from_objects(array, where)
         except (TypeError, ValueError) as error:
             hint = _STRINGS if any(isinstance(one, str) for one in flat) else ""
-            raise TypeError(f"{_capital(where)} must be numbers, datetimes or timedeltas: {error}{hint}") from None
+            raise TypeError(f"{capital(where)} must be numbers, datetimes or timedeltas: {error}{hint}") from None
         if np.abs(numbers).max(initial=0) > 2**53 and any(isinstance(one, int) for one in flat):
-            raise ValueError(f"{_capital(where)} are integers beyond 2**53: subtract an origin.")
+            raise ValueError(f"{capital(where)} are integers beyond 2**53: subtract an origin.")
         return numbers
     mixed = [not isinstance(one, kind) for one in flat]
     if any(mixed):
         position = mixed.index(True)
         raise TypeError(
-            f"{_capital(where)} are of different kinds: {flat[0]!r} at position 0, {flat[position]!r} at {position}."
+            f"{capital(where)} are of different kinds: {flat[0]!r} at position 0, {flat[position]!r} at {position}."
         )
     if kind is timedelta:
         return np.array(flat.tolist(), dtype="timedelta64[us]").reshape(array.shape)
@@ -218,6 +212,112 @@ def _from_time_objects(array: Array, where: str) -> Array:
 
 
 # --- ids -------------------------------------------------------------------------------------------------
+
+
+def as_ids(ids: Any, n_series: int, names: Any = None) -> tuple[Array, tuple[str, ...] | None]:
+    """Ids as an array of shape (n_series,), and their names, or those that a pandas index has."""
+    own = [name for name in getattr(ids, "names", None) or () if name is not None]  # of a pandas index
+    array = _unwrapped(ids)
+    if isinstance(array, np.ma.MaskedArray):
+        masked, array = np.ma.getmaskarray(array), array.data.astype(object)
+        array[masked] = None
+    if isinstance(array, (list, tuple)):  # in an array of numpy's choice, 1 and "1" could be the same
+        array = _objects(array)
+    if isinstance(array, (str, bytes, dict, set)) or not hasattr(array, "__len__"):
+        raise TypeError(f"ids must be a sequence, one for each series, got {type(array).__name__}.")
+    array = _numbers_of(np.array(_to_numpy(array)))
+    if array.shape != (n_series,):
+        raise ValueError(f"ids must have shape ({n_series},), one for each series, got {array.shape}.")
+    widths = {len(one) if isinstance(one, tuple) else 0 for one in array} if array.dtype == object else {0}
+    if len(widths) > 1:
+        raise ValueError("ids must all be tuples of one length, or none of them.")
+    n_parts = max(*widths, 1)
+    if array.dtype == object:
+        cells = [cell for one in array for cell in (one if isinstance(one, tuple) else (one,))]
+        missing = [k // n_parts for k, cell in enumerate(cells) if is_none(cell) or cell != cell]
+    else:
+        missing = np.flatnonzero(array != array).tolist()
+    if missing:
+        raise ValueError(f"ids: there is no id of series {missing[0]}.")
+    if names is None:
+        names = own if len(own) == n_parts else []
+    names = (names,) if isinstance(names, str) else tuple(str(name) for name in names)
+    if names and (len(names) != n_parts or len(set(names)) < n_parts):
+        raise ValueError(f"id_names must be {n_parts} different names, got {names!r}.")
+    return array, names or None
+
+
+def named_index(one: Any) -> Any:
+    """The index of something of pandas, None if it says no more than 0, 1, 2, ..."""
+    index = one.index
+    return None if type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1 else index
+
+
+def grouped(frame: Any, id: Any) -> tuple[Any, dict[str, Any]]:
+    """The frame inside of a grouped one of pandas or polars, and the columns that it is grouped by."""
+    if id is not None or hasattr(frame, "columns") or hasattr(frame, "column_names"):
+        return frame, {}
+    if hasattr(frame, "ngroup"):  # pandas
+        index = frame.size().index
+        code = frame.ngroup().to_numpy()
+        absent = ~(code >= 0)
+        if absent.any():
+            raise ValueError(f"The table has no id at position {np.flatnonzero(absent)[0]}.")
+        names = [f"id_{k}" if name is None else name for k, name in enumerate(index.names)]
+        return frame.obj, {name: index.get_level_values(k).take(code) for k, name in enumerate(names)}
+    if type(frame).__module__.startswith("polars") and hasattr(frame, "all"):
+        rows = frame.all()  # a row for every group: ids, and lists of all else
+        keys = [name for name in rows.columns if not str(rows[name].dtype).startswith("List")]
+        return rows, {name: rows[name] for name in keys}
+    return frame, {}
+
+
+def _objects(cells: Any) -> Array:
+    """A one-dimensional array of objects, whatever they are."""
+    return np.fromiter(cells, dtype=object, count=len(cells))
+
+
+def _numbers_of(array: Array) -> Array:
+    """Integers among objects as an array of integers, if there is nothing else."""
+    if array.dtype == object and array.ndim == 1 and all(type(one) is int for one in array):
+        return np.array(array.tolist() or array, dtype=np.int64) if max(map(abs, array), default=0) < 2**63 else array
+    return array
+
+
+def called(one: Any, names: tuple[str, ...] | None) -> str:
+    """How to speak of an id."""
+    cells = [
+        cell.item() if isinstance(cell, np.generic) else cell for cell in (one if isinstance(one, tuple) else (one,))
+    ]
+    names = names or (("id",) if len(cells) == 1 else ())
+    if not names:
+        return f"id {tuple(cells)!r}"
+    return ", ".join(f"{name} {cell!r}" for name, cell in zip(names, cells, strict=True))
+
+
+def ids_of(columns: dict[str, Any]) -> tuple[NDArray[np.intp], Array]:
+    """Number what columns of ids tell apart by its first appearance, and tell the ids."""
+    codes, first = codes_of(*next((column, name) for name, column in columns.items()))
+    for name, column in list(columns.items())[1:]:
+        others = codes_of(column, name)[0]
+        codes, first = _renumbered(codes * (int(others.max()) + 1) + others)
+    cells = [items_of(column, first) for column in columns.values()]
+    if len(cells) == 1:
+        return codes, cells[0]
+    return codes, _objects(list(zip(*(column.tolist() for column in cells), strict=True)))
+
+
+def items_of(column: Any, rows: NDArray[np.intp]) -> Array:
+    """Some cells of a column, as an array of their own kind."""
+    if isinstance(column, (list, tuple)):
+        return _numbers_of(_objects([column[row] for row in rows]))
+    if hasattr(column, "iloc"):
+        cells = np.asarray(column.iloc[rows])
+    elif hasattr(column, "to_pylist"):  # pyarrow
+        cells = _objects(column.take(rows).to_pylist())
+    else:
+        cells = _to_numpy(column[rows])
+    return _numbers_of(cells)
 
 
 def codes_of(column: Any, name: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -231,11 +331,15 @@ def codes_of(column: Any, name: str) -> tuple[NDArray[np.intp], NDArray[np.intp]
         raise TypeError(f"Column {name!r} holds no ids: {error}") from None
     if missing.any():
         raise ValueError(f"Column {name!r} has no id at position {np.flatnonzero(missing)[0]}.")
-    heads = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1])  # where runs of one id begin
     try:
-        _, first, codes = np.unique(ids[heads], return_index=True, return_inverse=True)
+        return _renumbered(ids)
     except TypeError:
         raise TypeError(f"Column {name!r} mixes ids of different types, or holds what is no id.") from None
+
+
+def _renumbered(ids: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    heads = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1])  # where runs of one id begin
+    _, first, codes = np.unique(ids[heads], return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.intp)
     rank[np.argsort(first)] = np.arange(len(first))
     return np.repeat(rank[codes], np.diff(heads, append=len(ids))), heads[np.sort(first)]

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sklearn.utils._set_output import _get_output_config
+
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn < 1.9
@@ -49,3 +51,17 @@ def fit_task(
     with _unchanged_by_failure(estimator):
         yield epoch_ends
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes=fitted)
+
+
+def with_ids(features: Any, panel: Any, estimator: Any) -> Any:
+    """Features of the series of a panel; under the series' ids, where ``set_output`` makes a pandas frame of them."""
+    if panel.ids is None or _get_output_config("transform", estimator)["dense"] != "pandas":
+        return features
+    import pandas as pd
+
+    names = panel.id_names
+    if panel._id_width:
+        index = pd.MultiIndex.from_tuples(panel.ids, names=names)
+    else:
+        index = pd.Index(panel.ids, name=names and names[0])
+    return pd.DataFrame(features, index)

@@ -1,6 +1,5 @@
 """Panel: the one container in which series travel, and `check_panel`, which makes one of whatever users have."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self, overload
 
@@ -9,20 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-from ._columns import (
-    all_finite,
-    as_python,
-    as_times,
-    as_values,
-    clock_of,
-    codes_of,
-    column_of,
-    flatten,
-    holds_series,
-    is_none,
-    item_of,
-    lists_of,
-)
+from ._columns import all_finite, as_ids, as_times, as_values, called, holds_series, named_index
+from ._reading import Series, join, read_cells, read_list, read_long, warn_transposed
 
 Array = NDArray[Any]
 
@@ -45,18 +32,27 @@ class Panel:
     offsets : array-like of int of shape (n_series + 1,), optional
         Where the series begin and end. Without ``offsets``, all observations are one series.
     channel_names : sequence of str of length n_channels, optional
+    ids : array-like of shape (n_series,), optional
+        Which series is which: numbers, strings, dates, or tuples of them if it takes several to tell. They go with the
+        series wherever these go: selections, concatenations, pickles, tables (`to_long`), the index of features
+        (``set_output(transform="pandas")``) and the words of errors.
+    id_names : str or sequence of str, optional
+        Name of the ids, or names of the parts of tuples; by default those of a pandas index.
 
     Attributes
     ----------
     values, times, offsets : ndarray, or None for absent times
         Read-only.
     channel_names : tuple of str, or None
+    ids : ndarray of shape (n_series,), or None
+        Read-only; of tuples, it is of dtype object.
+    id_names : tuple of str, or None
 
     Raises
     ------
     ValueError
-        For infinite values, times that are not finite or that decrease, and shapes that do not match; the message names
-        the series, the channel and the position.
+        For infinite values, times that are not finite or that decrease, shapes that do not match, and absent ids; the
+        message names the series, the channel and the position.
     TypeError, ValueError
         For values or times that are not real numbers.
 
@@ -73,14 +69,19 @@ class Panel:
     array([0. , 0.5, 2. ])
     >>> panel[[1]].durations
     array([1.])
+    >>> named = Panel.from_list([[1.0, 2.0], [3.0], [4.0, 5.0]], ids=["a", "b", "c"])
+    >>> named[[2, 0]].ids
+    array(['c', 'a'], dtype=object)
     """
 
-    __slots__ = ("_has_missing", "channel_names", "offsets", "times", "values")
+    __slots__ = ("_has_missing", "channel_names", "id_names", "ids", "offsets", "times", "values")
 
     values: Array
     times: Array | None
     offsets: NDArray[np.intp]
     channel_names: tuple[str, ...] | None
+    ids: Array | None
+    id_names: tuple[str, ...] | None
     _has_missing: bool | None
 
     def __init__(
@@ -90,6 +91,8 @@ class Panel:
         offsets: ArrayLike | None = None,
         *,
         channel_names: Iterable[str] | None = None,
+        ids: Any = None,
+        id_names: str | Iterable[str] | None = None,
     ):
         values = as_values(values, "values")
         if values.ndim == 1:
@@ -122,13 +125,18 @@ class Panel:
                     f"times must have shape ({len(values)},), one for each observation, got {times.shape}."
                 )
             times = np.ascontiguousarray(times)
-            _check_times(times, offsets)
-        self._set(np.ascontiguousarray(values), times, offsets, None)
-        if channel_names is not None:
-            names = tuple(channel_names)
-            if len(set(names)) != self.n_channels or not all(isinstance(name, str) for name in names):
-                raise ValueError(f"channel_names must be {self.n_channels} different strings, got {names!r}.")
-            object.__setattr__(self, "channel_names", names)
+        names = None if channel_names is None else tuple(channel_names)
+        if names is not None and (
+            len(names) != values.shape[1]
+            or not all(isinstance(name, str) for name in names)
+            or len(set(names)) < len(names)
+        ):
+            raise ValueError(f"channel_names must be {values.shape[1]} different strings, got {names!r}.")
+        found, found_names = (None, None) if ids is None else as_ids(ids, len(offsets) - 1, id_names)
+        if ids is None and id_names is not None:
+            raise ValueError(f"id_names={id_names!r} are names of ids, but there are no ids.")
+        self._set(np.ascontiguousarray(values), times, offsets, names, None, found, found_names)
+        self._check_times()
         self._check_values()
 
     def _set(
@@ -138,13 +146,16 @@ class Panel:
         offsets: Array,
         channel_names: tuple[str, ...] | None,
         has_missing: bool | None = None,
+        ids: Array | None = None,
+        id_names: tuple[str, ...] | None = None,
     ) -> None:
-        for name, array in (("values", values), ("times", times), ("offsets", offsets)):
+        for name, array in (("values", values), ("times", times), ("offsets", offsets), ("ids", ids)):
             if array is not None:
                 array = array.view()
                 array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "channel_names", channel_names)
+        object.__setattr__(self, "id_names", id_names)
         object.__setattr__(self, "_has_missing", has_missing)  # None: not yet known
 
     @staticmethod
@@ -154,10 +165,22 @@ class Panel:
         panel._set(*state)
         return panel
 
-    def _select(self, values: Array, times: Array | None, offsets: Array) -> "Panel":
-        return Panel._trusted(
-            values, times, offsets, self.channel_names, None if self._has_missing else self._has_missing
-        )
+    def _select(self, values: Array, times: Array | None, offsets: Array, key: Any) -> "Panel":
+        missing = None if self._has_missing else self._has_missing
+        ids = None if self.ids is None else self.ids[key]
+        return Panel._trusted(values, times, offsets, self.channel_names, missing, ids, self.id_names)
+
+    def _with(
+        self,
+        values: Array,
+        times: Array | None,
+        offsets: Array | None = None,
+        channel_names: Iterable[str] | None = None,
+    ) -> "Panel":
+        """The same series of other values and times; of other channels, if these have names."""
+        offsets = self.offsets if offsets is None else offsets
+        names = self.channel_names if channel_names is None else channel_names
+        return Panel(values, times, offsets, channel_names=names, ids=self.ids, id_names=self.id_names)
 
     def _check_values(self) -> None:
         object.__setattr__(self, "_has_missing", not all_finite(self.values))
@@ -165,11 +188,48 @@ class Panel:
             return
         if np.isinf(self.values).any():
             row, channel = np.argwhere(np.isinf(self.values))[0]
-            series = int(np.searchsorted(self.offsets, row, side="right")) - 1
+            series, position = self._place(row)
             raise ValueError(
-                f"Series {series}, channel {self._name(channel)}: infinite value at position "
-                f"{row - self.offsets[series]}. Write NaN where a channel was not observed."
+                f"{self._called(series)}, channel {self._name(channel)}: infinite value at position {position}. Write "
+                "NaN where a channel was not observed."
             )
+
+    def _check_times(self) -> None:
+        times, offsets = self.times, self.offsets
+        if times is None:
+            return
+        if not all_finite(times):
+            row = int(np.flatnonzero(~np.isfinite(times))[0])
+            series, position = self._place(row)
+            raise ValueError(f"{self._called(series)}: the time at position {position} is {times[row]}.")
+        some = np.flatnonzero(np.diff(offsets))
+        first, last = offsets[some], offsets[some + 1] - 1
+        with np.errstate(over="ignore"):
+            long = np.flatnonzero(np.abs(times[last] - times[first]) > np.finfo(np.float64).max / 4)
+        if len(long):
+            raise ValueError(
+                f"{self._called(some[long[0]])} lasts longer than float64 can tell. Choose another unit of time."
+            )
+        decreasing = times[1:] < times[:-1]
+        decreasing[first[1:] - 1] = False
+        if decreasing.any():
+            row = int(np.flatnonzero(decreasing)[0]) + 1
+            series, position = self._place(row)
+            raise ValueError(
+                f"{self._called(series)}: times decrease at position {position}, from {times[row - 1]} to {times[row]}."
+                " Sort the observations by time."
+            )
+
+    def _place(self, row: int) -> tuple[int, int]:
+        """Series and position of an observation."""
+        series = int(np.searchsorted(self.offsets, row, side="right")) - 1
+        return series, int(row - self.offsets[series])
+
+    def _called(self, series: int) -> str:
+        """How to speak of a series: by its position and its id."""
+        if self.ids is None:
+            return f"Series {series}"
+        return f"Series {series} ({called(self.ids[series], self.id_names)})"
 
     def _name(self, channel: int) -> str:
         return str(channel) if self.channel_names is None else repr(self.channel_names[channel])
@@ -181,7 +241,8 @@ class Panel:
         raise AttributeError("A Panel is immutable.")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Panel._trusted, (self.values, self.times, self.offsets, self.channel_names, self._has_missing)
+        state = self.values, self.times, self.offsets, self.channel_names, self._has_missing, self.ids, self.id_names
+        return Panel._trusted, state
 
     def __repr__(self) -> str:
         return (
@@ -268,7 +329,7 @@ class Panel:
                 offsets = self.offsets[start : max(start, stop) + 1]
                 rows = slice(offsets[0], offsets[-1])
                 own_times = None if self.times is None else self.times[rows]
-                return self._select(self.values[rows], own_times, offsets - offsets[0])
+                return self._select(self.values[rows], own_times, offsets - offsets[0], key)
             key = np.arange(start, stop, step)
         return self._take(_as_indices(key, len(self)))
 
@@ -278,12 +339,19 @@ class Panel:
         # Row k of the selection lies as far behind its series' first row as k lies behind the series' new offset.
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[indices] - offsets[:-1], lengths)
         times = None if self.times is None else self.times[rows]
-        return self._select(self.values[rows], times, offsets)
+        return self._select(self.values[rows], times, offsets, indices)
 
     # --- from what users have ---------------------------------------------------------------------
 
     @classmethod
-    def from_list(cls, series: Sequence[Any], *, channel_names: Iterable[str] | None = None) -> Self:
+    def from_list(
+        cls,
+        series: Sequence[Any],
+        *,
+        channel_names: Iterable[str] | None = None,
+        ids: Any = None,
+        id_names: str | Iterable[str] | None = None,
+    ) -> Self:
         """Make a panel of a sequence of series.
 
         Parameters
@@ -294,6 +362,8 @@ class Panel:
             no index and thus no times. An empty one, or None, is a series in which nothing was observed.
         channel_names : sequence of str, optional
             Taken from the columns of DataFrames if not given.
+        ids, id_names : optional
+            As in `Panel`. A pandas Series of series has them in its index, unless that is 0, 1, 2, ...
 
         Returns
         -------
@@ -314,67 +384,86 @@ class Panel:
             raise TypeError(f"A sequence of series is needed, got {type(series).__name__}.")
         if len(series) == 0:
             raise ValueError("The list of series is empty: at least one series is needed.")
-        return cls._assemble([_read_series(one, i) for i, one in enumerate(series)], channel_names)
+        values, times, offsets, names = read_list(series)
+        return cls(values, times, offsets, channel_names=channel_names or names, ids=ids, id_names=id_names)
 
     @classmethod
-    def _assemble(cls, parts: "list[_Series]", channel_names: Iterable[str] | None, *, oriented: bool = False) -> Self:
-        """Put series end to end; ``oriented`` if time is known to run along their first axis."""
-        lengths = [len(part.values) for part in parts]
-        # What is empty says nothing of channels, times and names.
-        told = [i for i, part in enumerate(parts) if len(part.values) or part.names is not None] or [0]
-        head = parts[told[0]]
-        n_channels = head.values.shape[1]
-        for i in told:
-            part = parts[i]
-            if part.values.shape[1] != n_channels:
-                raise ValueError(
-                    f"Series {i} has {part.values.shape[1]} channels, series {told[0]} has {n_channels}. An array of "
-                    "one series has shape (length, n_channels); transpose arrays of shape (n_channels, length)."
-                )
-            if part.names is not None and part.names != head.names:
-                raise ValueError(
-                    f"Series {i} has the columns {list(part.names)}, series {told[0]} has "
-                    f"{None if head.names is None else list(head.names)}. Give all series the same columns in "
-                    "the same order."
-                )
-        names, parts = head.names, [part for part in parts if len(part.values)]
-        if not parts:
-            values = np.empty((0, n_channels), head.values.dtype)
-            return cls(values, None, np.zeros(len(lengths) + 1, np.intp), channel_names=channel_names or names)
-        bare = all(part.times is None and part.names is None for part in parts)
-        if bare and not oriented and n_channels > max(lengths) > 1:
-            _warn_transposed(n_channels, max(lengths))
-        kinds = {part.kind: i for i, part in reversed(list(zip(np.flatnonzero(lengths), parts, strict=True)))}
-        if len(kinds.keys() - {None}) > 1 or (None in kinds and kinds.keys() & {"datetime", "timedelta"}):
-            mixed = ", ".join(
-                f"series {i}: {kind or 'no times'}" for kind, i in sorted(kinds.items(), key=lambda k: k[1])
+    def concat(cls, panels: Sequence["Panel"]) -> Self:
+        """Make a panel of the series of several panels, one after the other.
+
+        Parameters
+        ----------
+        panels : sequence of Panel
+            With the same channels. If some have times and others have not, observation k of the others is at time k.
+
+        Returns
+        -------
+        Panel
+            With the ids of all of them, which may repeat; with none if no panel has any.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no panel, if their channels or the names of their ids differ, or if some have ids and others
+            have not.
+
+        Examples
+        --------
+        >>> from sklearn_hippo import Panel
+        >>> day, night = Panel.from_list([[1.0, 2.0]], ids=["a"]), Panel.from_list([[3.0]], ids=["b"])
+        >>> Panel.concat([day, night]).ids
+        array(['a', 'b'], dtype=object)
+        """
+        panels = list(panels)
+        wrong = [type(one).__name__ for one in panels if not isinstance(one, Panel)]
+        if wrong or not panels:
+            raise TypeError(f"Panel.concat takes a sequence of panels, got {wrong[0] if wrong else 'an empty one'}.")
+        for what in ("n_channels", "channel_names", "id_names"):
+            for i, one in enumerate(panels):
+                if getattr(one, what) != getattr(panels[0], what):
+                    raise ValueError(
+                        f"Panel {i} has {what}={getattr(one, what)!r}, panel 0 has {getattr(panels[0], what)!r}. Give "
+                        "all panels the same channels and ids of the same names."
+                    )
+        known = [one.ids is not None for one in panels]
+        if any(known) and not all(known):
+            raise ValueError(
+                f"Panel {known.index(False)} has no ids, panel {known.index(True)} has. Give all of them ids."
             )
-            raise TypeError(
-                f"The times of the series are of different kinds ({mixed}). Give all of them the same kind."
-            )
-        times = None
-        if kinds.keys() != {None}:
-            clocks = [
-                np.arange(len(part.values), dtype=np.float64) if part.times is None else part.times for part in parts
-            ]
-            times = clocks[0] if len(clocks) == 1 else np.concatenate(clocks)
-        # A single series is not copied: it may be long.
-        values = parts[0].values if len(parts) == 1 else np.concatenate([part.values for part in parts])
-        return cls(values, times, np.concatenate([[0], np.cumsum(lengths)]), channel_names=channel_names or names)
+        timed = any(one.times is not None for one in panels)
+        return cls(
+            np.concatenate([one.values for one in panels]),
+            np.concatenate([own_times(one) for one in panels]) if timed else None,
+            np.concatenate([[0], np.cumsum(np.concatenate([one.lengths for one in panels]))]),
+            channel_names=panels[0].channel_names,
+            ids=_joined([one.ids for one in panels if one.ids is not None]) if known[0] else None,
+            id_names=panels[0].id_names,
+        )
 
     @classmethod
-    def from_long(cls, frame: Any, *, id: str, time: str, values: str | Sequence[str]) -> Self:
+    def from_long(
+        cls,
+        frame: Any,
+        *,
+        id: str | Sequence[str] | None = None,
+        time: str,
+        values: str | Sequence[str],
+        channel: str | None = None,
+        channels: Sequence[Any] | None = None,
+    ) -> Self:
         """Make a panel of a long table, which has a row for every observation.
 
         Parameters
         ----------
         frame : DataFrame of pandas or polars, pyarrow Table, or mapping of column names to arrays
-            Or what grouping one by ``id`` leaves: a row for every series, with Arrow lists of the same lengths in the
+            Or such a frame grouped by its ids, ``frame.groupby("patient")`` of pandas or ``frame.group_by("patient")``
+            of polars; or what grouping leaves: a row for every series, with Arrow lists of the same lengths in the
             columns ``time`` and ``values``.
-        id : str
-            Column that tells which series a row belongs to: integers, strings, categories. Series come in the order of
-            their first rows, as in ``frame[id].unique()`` of pandas and ``frame[id].unique(maintain_order=True)`` of
-            polars, wherever their other rows are.
+        id : str or sequence of str
+            Column that tells which series a row belongs to, or columns that tell it together: integers, strings,
+            categories, dates. They become the ids of the panel. Series come in the order of their first rows, as in
+            ``frame[id].unique()`` of pandas and ``frame[id].unique(maintain_order=True)`` of polars, wherever their
+            other rows are. Of a grouped frame, the ids are what it is grouped by.
         time : str
             Column of numbers, datetimes or timedeltas. Datetimes with a time zone are instants, those without are taken
             for UTC; both become seconds since 1970, which float64 resolves to a quarter of a microsecond. Rows of one
@@ -382,6 +471,13 @@ class Panel:
         values : str or sequence of str
             The channels' columns. A row without a value (NaN or null) is an observation of the other channels only; of
             a series that has no other rows, nothing was observed.
+        channel : str, optional
+            Of a tall table, which has a row for every value: the column that tells to which channel it belongs, while
+            ``values`` names the column of the values. Rows of one series and one time are one observation; a channel
+            that has several of them at that time jumps, from the earlier row to the later.
+        channels : sequence, optional
+            Of a tall table: which channels are read, and in which order. By default all of them, sorted by their names.
+            Name them where tables for training and for prediction need not have the same ones.
 
         Returns
         -------
@@ -398,41 +494,24 @@ class Panel:
         --------
         >>> from sklearn_hippo import Panel
         >>> table = {"who": ["a", "a", "b"], "t": [0.0, 1.5, 0.0], "x": [1.0, 2.0, 3.0]}
-        >>> Panel.from_long(table, id="who", time="t", values="x").lengths
-        array([2, 1])
+        >>> panel = Panel.from_long(table, id="who", time="t", values="x")
+        >>> panel.ids, panel.lengths
+        (array(['a', 'b'], dtype=object), array([2, 1]))
+
+        The same measurements and some of another channel, as databases have them:
+
+        >>> tall = {
+        ...     "who": ["a", "a", "a", "b"],
+        ...     "t": [0.0, 0.0, 1.5, 0.0],
+        ...     "kind": ["x", "y", "x", "x"],
+        ...     "value": [1.0, 7.0, 2.0, 3.0],
+        ... }
+        >>> Panel.from_long(tall, id="who", time="t", values="value", channel="kind")[0][1]
+        array([[ 1.,  7.],
+               [ 2., nan]])
         """
-        names = [values] if isinstance(values, str) else list(values)
-        if not names:
-            raise ValueError("values names no columns: at least one channel is needed.")
-        columns = {name: column_of(frame, name) for name in [id, time, *names]}
-        ids = columns[id]
-        for name, column in columns.items():
-            if len(column) != len(ids):
-                raise ValueError(f"Column {name!r} has {len(column)} rows, column {id!r} has {len(ids)}.")
-        if len(ids) == 0:
-            raise ValueError("The table has no rows: at least one series is needed.")
-        codes, first = codes_of(ids, id)
-        codes, where = flatten(columns, [time, *names], codes)
-        ticks, clock, _ = clock_of(columns[time], f"column {time!r}{where}")
-        if not all_finite(clock):
-            raise ValueError(
-                f"Column {time!r}{where}: the time at position {np.flatnonzero(~np.isfinite(clock))[0]} is not finite."
-            )
-        channels = [as_values(columns[name], f"column {name!r}{where}") for name in names]
-        block = channels[0][:, None] if len(channels) == 1 else np.stack(channels, axis=1)
-        complete = all_finite(block)
-        if not complete and np.isinf(block).any():
-            row, channel = np.argwhere(np.isinf(block))[0]
-            owner = item_of(ids, first[codes[row]])
-            raise ValueError(
-                f"Column {names[channel]!r}{where}: infinite value at position {row}, of {id} {owner!r}. Write NaN "
-                "where a channel was not observed."
-            )
-        if not ((np.diff(codes) >= 0).all() and ((ticks[1:] >= ticks[:-1]) | (np.diff(codes) > 0)).all()):
-            rows = np.lexsort((ticks, codes))
-            codes, clock, block = codes[rows], clock[rows], block[rows]
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(first)))])
-        return cls(block, clock, offsets, channel_names=[str(name) for name in names])
+        block, clock, offsets, names, ids, keys = read_long(frame, id, time, values, channel, channels)
+        return cls(block, clock, offsets, channel_names=names, ids=ids, id_names=keys)
 
     @classmethod
     def from_numpy3D(cls, X: ArrayLike, *, channel_names: Iterable[str] | None = None) -> Self:
@@ -485,7 +564,8 @@ class Panel:
         flat = [i for i, one in enumerate(series) if one.ndim != 2]
         if flat:
             raise ValueError(f"Series {flat[0]} has shape {series[flat[0]].shape}; (n_channels, length) is needed.")
-        return cls._assemble([_Series(one.T, None, None, None) for one in series], channel_names, oriented=True)
+        values, times, offsets, _ = join([Series(one.T, None, None, None) for one in series], oriented=True)
+        return cls(values, times, offsets, channel_names=channel_names)
 
     @classmethod
     def from_pyrregular(cls, data: Any) -> Self:
@@ -525,7 +605,10 @@ class Panel:
         lengths = np.bincount(cells // n_times, minlength=n_series)
         names = [str(name) for name in data["signal_id"].values]
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        return cls(values, np.sort(clock)[cells % n_times], offsets, channel_names=names)
+        times = np.sort(clock)[cells % n_times]
+        known = "ts_id" in getattr(data, "coords", ())
+        ids = data["ts_id"].values if known else None
+        return cls(values, times, offsets, channel_names=names, ids=ids, id_names="ts_id" if known else None)
 
     @classmethod
     def from_padded(
@@ -535,6 +618,8 @@ class Panel:
         time_channel: int | None = None,
         *,
         channel_names: Iterable[str] | None = None,
+        ids: Any = None,
+        id_names: str | Iterable[str] | None = None,
     ) -> Self:
         """Make a panel of an array of shape (n_series, max_length, n_channels), or (n_series, max_length).
 
@@ -548,6 +633,8 @@ class Panel:
             The channel that holds the times; the others are the values.
         channel_names : sequence of str, optional
             Names of the channels of values.
+        ids, id_names : optional
+            As in `Panel`.
 
         Returns
         -------
@@ -589,7 +676,7 @@ class Panel:
                 raise ValueError(f"time_channel={time_channel}, but X has {X.shape[2]} channels.")
             times = values[:, time_channel]
             values = np.delete(values, time_channel, axis=1)
-        return cls(values, times, offsets, channel_names=channel_names)
+        return cls(values, times, offsets, channel_names=channel_names, ids=ids, id_names=id_names)
 
     # --- into what others want --------------------------------------------------------------------
 
@@ -629,26 +716,47 @@ class Panel:
         """
         return list(self)
 
-    def to_long(self, *, id: str = "series", time: str = "time") -> dict[str, Array]:
+    def to_long(self, *, id: str | None = None, time: str = "time") -> dict[str, Array]:
         """Make the columns of a long table, with a row for every observation.
 
         Parameters
         ----------
-        id, time : str
-            Names of the columns for the position of the series and for the times.
+        id : str, optional
+            Name of the column that tells the series: their ids, or their positions if they have none. By default the
+            panel's own name of its ids, or ``"series"``. Ids of several parts become several columns, named
+            ``id_names`` or ``<id>_0``, ``<id>_1``, ...
+        time : str
+            Name of the column of times.
 
         Returns
         -------
         dict of str to ndarray of shape (n_observations,)
             Which ``pandas.DataFrame``, ``polars.DataFrame`` and ``pyarrow.table`` all take.
+
+        Raises
+        ------
+        ValueError
+            If columns would have the same name.
         """
+        ids: Array = np.arange(len(self)) if self.ids is None else self.ids
+        keys = list(self.id_names or ["series"]) if id is None else [id]
+        parts = list(zip(*ids, strict=True)) if self._id_width else [ids] * (1 if len(self) else len(keys))
+        if len(keys) < len(parts):
+            keys = [f"{keys[0]}_{k}" for k in range(len(parts))] if id is not None or not self.id_names else keys
         names = self.channel_names or [f"x{c}" for c in range(self.n_channels)]
-        if {id, time} & set(names) or id == time:
+        if len({*keys, time, *names}) < len(keys) + 1 + len(names):
             raise ValueError(
-                f"The columns {id!r}, {time!r} and {list(names)} have the same name: choose others for id and time."
+                f"Two of the columns {keys}, {time!r} and {list(names)} have the same name: choose others for id and "
+                "time."
             )
-        columns = dict(zip(names, self.values.T, strict=True))
-        return {id: np.repeat(np.arange(len(self)), self.lengths), time: own_times(self), **columns}
+        columns = {name: np.repeat(np.array(part), self.lengths) for name, part in zip(keys, parts, strict=True)}
+        return columns | {time: own_times(self)} | dict(zip(names, self.values.T, strict=True))
+
+    @property
+    def _id_width(self) -> int:
+        """Of how many parts an id is, if it is a tuple; else 0."""
+        first = self.ids[0] if self.ids is not None and len(self) else None
+        return len(first) if isinstance(first, tuple) else 0
 
 
 def own_times(panel: Panel) -> Array:
@@ -677,72 +785,13 @@ def merge_stamps(panel: Panel) -> Panel:
     values[stamp[rows], channels] = panel.values[rows, channels]
     times = None if panel.times is None else panel.times[ends]
     offsets = np.concatenate([[0], np.cumsum(ends)])[panel.offsets]
-    return Panel._trusted(values, times, offsets, panel.channel_names)
+    return Panel._trusted(values, times, offsets, panel.channel_names, None, panel.ids, panel.id_names)
 
 
-class _Series:
-    """One series on its way into a panel: times may be None, kind is None, "numbers", "datetime" or "timedelta"."""
-
-    __slots__ = ("kind", "names", "times", "values")
-
-    def __init__(self, values: Array, times: Array | None, kind: str | None, names: tuple[str, ...] | None):
-        self.values, self.times, self.kind, self.names = values, times, kind, names
-
-
-def _read_series(one: Any, i: int) -> _Series:
-    where = f"series {i}"
-    index = names = None
-    if is_none(one):
-        return _Series(np.empty((0, 1)), None, None, None)
-    if isinstance(one, tuple):
-        if len(one) != 2:
-            raise ValueError(f"Series {i} is a tuple of {len(one)}; (times, values) is needed.")
-        index, one = one
-    elif hasattr(one, "iloc"):  # pandas
-        index = None if _is_default_index(one.index) else one.index
-    if hasattr(one, "columns"):
-        names = tuple(str(name) for name in one.columns)
-    values = as_values(one, where)
-    if values.ndim == 0:
-        raise ValueError(
-            f"Series {i} is a single number. X is a collection of series; put a single series into a list: [series]."
-        )
-    if values.ndim > 2:
-        raise ValueError(f"Series {i} has shape {values.shape}; (length,) or (length, n_channels) is needed.")
-    times, kind = (None, None) if index is None else as_times(index, f"times of series {i}")
-    if times is not None and times.shape != (len(values),):
-        raise ValueError(f"Series {i} has {len(values)} observations and times of shape {times.shape}.")
-    return _Series(values[:, None] if values.ndim == 1 else values, times, kind, names)
-
-
-def _is_default_index(index: Any) -> bool:
-    """Whether a pandas index says no more than 0, 1, 2, ..."""
-    return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1
-
-
-def _check_times(times: NDArray[np.float64], offsets: NDArray[np.intp]) -> None:
-    def place(row: int) -> tuple[int, int]:
-        series = int(np.searchsorted(offsets, row, side="right")) - 1
-        return series, int(row - offsets[series])
-
-    if not all_finite(times):
-        series, position = place(np.flatnonzero(~np.isfinite(times))[0])
-        raise ValueError(f"Series {series}: the time at position {position} is {times[offsets[series] + position]}.")
-    some = np.flatnonzero(np.diff(offsets))
-    first, last = offsets[some], offsets[some + 1] - 1
-    with np.errstate(over="ignore"):
-        long = np.flatnonzero(np.abs(times[last] - times[first]) > np.finfo(np.float64).max / 4)
-    if len(long):
-        raise ValueError(f"Series {some[long[0]]} lasts longer than float64 can tell. Choose another unit of time.")
-    decreasing = times[1:] < times[:-1]
-    decreasing[first[1:] - 1] = False
-    if decreasing.any():
-        series, position = place(np.flatnonzero(decreasing)[0] + 1)
-        row = offsets[series] + position
-        raise ValueError(
-            f"Series {series}: times decrease at position {position}, from {times[row - 1]} to {times[row]}. Sort the "
-            "observations by time."
-        )
+def _joined(ids: Sequence[Array]) -> Array:
+    """Ids of several panels; of different kinds, they stay what they are."""
+    kinds = {one.dtype.kind for one in ids}
+    return np.concatenate([one if len(kinds) == 1 else one.astype(object) for one in ids])
 
 
 def _as_indices(key: Any, n_series: int) -> NDArray[np.intp]:
@@ -761,15 +810,6 @@ def _as_indices(key: Any, n_series: int) -> NDArray[np.intp]:
     if len(wrong):
         raise IndexError(f"Index {indices[wrong[0]]} is out of bounds for a panel of {n_series} series.")
     return np.where(indices < 0, indices + n_series, indices).astype(np.intp)
-
-
-def _warn_transposed(n_channels: int, length: int) -> None:
-    warnings.warn(
-        f"X has more channels ({n_channels}) than time points ({length}). Time runs along the first axis of a series; "
-        "for arrays of shape (n_series, n_channels, length) use Panel.from_numpy3D.",
-        UserWarning,
-        stacklevel=4,
-    )
 
 
 # --- whatever X is ------------------------------------------------------------------------------------
@@ -807,9 +847,9 @@ def check_panel(X: Any) -> Panel:
     elif hasattr(X, "columns") or hasattr(X, "column_names"):
         panel = _from_frame(X)
     elif hasattr(X, "iloc"):  # pandas Series
-        panel = Panel.from_list(list(X))
+        panel = Panel.from_list(list(X), ids=named_index(X))
     elif hasattr(X, "to_numpy") and not isinstance(X, np.ndarray):  # polars Series, pyarrow Array
-        panel = _from_cells([X], None)
+        panel = Panel(*read_cells([X], None)[:3])
     elif isinstance(X, (list, tuple)):
         panel = Panel.from_list(X)
         if _is_nested_list(X):
@@ -821,7 +861,7 @@ def check_panel(X: Any) -> Panel:
     return panel
 
 
-def _from_array(X: Array) -> Panel:
+def _from_array(X: Array, ids: Any = None) -> Panel:
     if X.dtype == object and X.ndim == 1:
         return Panel.from_list(list(X))
     X = as_values(X, "X")
@@ -834,11 +874,11 @@ def _from_array(X: Array) -> Panel:
         for size, what in zip(X.shape, ("sample", "feature"), strict=True):
             if size == 0:
                 raise ValueError(f"Found array with 0 {what}(s) (shape={X.shape}) while a minimum of 1 is required.")
-        return Panel.from_padded(X)
+        return Panel.from_padded(X, ids=ids)
     if X.ndim != 3:
         raise ValueError(f"X has {X.ndim} dimensions; (n_series, length) or (n_series, length, n_channels) is needed.")
     if X.shape[2] > X.shape[1]:
-        _warn_transposed(X.shape[2], X.shape[1])
+        warn_transposed(X.shape[2], X.shape[1])
     return Panel.from_padded(X)
 
 
@@ -852,8 +892,10 @@ def _columns(X: Any) -> tuple[list[str], list[Any]]:
 def _from_frame(X: Any) -> Panel:
     """A DataFrame of numbers, whose rows are series, or of cells that are series, whose columns are channels."""
     names, columns = _columns(X)
+    ids = named_index(X) if hasattr(X, "iloc") else None
     if not _is_table_of_numbers(X):
-        return _from_cells(columns, names)
+        values, times, offsets, channel_names = read_cells(columns, names)
+        return Panel(values, times, offsets, channel_names=channel_names, ids=ids)
     numbers = []
     for name, column in zip(names, columns, strict=True):
         try:
@@ -863,7 +905,7 @@ def _from_frame(X: Any) -> Panel:
                 f"{error} A long table, with a row for every observation, is read by Panel.from_long(frame, id=..., "
                 "time=..., values=...)."
             ) from None
-    return _from_array(np.column_stack(numbers))
+    return _from_array(np.column_stack(numbers), ids)
 
 
 def _is_table_of_numbers(X: Any) -> bool:
@@ -883,45 +925,6 @@ def _is_table_of_numbers(X: Any) -> bool:
             "them to different transformers with a ColumnTransformer."
         )
     return not any(nested)
-
-
-def _from_cells(columns: list[Any], names: list[str] | None) -> Panel:
-    """Columns of cells: each cell a channel of a series."""
-    if len(columns) == 1 and (found := lists_of(columns[0])):
-        elements, offsets = found
-        return Panel(elements, None, offsets, channel_names=names)  # lists of Arrow are laid out as a panel is
-    rows = [[as_python(cell) for cell in column] for column in columns]
-    series = []
-    for i, cells in enumerate(zip(*rows, strict=True)):
-        absent = [is_none(cell) or (isinstance(cell, float) and cell != cell) for cell in cells]
-        wrong = [c for c, cell in enumerate(cells) if not absent[c] and not hasattr(cell, "__len__")]
-        if wrong:
-            name = names[wrong[0]] if names else wrong[0]
-            raise ValueError(f"Series {i}, channel {name!r}: the cell holds no series, but {cells[wrong[0]]}.")
-        if all(absent):
-            series.append(_Series(np.empty((0, len(cells))), None, None, tuple(names) if names else None))
-            continue
-        present = next(cell for c, cell in enumerate(cells) if not absent[c])
-        parts = [_read_series(present if absent[c] else cell, i) for c, cell in enumerate(cells)]
-        for c, part in enumerate(parts):
-            name = names[c] if names else c
-            if part.values.shape[1] != 1:
-                raise ValueError(f"Series {i}, channel {name!r}: a cell has shape {part.values.shape}, not (length,).")
-            if len(part.values) != len(parts[0].values):
-                raise ValueError(
-                    f"Series {i}: channel {name!r} has {len(part.values)} observations, the first channel has "
-                    f"{len(parts[0].values)}. Channels share their times; write NaN where one was not observed."
-                )
-            same = part.kind == parts[0].kind and (
-                part.times is None or parts[0].times is None or np.array_equal(part.times, parts[0].times)
-            )
-            if not same:
-                raise ValueError(f"Series {i}: the times of channel {name!r} differ from those of the first channel.")
-        values = np.concatenate([part.values for part in parts], axis=1)
-        if any(absent):  # the channel was not observed
-            values = np.where(absent, np.nan, values)
-        series.append(_Series(values, parts[0].times, parts[0].kind, tuple(names) if names else None))
-    return Panel._assemble(series, names)
 
 
 def _is_table(X: Any) -> bool:
@@ -970,11 +973,12 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
         estimator._fitted_on_table = table
         estimator.n_channels_ = panel.n_channels
         estimator.channel_names_ = panel.channel_names
-        if not table:
+        if not table and not hasattr(X, "columns"):
             estimator.n_features_in_ = panel.n_channels
         return panel
     if not len(panel.values) and panel.channel_names is None:  # which says nothing of channels
-        panel = Panel(np.empty((0, estimator.n_channels_), panel.values.dtype), None, panel.offsets)
+        nothing = np.empty((0, estimator.n_channels_), panel.values.dtype)
+        panel = Panel(nothing, None, panel.offsets, ids=panel.ids, id_names=panel.id_names)
     if panel.n_channels != estimator.n_channels_:
         raise ValueError(
             f"X has {panel.n_channels} channels, but {type(estimator).__name__} was fitted on {estimator.n_channels_}. "

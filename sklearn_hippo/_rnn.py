@@ -354,7 +354,10 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             check_consistent_length(panel, y)
             weights = _check_sample_weight(sample_weight, np.empty(len(panel)), dtype=np.float64)
             if (weights < 0).any():
-                raise ValueError(f"Negative values in data passed to `sample_weight`: series {np.argmax(weights < 0)}.")
+                first = panel._called(int(np.argmax(weights < 0)))
+                raise ValueError(
+                    f"Negative values in data passed to `sample_weight`, of {first[0].lower()}{first[1:]}."
+                )
             if not weights.any():
                 raise ValueError("All sample weights are zero: no series is left to learn from.")
             weights = weights / weights.max()
@@ -412,7 +415,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             values = np.where(np.abs(values) > _FAR, np.copysign(2 * _FAR - _FAR**2 / far, values), values)
         largest = np.finfo(np.float32).max
         values = np.clip(values, -largest, largest).astype(np.float32)
-        return Panel._trusted(values, panel.times, panel.offsets, None)
+        return Panel._trusted(values, panel.times, panel.offsets, None, None, panel.ids, panel.id_names)
 
     def _train(
         self, panel: Panel, target: Array, weights: Array, n_epochs: int, fresh: bool, resumable: bool, epoch_ends: Any

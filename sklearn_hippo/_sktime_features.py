@@ -49,7 +49,8 @@ def as_panel(X: Any) -> Panel:
     index = {"instance": X.index.droplevel(-1).factorize()[0], "time": X.index.get_level_values(-1)}
     channels = {f"channel {name}": X.iloc[:, c] for c, name in enumerate(X.columns)}
     panel = Panel.from_long(index | channels, id="instance", time="time", values=list(channels))
-    return Panel(panel.values, panel.times, panel.offsets, channel_names=[str(name) for name in X.columns])
+    names = [str(name) for name in X.columns]
+    return Panel(panel.values, panel.times, panel.offsets, channel_names=names, ids=instances(X))
 
 
 def instances(X: Any) -> pd.Index | None:

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
 from ._columns import as_times, as_values
-from ._compat import CallbackSupportMixin, fit_task
+from ._compat import CallbackSupportMixin, fit_task, with_ids
 from ._measures import MEASURES, Measure
 from ._panel import Panel, check_observed, check_panel, learned_timescale, own_times, validate_panel
 from ._projection import INTERPOLATIONS, project, reconstruct, series_span
@@ -224,7 +224,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             self._project(panel, out=coefficients)
         if self.add_duration:
             features[:, -1] = self._durations(panel)
-        return features
+        return with_ids(features, panel, self)
 
     def transform_online(self, X: Any, *, every: int = 1) -> Panel:
         """Coefficients along the series: what `transform` would return after each of its observations.
@@ -277,7 +277,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             first = 0.0 if panel.times is None else panel.times[begins]
             states = np.column_stack([states, np.where(times > first, times - start, 0)]).astype(states.dtype)
         offsets = np.concatenate([[0], np.cumsum(np.bincount(series, minlength=len(panel)))])
-        return Panel(states, times, offsets, channel_names=self.get_feature_names_out())
+        return panel._with(states, times, offsets, self.get_feature_names_out())
 
     def inverse_transform(self, X: ArrayLike, times: Any = None) -> Panel:
         """Turn coefficients back into series.
@@ -332,11 +332,15 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ndarray of str
         """
         self._check_parameters()
-        given = _check_feature_names_in(self, input_features)
+        given = [] if input_features is None else list(np.asarray(input_features, dtype=object))
+        n, column = self.n_channels_, len(given) == 1 and not hasattr(self, "feature_names_in_")
+        if self._fitted_on_table or not column:  # whose cells may be series of any number of channels
+            _check_feature_names_in(self, input_features)
         channels = self.channel_names_
-        if channels is None:
-            known = input_features is not None and len(given) == self.n_channels_ and not self._fitted_on_table
-            channels = given if known else [f"x{c}" for c in range(self.n_channels_)]
+        if channels is None and (not given or self._fitted_on_table):
+            channels = [f"x{c}" for c in range(n)]
+        elif channels is None:
+            channels = given if len(given) == n else [f"{given[0]}_{c}" for c in range(n)]
         names = [f"{channel}__{self.measure}_c{n}" for channel in channels for n in range(self.order)]
         return np.array(names + ["duration"] * self.add_duration, dtype=object)
 

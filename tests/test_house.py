@@ -24,10 +24,11 @@ MAY_IMPORT = {
     "_compat": set(),
     "_measures": set(),
     "_memory": {"_columns", "_measures", "_panel", "_projection", "_recurrence"},
-    "_panel": {"_columns"},
+    "_panel": {"_columns", "_reading"},
     "_projection": {"_ext_projection", "_measures", "_panel"},
     "_rnn": {"_compat", "_measures", "_panel", "_training", "nn._gated"},
     "_training": {"_panel", "nn"},
+    "_reading": {"_columns"},
     "_recurrence": {"_ext_projection", "_ext_recurrence", "_measures", "_panel", "_projection"},
     "_transformer": {"_columns", "_compat", "_measures", "_panel", "_projection", "_recurrence"},
     "datasets": {"_panel"},
@@ -42,7 +43,7 @@ MAY_IMPORT = {
 }
 FOREIGN = {"torch": {"_rnn", "_training", "nn._gated", "nn._modules"}, "skorch": {"_rnn", "_training"},
            "sktime": {"datasets", "_sktime_features", "_sktime_rnn"},
-           "pandas": {"_sktime_features"}, "polars": set(), "pyarrow": set(),
+           "pandas": {"_compat", "_sktime_features"}, "polars": set(), "pyarrow": set(),
            "matplotlib": {"inspection"}}  # fmt: skip
 
 

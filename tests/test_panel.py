@@ -801,3 +801,154 @@ def test_a_column_of_a_table_is_converted_once(monkeypatch):
     HiPPOTransformer(order=2).fit(pd.DataFrame(np.zeros((5, 20))))
     assert sorted(one for one in calls if one.startswith("column")) == sorted(f"column '{c}'" for c in range(20))
     assert len(calls) <= 23  # and all of them together
+
+
+# --- ids -----------------------------------------------------------------------------------------------
+
+
+KINDS_OF_IDS = {
+    "strings": (["p1", "p2", "p3"], "object", None),
+    "integers": ([30, 10, 20], "int64", None),
+    "huge integers": ([2**70, 1, 2], "object", None),
+    "mixed": ([1, "1", 2.5], "object", None),
+    "tuples": ([("a", 1), ("a", 2), ("b", 1)], "object", None),
+    "array": (np.array(["x", "y", "z"]), "<U1", None),
+    "dates": (np.array(["2020-01-01", "2020-01-02", "2020-01-03"], "M8[D]"), "datetime64[D]", None),
+    "pandas index": (lambda: pd.Index(["a", "b", "c"], name="ward"), "object", ("ward",)),
+    "pandas levels": (
+        lambda: pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["ward", "bed"]),
+        "object",
+        ("ward", "bed"),
+    ),
+    "pandas column": (lambda: pd.Series(["a", "b", "a"], dtype="category"), "object", None),
+    "polars": (lambda: pl.Series(["a", "b", "c"]), "object", None),
+    "pyarrow": (lambda: pa.array([1, 2, 3]), "int64", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_IDS)
+def test_ids_go_with_the_series(kind, tmp_path):
+    ids, dtype, names = KINDS_OF_IDS[kind]
+    ids = ids() if callable(ids) else ids
+    panel = Panel([1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 0.0, 0.0], [0, 2, 3, 4], ids=ids)
+    assert panel.ids.dtype == dtype
+    assert panel.ids.tolist() == list(np.asarray(ids, dtype=dtype).tolist() if dtype != "object" else ids)
+    assert panel.id_names == names
+    told = panel.ids.tolist()
+    assert panel[1:].ids.tolist() == told[1:]
+    assert panel[[2, 0, 0]].ids.tolist() == [told[2], told[0], told[0]]
+    assert panel[np.array([False, True, False])].ids.tolist() == [told[1]]
+    assert panel[::-1].ids.tolist() == told[::-1]
+    assert _safe_indexing(panel, [1]).ids.tolist() == [told[1]]
+    again = pickle.loads(pickle.dumps(panel))
+    assert again.ids.tolist() == told
+    assert again.id_names == names
+    assert Panel.concat([panel, panel[[0]]]).ids.tolist() == [*told, told[0]]
+    with pytest.raises(ValueError, match="read-only"):
+        panel.ids[0] = panel.ids[1]
+
+
+def test_the_ids_of_the_caller_are_not_touched():
+    ids = np.array([3, 1])
+    panel = Panel([1.0, 2.0], None, [0, 1, 2], ids=ids)
+    ids[0] = 7
+    assert panel.ids.tolist() == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"ids": ["a"]}, r"ids must have shape \(2,\), one for each series, got \(1,\)"),
+        ({"ids": "ab"}, "ids must be a sequence, one for each series, got str"),
+        ({"ids": 5}, "ids must be a sequence, one for each series, got int"),
+        ({"ids": {"a": 1, "b": 2}}, "ids must be a sequence, one for each series, got dict"),
+        ({"ids": ["a", None]}, "ids: there is no id of series 1"),
+        ({"ids": [1.0, np.nan]}, "ids: there is no id of series 1"),
+        ({"ids": np.array([1.0, np.nan])}, "ids: there is no id of series 1"),
+        ({"ids": np.ma.masked_values([1, -1], -1)}, "ids: there is no id of series 1"),
+        ({"ids": [("a", 1), ("b", None)]}, "ids: there is no id of series 1"),
+        ({"ids": [("a", 1), ("b",)]}, "ids must all be tuples of one length, or none of them"),
+        ({"ids": ["a", ("b",)]}, "ids must all be tuples of one length, or none of them"),
+        ({"ids": np.zeros((2, 2))}, r"ids must have shape \(2,\)"),
+        ({"ids": ["a", "b"], "id_names": ["x", "y"]}, r"id_names must be 1 different names, got \('x', 'y'\)"),
+        ({"ids": [("a", 1), ("b", 2)], "id_names": ["x", "x"]}, "id_names must be 2 different names"),
+        ({"id_names": "patient"}, "id_names='patient' are names of ids, but there are no ids"),
+    ],
+)
+def test_ids_that_are_none(arguments, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        Panel([1.0, 2.0], None, [0, 1, 2], **arguments)
+
+
+def test_errors_tell_the_id():
+    for ids, names, told in (
+        (["u", "v"], None, "Series 1 \\(id 'v'\\)"),
+        (np.array([7, 8]), "patient", "Series 1 \\(patient 8\\)"),
+        ([("a", 1), ("b", 2)], ["site", "bed"], "Series 1 \\(site 'b', bed 2\\)"),
+        ([("a", 1), ("b", 2)], None, "Series 1 \\(id \\('b', 2\\)\\)"),
+    ):
+        identity = {"ids": ids, "id_names": names}
+        with pytest.raises(ValueError, match=f"{told}, channel 0: infinite value at position 1"):
+            Panel([1.0, 2.0, np.inf], None, [0, 1, 3], **identity)
+        with pytest.raises(ValueError, match=f"{told}: times decrease at position 1, from 5.0 to 4.0"):
+            Panel([1.0, 2.0, 3.0], [9.0, 5.0, 4.0], [0, 1, 3], **identity)
+        with pytest.raises(ValueError, match=f"{told}: the time at position 0 is nan"):
+            Panel([1.0, 2.0, 3.0], [9.0, np.nan, 4.0], [0, 1, 3], **identity)
+        with pytest.raises(ValueError, match=f"{told} lasts longer than float64 can tell"):
+            Panel([1.0, 2.0, 3.0], [0.0, -1.7e308, 1.7e308], [0, 1, 3], **identity)
+
+
+def test_panels_are_put_together():
+    timed = Panel([1.0, 2.0], [3.0, 5.0], channel_names=["x"])
+    bare = Panel([[4.0], [5.0], [6.0]], None, [0, 2, 3], channel_names=["x"])
+    both = Panel.concat([timed, bare])
+    assert_array_equal(both.times, [3, 5, 0, 1, 0])
+    assert_array_equal(both.offsets, [0, 2, 4, 5])
+    assert both.channel_names == ("x",)
+    assert Panel.concat([bare, bare]).times is None
+    numbers, words = Panel([1.0], ids=[1]), Panel([1.0], ids=["1"])
+    assert Panel.concat([numbers, words]).ids.tolist() == [1, "1"]
+    for panels, message in (
+        ([], "Panel.concat takes a sequence of panels, got an empty one"),
+        ([timed, [1.0]], "Panel.concat takes a sequence of panels, got list"),
+        ([timed, Panel([[1.0, 2.0]])], "Panel 1 has n_channels=2, panel 0 has 1"),
+        ([timed, Panel([1.0])], "Panel 1 has channel_names=None, panel 0 has \\('x',\\)"),
+        ([numbers, Panel([1.0])], "Panel 1 has no ids, panel 0 has"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            Panel.concat(panels)
+
+
+def test_long_tables_go_there_and_back_with_their_ids():
+    table = {"site": ["a", "a", "b"], "bed": [2, 1, 2], "t": [0.0, 1.0, 2.0], "x": [1.0, 2.0, 3.0]}
+    panel = Panel.from_long(table, id=["site", "bed"], time="t", values="x")
+    back = panel.to_long(time="t")
+    assert {name: column.tolist() for name, column in back.items()} == table
+    assert list(panel.to_long(id="who")) == ["who_0", "who_1", "time", "x"]
+    assert panel[[]].to_long()["x"].tolist() == []
+    single = Panel.from_long(table, id="bed", time="t", values="x")
+    assert single.to_long()["bed"].tolist() == [2, 2, 1]
+    assert list(single.to_long(id="patient")) == ["patient", "time", "x"]
+    assert Panel([1.0, 2.0]).to_long()["series"].tolist() == [0, 0]
+    with pytest.raises(ValueError, match="have the same name"):
+        Panel.from_long(table, id="site", time="t", values="x").to_long(time="site")
+
+
+def test_an_index_of_pandas_tells_the_ids():
+    cells = pd.Series([[1.0, 2.0], [3.0]], index=["u", "v"])
+    assert check_panel(cells).ids.tolist() == ["u", "v"]
+    assert check_panel(cells.to_frame("x")).ids.tolist() == ["u", "v"]
+    numbers = pd.DataFrame([[1.0, 2.0], [3.0, 4.0]], index=pd.Index([5, 3], name="row"))
+    assert check_panel(numbers).ids.tolist() == [5, 3]
+    assert check_panel(numbers).id_names == ("row",)
+    assert check_panel(numbers.reset_index(drop=True)).ids is None
+    assert Panel.from_list([[1.0]], ids=["a"], id_names="who").id_names == ("who",)
+    assert Panel.from_padded([[1.0, 2.0]], ids=["a"]).ids.tolist() == ["a"]
+
+
+def test_predictions_join_back_to_the_table():
+    table = pd.DataFrame({"who": ["b", "a", "b", "a"], "t": [0, 0, 1, 1], "x": [1.0, 2.0, 3.0, 4.0]})
+    panel = Panel.from_long(table, id="who", time="t", values="x")
+    predictions = pd.Series([10, 20], panel.ids)
+    assert table["who"].map(predictions).tolist() == [10, 20, 10, 20]
+    assert pd.Series({"a": "sick", "b": "well"})[panel.ids].tolist() == ["well", "sick"]

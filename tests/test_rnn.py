@@ -622,7 +622,7 @@ def test_bad_targets():
             estimator.fit(panel, None)
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):
             estimator.fit(panel, y[:10] == "slow")
-        with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`: series 3"):
+        with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`, of series 3"):
             estimator.fit(panel, y == "slow", np.where(np.arange(20) == 3, -1.0, 1.0))
         with pytest.raises(ValueError, match=r"(?i)sample weights .*zero"):
             estimator.fit(panel, y == "slow", np.zeros(20))

@@ -689,3 +689,44 @@ def test_a_fit_that_is_refused_changes_nothing():
     with pytest.raises(ValueError, match="cannot be learned"):
         fresh.fit([np.ones(1)])
     assert vars(fresh) == vars(HiPPOTransformer("legt"))
+
+
+# --- ids -----------------------------------------------------------------------------------------------
+
+
+def test_features_keep_the_ids_of_their_series():
+    table = pd.DataFrame({"site": list("aab"), "bed": [2, 1, 2], "t": [0.0, 1.0, 2.0], "x": [1.0, 2.0, 3.0]})
+    for id in ("bed", ["bed"], ["site", "bed"]):
+        panel = Panel.from_long(table, id=id, time="t", values="x")
+        transformer = HiPPOTransformer(order=2).set_output(transform="pandas")
+        features = transformer.fit_transform(panel)
+        assert features.index.tolist() == panel.ids.tolist()
+        assert tuple(features.index.names) == panel.id_names
+        assert features.columns.tolist() == ["x__legs_c0", "x__legs_c1"]
+        assert_array_equal(features, HiPPOTransformer(order=2).fit_transform(panel))
+        assert transformer.transform(panel[::-1]).index.tolist() == panel.ids.tolist()[::-1]
+        assert transformer.transform_online(panel).ids.tolist() == panel.ids.tolist()
+        bare = Panel(panel.values, panel.times, panel.offsets)
+        assert transformer.fit_transform(bare).index.tolist() == list(range(len(panel)))
+    polars = HiPPOTransformer(order=2).set_output(transform="polars").fit_transform(panel)
+    assert polars.columns == ["x0__legs_c0", "x0__legs_c1"] or polars.columns == ["x__legs_c0", "x__legs_c1"]
+    with sklearn.config_context(transform_output="pandas"):
+        assert HiPPOTransformer(order=2).fit_transform(panel).index.tolist() == panel.ids.tolist()
+
+
+@pytest.mark.parametrize("selection", ["vitals", ["vitals"], ["vitals", "heat"]])
+def test_columns_of_cells_of_several_channels(selection):
+    rng = np.random.default_rng(0)
+    blocks = [rng.normal(size=(n, 2)) for n in (4, 3, 5)]
+    frame = pd.DataFrame(
+        {"vitals": blocks, "heat": [one[:, 0] for one in blocks], "age": [40, 50, 60]}, index=[7, 8, 9]
+    )
+    columns = ColumnTransformer([("hippo", HiPPOTransformer(order=2), selection), ("rest", "passthrough", ["age"])])
+    features = columns.set_output(transform="pandas").fit_transform(frame)
+    names = [f"hippo__vitals_{c}__legs_c{n}" for c in range(2) for n in range(2)]
+    names += ["hippo__heat__legs_c0", "hippo__heat__legs_c1"] if "heat" in selection else []
+    assert features.columns.tolist() == [*names, "rest__age"]
+    assert features.index.tolist() == [7, 8, 9]
+    expected = HiPPOTransformer(order=2).fit_transform(blocks)
+    assert_array_equal(features.to_numpy()[:, :4], expected)
+    assert_array_equal(columns.transform(frame.iloc[[1]]).to_numpy()[:, :4], expected[[1]])

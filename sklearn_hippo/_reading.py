@@ -1,0 +1,345 @@
+"""Lists of series, columns of cells and long tables as values, times and offsets: what a panel is made of."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._columns import (
+    all_finite,
+    as_python,
+    as_times,
+    as_values,
+    called,
+    capital,
+    clock_of,
+    codes_of,
+    column_of,
+    flatten,
+    grouped,
+    ids_of,
+    is_none,
+    items_of,
+    lists_of,
+    named_index,
+)
+
+Array = NDArray[Any]
+
+
+class Series(NamedTuple):
+    """One series: times may be None, kind is None, "numbers", "datetime" or "timedelta"."""
+
+    values: Array  # (length, n_channels)
+    times: Array | None
+    kind: str | None
+    names: tuple[str, ...] | None
+
+
+class Parts(NamedTuple):
+    """Series end to end, as a panel has them."""
+
+    values: Array
+    times: Array | None
+    offsets: Array
+    channel_names: tuple[str, ...] | None
+
+
+# --- lists -----------------------------------------------------------------------------------------------
+
+
+def read_list(series: Sequence[Any]) -> Parts:
+    """Series as arrays, tuples (times, values), or objects of pandas or polars."""
+    alike = _read_alike(series)
+    return join([read_series(one, f"series {i}") for i, one in enumerate(series)]) if alike is None else alike
+
+
+def read_series(one: Any, where: str) -> Series:
+    """One of them."""
+    index = names = None
+    if is_none(one):
+        return Series(np.empty((0, 1)), None, None, None)
+    if isinstance(one, tuple):
+        if len(one) != 2:
+            raise ValueError(f"{capital(where)} is a tuple of {len(one)}; (times, values) is needed.")
+        index, one = one
+    elif hasattr(one, "iloc"):  # pandas
+        index = named_index(one)
+    if hasattr(one, "columns"):
+        names = tuple(str(name) for name in one.columns)
+    values = as_values(one, where)
+    if values.ndim == 0:
+        raise ValueError(
+            f"{capital(where)} is a single number. X is a collection of series; put a single series into a list: "
+            "[series]."
+        )
+    if values.ndim > 2:
+        raise ValueError(f"{capital(where)} has shape {values.shape}; (length,) or (length, n_channels) is needed.")
+    times, kind = (None, None) if index is None else as_times(index, f"times of {where}")
+    if times is not None and times.shape != (len(values),):
+        raise ValueError(f"{capital(where)} has {len(values)} observations and times of shape {times.shape}.")
+    return Series(values[:, None] if values.ndim == 1 else values, times, kind, names)
+
+
+def _read_alike(series: Sequence[Any]) -> Parts | None:
+    """Series that are arrays of the same kinds, converted all at once; None if they are not, or not valid."""
+    names, blocks = None, series
+    clocks: Sequence[Any] | None = None
+    if isinstance(series[0], tuple):
+        if not _all_same(map(type, series)) or not _all_same(map(len, series)) or len(series[0]) != 2:
+            return None
+        clocks, blocks = zip(*series, strict=True)
+    elif hasattr(series[0], "iloc") and _all_same(map(type, series)):  # pandas
+        indices = [one.index for one in series]
+        if not _all_same(map(type, indices)) or type(indices[0]).__name__ not in ("Index", "DatetimeIndex"):
+            return None
+        clocks, blocks = [index.values for index in indices], [one.to_numpy() for one in series]
+        if hasattr(series[0], "columns"):
+            if not all(one.columns is series[0].columns or one.columns.equals(series[0].columns) for one in series):
+                return None
+            names = tuple(str(name) for name in series[0].columns)
+    if not _are_arrays(blocks, "f") or blocks[0].dtype.itemsize not in (4, 8) or blocks[0].ndim not in (1, 2):
+        return None
+    lengths = np.fromiter(map(len, blocks), np.intp, len(blocks))
+    if not lengths.all() or 0 in blocks[0].shape[1:]:
+        return None
+    times = None
+    if clocks is not None:
+        if not _are_arrays(clocks, "fiumM") or clocks[0].ndim != 1 or list(map(len, clocks)) != lengths.tolist():
+            return None
+        try:
+            times = as_times(np.concatenate(clocks), "times")[0]
+        except (TypeError, ValueError):
+            return None
+    width = blocks[0].shape[1] if blocks[0].ndim == 2 else 1
+    if clocks is None and width > lengths.max() > 1:
+        warn_transposed(width, lengths.max())
+    # A single series is not copied: it may be long.
+    values = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    return Parts(values.reshape(-1, width), times, np.concatenate([[0], np.cumsum(lengths)]), names)
+
+
+def _all_same(things: Iterable[Any]) -> bool:
+    return len(set(things)) == 1
+
+
+def _are_arrays(arrays: Sequence[Any], kinds: str) -> bool:
+    """Whether all are arrays of one dtype, of one of these kinds, that differ in length only."""
+    if {type(one) for one in arrays} != {np.ndarray}:
+        return False
+    dtype = arrays[0].dtype
+    return dtype.kind in kinds and dtype.isnative and _all_same((one.dtype, one.shape[1:]) for one in arrays)
+
+
+def join(parts: list[Series], *, oriented: bool = False) -> Parts:
+    """Put series end to end; ``oriented`` if time is known to run along their first axis."""
+    lengths = [len(part.values) for part in parts]
+    # What is empty says nothing of channels, times and names.
+    told = [i for i, part in enumerate(parts) if len(part.values) or part.names is not None] or [0]
+    head = parts[told[0]]
+    n_channels = head.values.shape[1]
+    for i in told:
+        part = parts[i]
+        if part.values.shape[1] != n_channels:
+            raise ValueError(
+                f"Series {i} has {part.values.shape[1]} channels, series {told[0]} has {n_channels}. An array of one "
+                "series has shape (length, n_channels); transpose arrays of shape (n_channels, length)."
+            )
+        if part.names is not None and part.names != head.names:
+            raise ValueError(
+                f"Series {i} has the columns {list(part.names)}, series {told[0]} has "
+                f"{None if head.names is None else list(head.names)}. Give all series the same columns in the same "
+                "order."
+            )
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    parts = [part for part in parts if len(part.values)]
+    if not parts:
+        return Parts(np.empty((0, n_channels), head.values.dtype), None, offsets, head.names)
+    bare = all(part.times is None and part.names is None for part in parts)
+    if bare and not oriented and n_channels > max(lengths) > 1:
+        warn_transposed(n_channels, max(lengths))
+    kinds = {part.kind: i for i, part in reversed(list(zip(np.flatnonzero(lengths), parts, strict=True)))}
+    if len(kinds.keys() - {None}) > 1 or (None in kinds and kinds.keys() & {"datetime", "timedelta"}):
+        mixed = ", ".join(f"series {i}: {kind or 'no times'}" for kind, i in sorted(kinds.items(), key=lambda k: k[1]))
+        raise TypeError(f"The times of the series are of different kinds ({mixed}). Give all of them the same kind.")
+    times = None
+    if kinds.keys() != {None}:
+        clocks = [np.arange(len(part.values), dtype=np.float64) if part.times is None else part.times for part in parts]
+        times = clocks[0] if len(clocks) == 1 else np.concatenate(clocks)
+    values = parts[0].values if len(parts) == 1 else np.concatenate([part.values for part in parts])
+    return Parts(values, times, offsets, head.names)
+
+
+def warn_transposed(n_channels: int, length: int) -> None:
+    """Warn of arrays that seem to have their time along the wrong axis."""
+    warnings.warn(
+        f"X has more channels ({n_channels}) than time points ({length}). Time runs along the first axis of a series; "
+        "for arrays of shape (n_series, n_channels, length) use Panel.from_numpy3D.",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
+# --- cells -----------------------------------------------------------------------------------------------
+
+
+def read_cells(columns: list[Any], names: list[str] | None) -> Parts:
+    """Columns of cells: each cell a channel of a series, or several of them, named after the column and numbered."""
+    if len(columns) == 1 and (found := lists_of(columns[0])):
+        elements, offsets = found  # lists of Arrow are laid out as a panel is
+        return Parts(as_values(elements, "values")[:, None], None, offsets, None if names is None else tuple(names))
+    labels = names or [str(c) for c in range(len(columns))]
+    rows = list(zip(*([as_python(cell) for cell in column] for column in columns), strict=True))
+    read: list[list[Series | None]] = []
+    for i, row in enumerate(rows):
+        absent = [is_none(cell) or (isinstance(cell, float) and cell != cell) for cell in row]
+        wrong = [c for c, cell in enumerate(row) if not absent[c] and not hasattr(cell, "__len__")]
+        if wrong:
+            raise ValueError(
+                f"Series {i}, channel {labels[wrong[0]]!r}: the cell holds no series, but {row[wrong[0]]}."
+            )
+        read.append([None if absent[c] else read_series(cell, f"series {i}") for c, cell in enumerate(row)])
+    widths = []
+    for c, cells in enumerate(zip(*read, strict=True)):
+        sizes = [(part.values.shape[1], i) for i, part in enumerate(cells) if part is not None] or [(1, 0)]
+        width, first = sizes[0]
+        for other, i in sizes:
+            if other != width:
+                raise ValueError(
+                    f"Channel {labels[c]!r}: the cell of series {first} has {width} channels, that of series {i} has "
+                    f"{other}."
+                )
+        widths.append(width)
+    channels = None
+    if names is not None:
+        wide = zip(names, widths, strict=True)
+        channels = tuple(name if width == 1 else f"{name}_{k}" for name, width in wide for k in range(width))
+    series = [_join_channels(cells, i, labels, widths, channels) for i, cells in enumerate(read)]
+    return join(series, oriented=max(widths) > 1)
+
+
+def _join_channels(
+    cells: list[Series | None], i: int, labels: list[str], widths: list[int], channels: tuple[str, ...] | None
+) -> Series:
+    """One series of the cells of a row, which share their times; an absent cell was not observed."""
+    first = next((c for c, part in enumerate(cells) if part is not None), None)
+    if first is None:
+        return Series(np.empty((0, sum(widths))), None, None, channels)
+    head = cells[first]
+    assert head is not None
+    blocks = []
+    for c, part in enumerate(cells):
+        if part is None:
+            blocks.append(np.full((len(head.values), widths[c]), np.nan))
+            continue
+        if len(part.values) != len(head.values):
+            raise ValueError(
+                f"Series {i}: channel {labels[c]!r} has {len(part.values)} observations, channel {labels[first]!r} has "
+                f"{len(head.values)}. Channels share their times; write NaN where one was not observed."
+            )
+        same = part.kind == head.kind and (
+            part.times is None or head.times is None or np.array_equal(part.times, head.times)
+        )
+        if not same:
+            raise ValueError(
+                f"Series {i}: the times of channel {labels[c]!r} differ from those of channel {labels[first]!r}."
+            )
+        blocks.append(part.values)
+    return Series(np.concatenate(blocks, axis=1), head.times, head.kind, channels)
+
+
+# --- long tables -----------------------------------------------------------------------------------------
+
+
+def read_long(
+    frame: Any, id: Any, time: str, values: Any, channel: str | None, channels: Sequence[Any] | None
+) -> tuple[Array, Array, Array, list[str], Array, list[str]]:
+    """Values, times, offsets, channel names, ids and their names of a long table; see `Panel.from_long`."""
+    names = [values] if isinstance(values, str) else list(values)
+    if not names:
+        raise ValueError("values names no columns: at least one channel is needed.")
+    if channel is not None and len(names) > 1:
+        raise ValueError(f"A tall table has one column of values, beside {channel!r}; values={names!r} names several.")
+    if channels is not None and channel is None:
+        raise ValueError("channels chooses among those that the column channel=... of a tall table names.")
+    frame, groups = grouped(frame, id)
+    keys = list(groups) if id is None else [id] if isinstance(id, str) else list(id)
+    if not keys:
+        raise ValueError(
+            "from_long needs id=..., the column that tells which series a row belongs to. A table of one series is "
+            "Panel.from_list([(table[time], table[values])])."
+        )
+    lists = [time, *([] if channel is None else [channel]), *names]
+    columns = groups | {name: column_of(frame, name) for name in [*keys, *lists] if name not in groups}
+    n_rows = len(columns[keys[0]])
+    for name, column in columns.items():
+        if len(column) != n_rows:
+            raise ValueError(f"Column {name!r} has {len(column)} rows, column {keys[0]!r} has {n_rows}.")
+    if n_rows == 0:
+        raise ValueError("The table has no rows: at least one series is needed.")
+    codes, ids = ids_of({name: columns[name] for name in keys})
+    codes, where = flatten(columns, lists, codes)
+    ticks, clock, _ = clock_of(columns[time], f"column {time!r}{where}")
+    if not all_finite(clock):
+        raise ValueError(
+            f"Column {time!r}{where}: the time at position {np.flatnonzero(~np.isfinite(clock))[0]} is not finite."
+        )
+    read = [as_values(columns[name], f"column {name!r}{where}") for name in names]
+    block = read[0][:, None] if len(read) == 1 else np.stack(read, axis=1)
+    if not all_finite(block) and np.isinf(block).any():
+        row, wrong = np.argwhere(np.isinf(block))[0]
+        raise ValueError(
+            f"Column {names[wrong]!r}{where}: infinite value at position {row}, of "
+            f"{called(ids[codes[row]], tuple(keys))}. Write NaN where a channel was not observed."
+        )
+    if channel is not None:
+        kinds, place = _places(columns[channel], channel, channels)
+        names = [str(kind) for kind in kinds]
+        rows, head, cells, n_rows = _widen(place, ticks, codes)
+        wide = np.full((n_rows, len(names)), np.nan, block.dtype)
+        wide[cells, place[rows]] = block[rows, 0]
+        codes, clock, block = codes[head], clock[head], wide
+    elif not ((np.diff(codes) >= 0).all() and ((ticks[1:] >= ticks[:-1]) | (np.diff(codes) > 0)).all()):
+        rows = np.lexsort((ticks, codes))
+        codes, clock, block = codes[rows], clock[rows], block[rows]
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))])
+    return block, clock, offsets, [str(name) for name in names], ids, [str(key) for key in keys]
+
+
+def _places(column: Any, name: str, channels: Sequence[Any] | None) -> tuple[list[Any], NDArray[np.intp]]:
+    """Channels of a tall table, and of every row the number of its channel, -1 for none of them."""
+    codes, first = codes_of(column, name)
+    found = items_of(column, first).tolist()
+    wanted = sorted(found, key=str) if channels is None else list(channels)
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise ValueError(f"channels must be different channels of the column {name!r}, got {wanted!r}.")
+    if not set(wanted) & set(found):
+        raise ValueError(f"None of the channels {wanted!r} is in the column {name!r}, which has {found[:10]!r}.")
+    place = np.array([wanted.index(one) if one in wanted else -1 for one in found])
+    return wanted, place[codes]
+
+
+def _widen(
+    place: NDArray[np.intp], ticks: Array, codes: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], int]:
+    """How the rows of a tall table become those of a wide one, which has one for every series and time.
+
+    Where a channel has several values at a time, there are as many rows as that. Returns the rows that are read, in
+    order, and the wide row of each; for each wide row, the tall row whose series and time it has; and their number.
+    """
+    rows = np.lexsort((place, ticks, codes))  # stable: several values of one channel and time stay in their order
+    rows = rows[place[rows] >= 0]
+    position = np.arange(len(rows))
+
+    def changes(x: Array) -> NDArray[np.bool_]:
+        return np.concatenate([[True], x[rows[1:]] != x[rows[:-1]]])
+
+    stamp = changes(codes) | changes(ticks)
+    again = position - np.maximum.accumulate(np.where(stamp | changes(place), position, 0))
+    block = np.cumsum(stamp) - 1
+    depth = np.zeros(block[-1] + 1, np.intp)
+    np.maximum.at(depth, block, again + 1)
+    cells = (np.cumsum(depth) - depth)[block] + again
+    return rows, rows[np.repeat(np.flatnonzero(stamp), depth)], cells, int(depth.sum())
