@@ -443,6 +443,8 @@ def test_trainings_in_threads_take_turns():
 
 
 def test_grids_and_meta_estimators():
+    # Workers of tests without PyTorch would grow by it, and be taken for leaking ones.
+    joblib.externals.loky.get_reusable_executor().shutdown()
     panel, y = classes(48)
     quick = HiPPORNNClassifier(**QUICK)
     grid = {"measure": ["legs", "lagt"], "gate": ["mgu", "timed"]}
