@@ -10,18 +10,25 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-
 .PHONY: demo test lint docs bench clean
 .DELETE_ON_ERROR:
 
-# Stamps: the dependencies, and the compiled package.
-$(VENV)/dependencies: pyproject.toml .ci/constraints.txt
+# Stamps: what it takes to build, what the demo needs, what developers need, and the compiled package.
+$(VENV)/builds: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) --upgrade pip "setuptools>=77" "cython>=3.1"
+	touch $@
+
+$(VENV)/demo: $(VENV)/builds setup.py $(wildcard _ext/*.pyx _ext/*.h)
+	$(INSTALL) --no-build-isolation --editable ".[demo]"
+	touch $@
+
+$(VENV)/dependencies: $(VENV)/builds
 	$(INSTALL) --no-build-isolation --editable ".[dev]"
-	touch $@ $(VENV)/built
+	touch $@ $(VENV)/demo $(VENV)/built
 
 $(VENV)/built: $(VENV)/dependencies setup.py $(wildcard _ext/*.pyx _ext/*.h)
 	$(INSTALL) --no-build-isolation --no-deps --editable .
-	touch $@
+	touch $@ $(VENV)/demo
 
-demo: $(VENV)/built
+demo: $(VENV)/demo
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/built

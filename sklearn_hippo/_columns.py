@@ -17,18 +17,36 @@ Array = NDArray[Any]
 # --- columns and cells -----------------------------------------------------------------------------------
 
 
-def column_of(frame: Any, name: str) -> Any:
-    """One column, as pandas, polars, pyarrow or a dictionary has it."""
+def column_of(frame: Any, name: Any) -> Any:
+    """One column, as pandas, polars, pyarrow, a structured array or a dictionary has it."""
     if hasattr(frame, "collect_schema") and not hasattr(frame, "to_arrow"):  # polars
         raise TypeError("The table is lazy: a panel needs its values. Use frame.collect().")
-    found = list(frame.column_names if hasattr(frame, "column_names") else getattr(frame, "columns", frame))
+    names = getattr(frame, "column_names", getattr(frame, "columns", None))
+    if names is None:
+        names = getattr(getattr(frame, "dtype", None), "names", frame if hasattr(frame, "keys") else None)
+    if names is None:
+        raise TypeError(
+            "A long table is a DataFrame of pandas or polars, a Table of pyarrow or a mapping of names to columns, got "
+            f"{type(frame).__name__}."
+        )
+    found = list(names)
     if name not in found:
         indexed = name in getattr(getattr(frame, "index", None), "names", ())  # of pandas
         hint = " It is in the index: use frame.reset_index()." if indexed else ""
         raise ValueError(f"The table has no column {name!r}.{hint}")
     if found.count(name) > 1:
         raise ValueError(f"The table has {found.count(name)} columns {name!r}. Give them different names.")
-    return _unwrapped(frame[name])
+    column = _unwrapped(frame[name])
+    if isinstance(column, (str, bytes)) or not hasattr(column, "__len__"):
+        raise TypeError(f"Column {name!r} is a {type(column).__name__}, not a sequence with an entry for every row.")
+    return column
+
+
+def names_in(names: Any) -> list[Any]:
+    """Names of columns, of which one need not be in a list."""
+    if names is None:
+        return []
+    return [names] if isinstance(names, str) or not hasattr(names, "__iter__") else list(names)
 
 
 def _unwrapped(column: Any) -> Any:
@@ -365,6 +383,8 @@ def _comparable(column: Any) -> tuple[Array, NDArray[np.bool_]]:
     elif str(getattr(column, "dtype", "")) == "String":  # polars
         column = column.rank("dense")
     ids = _to_numpy(column)
+    if ids.ndim != 1:
+        raise TypeError(f"its shape is {ids.shape}")
     if ids.dtype.kind == "O":
         return ids, np.array([is_none(one) or one != one for one in ids], dtype=bool)
     return ids, np.asarray(ids != ids)

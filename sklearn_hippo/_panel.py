@@ -1,14 +1,16 @@
 """Panel: the one container in which series travel, and `check_panel`, which makes one of whatever users have."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from numbers import Integral, Real
 from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import validate_data
 
-from ._columns import all_finite, as_ids, as_times, as_values, called, holds_series, named_index
+from ._columns import all_finite, as_ids, as_times, as_values, called, holds_series, named_index, names_in
 from ._reading import Series, join, read_cells, read_list, read_long, warn_transposed
 
 Array = NDArray[Any]
@@ -125,7 +127,7 @@ class Panel:
                     f"times must have shape ({len(values)},), one for each observation, got {times.shape}."
                 )
             times = np.ascontiguousarray(times)
-        names = None if channel_names is None else tuple(channel_names)
+        names = None if channel_names is None else tuple(names_in(channel_names))
         if names is not None and (
             len(names) != values.shape[1]
             or not all(isinstance(name, str) for name in names)
@@ -319,7 +321,9 @@ class Panel:
                 raise IndexError("A Panel has one axis, its series: use panel[i] or panel[i, ...].")
             key = key[0]
         if isinstance(key, (int, np.integer)) and not isinstance(key, (bool, np.bool_)):
-            i = range(len(self))[key]  # negative keys count from the end, others raise IndexError
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"Index {key} is out of bounds for a panel of {len(self)} series.")
+            i = range(len(self))[key]  # negative keys count from the end
             rows = slice(self.offsets[i], self.offsets[i + 1])
             times = np.arange(self.lengths[i], dtype=np.float64) if self.times is None else self.times[rows]
             return times, self.values[rows]
@@ -672,6 +676,7 @@ class Panel:
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         times = None
         if time_channel is not None:
+            time_channel = check_scalar(time_channel, "time_channel", Integral)
             if not -X.shape[2] <= time_channel < X.shape[2]:
                 raise ValueError(f"time_channel={time_channel}, but X has {X.shape[2]} channels.")
             times = values[:, time_channel]
@@ -691,6 +696,7 @@ class Panel:
         -------
         ndarray of shape (n_series, max(lengths), n_channels)
         """
+        fill = check_scalar(fill, "fill", Real)
         padded = np.full((len(self), max(self.lengths, default=0), self.n_channels), fill, self.values.dtype)
         padded[np.arange(padded.shape[1]) < self.lengths[:, None]] = self.values
         return padded
@@ -840,6 +846,7 @@ def check_panel(X: Any) -> Panel:
     ValueError, TypeError
         If X is none of these, or as `Panel` does.
     """
+    _check_kind(X)
     if isinstance(X, Panel):
         panel = X
     elif isinstance(X, (str, bytes, dict)) and not issparse(X):
@@ -861,9 +868,25 @@ def check_panel(X: Any) -> Panel:
     return panel
 
 
+def _check_kind(X: Any) -> None:
+    """Refuse what is a table, but one whose rows cannot be told."""
+    kind = type(X).__name__
+    if kind == "LazyFrame":
+        raise TypeError("X is a LazyFrame: its values are needed. Use X.collect().")
+    if kind.endswith("GroupBy"):
+        raise TypeError(
+            f"X is a {kind}: read it by Panel.from_long(X, time=..., values=...), with its groups for series."
+        )
+
+
 def _from_array(X: Array, ids: Any = None) -> Panel:
     if X.dtype == object and X.ndim == 1:
         return Panel.from_list(list(X))
+    if X.ndim == 0:
+        raise TypeError(
+            f"X is a {type(X.item()).__name__}, no collection of series; see Panel.from_list and Panel.from_long for "
+            "what can be read."
+        )
     X = as_values(X, "X")
     if X.ndim == 1:
         raise ValueError(
@@ -955,6 +978,7 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
     one length, which scikit-learn takes for a table), and the number of channels otherwise. A table at `transform` must
     be as wide as the one at `fit`; series of other lengths come as a list or a `Panel`.
     """
+    _check_kind(X)
     if not isinstance(X, (Panel, list, tuple, str, bytes, dict, np.ndarray)) and not hasattr(X, "to_numpy"):
         X = X if hasattr(X, "columns") or issparse(X) else np.asarray(X)
     table = _is_table(X)

@@ -24,6 +24,7 @@ from ._columns import (
     items_of,
     lists_of,
     named_index,
+    names_in,
 )
 
 Array = NDArray[Any]
@@ -257,21 +258,25 @@ def read_long(
     frame: Any, id: Any, time: str, values: Any, channel: str | None, channels: Sequence[Any] | None
 ) -> tuple[Array, Array, Array, list[str], Array, list[str]]:
     """Values, times, offsets, channel names, ids and their names of a long table; see `Panel.from_long`."""
-    names = [values] if isinstance(values, str) else list(values)
+    names = names_in(values)
     if not names:
         raise ValueError("values names no columns: at least one channel is needed.")
+    if len(set(map(str, names))) < len(names):
+        raise ValueError(f"values names a column twice: {names!r}.")
     if channel is not None and len(names) > 1:
         raise ValueError(f"A tall table has one column of values, beside {channel!r}; values={names!r} names several.")
     if channels is not None and channel is None:
         raise ValueError("channels chooses among those that the column channel=... of a tall table names.")
     frame, groups = grouped(frame, id)
-    keys = list(groups) if id is None else [id] if isinstance(id, str) else list(id)
+    keys = list(groups) if id is None else names_in(id)
     if not keys:
         raise ValueError(
             "from_long needs id=..., the column that tells which series a row belongs to. A table of one series is "
             "Panel.from_list([(table[time], table[values])])."
         )
-    lists = [time, *([] if channel is None else [channel]), *names]
+    lists = [time, *names_in(channel), *names]
+    if len(lists) != len(names) + 1 + (channel is not None) or isinstance(time, (list, tuple)):
+        raise ValueError(f"time and channel name one column each, got time={time!r} and channel={channel!r}.")
     columns = groups | {name: column_of(frame, name) for name in [*keys, *lists] if name not in groups}
     n_rows = len(columns[keys[0]])
     for name, column in columns.items():
@@ -312,10 +317,10 @@ def _places(column: Any, name: str, channels: Sequence[Any] | None) -> tuple[lis
     """Channels of a tall table, and of every row the number of its channel, -1 for none of them."""
     codes, first = codes_of(column, name)
     found = items_of(column, first).tolist()
-    wanted = sorted(found, key=str) if channels is None else list(channels)
-    if not wanted or len(set(wanted)) < len(wanted):
+    wanted = sorted(found, key=str) if channels is None else names_in(channels)
+    if not wanted or len(set(map(repr, wanted))) < len(wanted):
         raise ValueError(f"channels must be different channels of the column {name!r}, got {wanted!r}.")
-    if not set(wanted) & set(found):
+    if not any(one in found for one in wanted):
         raise ValueError(f"None of the channels {wanted!r} is in the column {name!r}, which has {found[:10]!r}.")
     place = np.array([wanted.index(one) if one in wanted else -1 for one in found])
     return wanted, place[codes]

@@ -691,9 +691,9 @@ def test_offsets_are_a_copy_and_times_are_contiguous():
         (np.array([["a", "b"]]), "must hold real numbers"),
         (pd.DataFrame({"a": ["1", "2"]}), "'1' is a string"),
         (pd.DataFrame({"a": [1.0, np.inf]}), "Series 1, channel 0: infinite value at position 0"),
-        (None, "X has 0 dimensions"),
-        (3.0, "Expected 2D array|0 dimensions"),
-        ({1, 2}, "real numbers"),
+        (None, "X is a NoneType, no collection of series"),
+        (3.0, "X is a float, no collection of series"),
+        ({1, 2}, "X is a set, no collection of series"),
         (np.ones((2, 2)) * 1j, "Complex data not supported"),
     ],
 )
