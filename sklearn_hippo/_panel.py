@@ -722,6 +722,27 @@ class Panel:
         """
         return list(self)
 
+    def to_cells(self) -> dict[str, list[tuple[Array, Array]]]:
+        """Make the columns of a frame whose cells are series, for ordinary columns to stand beside them.
+
+        Returns
+        -------
+        dict of str to list of (times, values)
+            A column for each channel, with a cell of arrays of shape (length,) for each series.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn_hippo import Panel
+        >>> panel = Panel.from_list([([0.0, 9.0], [36.8, 37.1]), ([3.0], [38.2])], ids=["Ada", "Ben"])
+        >>> patients = pd.DataFrame({"age": [70, 44]}, index=["Ben", "Ada"])
+        >>> patients = patients.join(pd.DataFrame(panel.to_cells(), index=panel.ids))
+        >>> patients.columns.tolist(), patients.loc["Ben", "x0"]
+        (['age', 'x0'], (array([3.]), array([38.2])))
+        """
+        names = self.channel_names or [f"x{c}" for c in range(self.n_channels)]
+        return {name: [(times, values[:, c]) for times, values in self] for c, name in enumerate(names)}
+
     def to_long(self, *, id: str | None = None, time: str = "time") -> dict[str, Array]:
         """Make the columns of a long table, with a row for every observation.
 

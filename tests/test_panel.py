@@ -952,3 +952,20 @@ def test_predictions_join_back_to_the_table():
     predictions = pd.Series([10, 20], panel.ids)
     assert table["who"].map(predictions).tolist() == [10, 20, 10, 20]
     assert pd.Series({"a": "sick", "b": "well"})[panel.ids].tolist() == ["well", "sick"]
+
+
+def test_cells_go_there_and_back():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(9, 2))
+    values[[0, 4], [1, 0]] = np.nan
+    panel = Panel(values, np.sort(rng.uniform(size=9)), [0, 2, 2, 3, 9], channel_names=["a", "b"], ids=list("wxyz"))
+    frame = pd.DataFrame(panel.to_cells(), index=panel.ids)
+    back = check_panel(frame)
+    assert_same(back, panel)
+    assert back.channel_names == panel.channel_names
+    assert back.ids.tolist() == list("wxyz")
+    patients = pd.DataFrame({"age": [1.0, 2.0, 3.0]}, index=["y", "new", "w"]).join(frame)
+    some = check_panel(patients[["a", "b"]])
+    assert some.ids.tolist() == ["y", "new", "w"]
+    assert some.lengths.tolist() == [1, 0, 2]
+    assert list(Panel([1.0]).to_cells()) == ["x0"]
