@@ -77,6 +77,14 @@ def holds_series(column: Any) -> bool:
     return False
 
 
+def is_empty(column: Any) -> bool:
+    """Whether no cell of a column holds anything."""
+    if getattr(getattr(column, "dtype", None), "kind", "O") == "f":
+        return bool(np.isnan(np.asarray(column)).all())
+    cells = (as_python(cell) for cell in column)
+    return all(is_none(cell) or (isinstance(cell, float) and cell != cell) for cell in cells)
+
+
 def _to_numpy(values: Any) -> Array:
     """An array of whatever knows how to become one."""
     if not hasattr(values, "to_numpy"):

@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import validate_data
 
-from ._columns import all_finite, as_ids, as_times, as_values, called, holds_series, named_index, names_in
+from ._columns import all_finite, as_ids, as_times, as_values, called, holds_series, is_empty, named_index, names_in
 from ._reading import Series, join, read_cells, read_list, read_long, warn_transposed
 
 Array = NDArray[Any]
@@ -842,7 +842,7 @@ def _as_indices(key: Any, n_series: int) -> NDArray[np.intp]:
 # --- whatever X is ------------------------------------------------------------------------------------
 
 
-def check_panel(X: Any) -> Panel:
+def check_panel(X: Any, *, cells: bool = False) -> Panel:
     """Make a panel of X, in any of the forms that estimators take.
 
     Parameters
@@ -857,6 +857,8 @@ def check_panel(X: Any) -> Panel:
         - a list, tuple, object array or pandas Series of series, as `Panel.from_list` takes them;
         - a DataFrame or Table whose cells are series (arrays, pandas Series or lists): each column a channel;
         - a polars Series or pyarrow Array of lists: series of one channel.
+    cells : bool
+        Whether a frame in which there is nothing at all is one of cells, not of numbers.
 
     Returns
     -------
@@ -873,7 +875,7 @@ def check_panel(X: Any) -> Panel:
     elif isinstance(X, (str, bytes, dict)) and not issparse(X):
         raise TypeError(f"X is a {type(X).__name__}; see Panel.from_list and Panel.from_long for what can be read.")
     elif hasattr(X, "columns") or hasattr(X, "column_names"):
-        panel = _from_frame(X)
+        panel = _from_frame(X, cells)
     elif hasattr(X, "iloc"):  # pandas Series
         panel = Panel.from_list(list(X), ids=named_index(X))
     elif hasattr(X, "to_numpy") and not isinstance(X, np.ndarray):  # polars Series, pyarrow Array
@@ -933,11 +935,11 @@ def _columns(X: Any) -> tuple[list[str], list[Any]]:
     return [str(name) for name in names], columns
 
 
-def _from_frame(X: Any) -> Panel:
+def _from_frame(X: Any, cells: bool) -> Panel:
     """A DataFrame of numbers, whose rows are series, or of cells that are series, whose columns are channels."""
     names, columns = _columns(X)
     ids = named_index(X) if hasattr(X, "iloc") else None
-    if not _is_table_of_numbers(X):
+    if not _is_table_of_numbers(X, cells):
         values, times, offsets, channel_names = read_cells(columns, names)
         return Panel(values, times, offsets, channel_names=channel_names, ids=ids)
     numbers = []
@@ -952,33 +954,39 @@ def _from_frame(X: Any) -> Panel:
     return _from_array(np.column_stack(numbers), ids)
 
 
-def _is_table_of_numbers(X: Any) -> bool:
-    """Whether the rows of a frame are its series, or else its cells are; nothing is converted."""
-    if getattr(getattr(X, "index", None), "nlevels", 1) > 1:
-        raise TypeError(
-            "X is a long table with a multi-index: its rows are not its series, so no cross-validation could split it. "
-            "Use Panel.from_long(frame.reset_index(), id=..., time=..., values=...)."
-        )
+def _is_table_of_numbers(X: Any, cells: bool = False) -> bool:
+    """Whether the rows of a frame are its series, or else its cells are; nothing is converted.
+
+    With ``cells``, a frame in which there is nothing at all is one of cells.
+    """
     names, columns = _columns(X)
     if len(names) == 0 or len(X) == 0:
         raise ValueError(f"X is empty: it has {len(X)} rows (0 sample(s)) and {len(names)} columns (0 feature(s)).")
     nested = [holds_series(column) for column in columns]
-    if any(nested) and not all(nested):
+    others = [c for c, one in enumerate(nested) if not one]
+    if any(nested) or cells:
+        others = [c for c in others if not is_empty(columns[c])]
+    if any(nested) and others:
         raise TypeError(
-            f"Column {names[nested.index(True)]!r} holds series, column {names[nested.index(False)]!r} does not. Send "
-            "them to different transformers with a ColumnTransformer."
+            f"Column {names[nested.index(True)]!r} holds series, column {names[others[0]]!r} does not. Send them to "
+            "different transformers with a ColumnTransformer."
         )
-    return not any(nested)
+    if others and getattr(getattr(X, "index", None), "nlevels", 1) > 1:
+        raise TypeError(
+            "X is a long table with a multi-index: its rows are not its series, so no cross-validation could split it. "
+            "Use Panel.from_long(frame.reset_index(), id=..., time=..., values=...)."
+        )
+    return bool(others)
 
 
-def _is_table(X: Any) -> bool:
+def _is_table(X: Any, cells: bool = False) -> bool:
     """Whether X is a table of numbers, whose rows are regular series: the one form that scikit-learn knows too."""
     if issparse(X):
         return True  # for scikit-learn to refuse
     if isinstance(X, (Panel, list, tuple, str, bytes, dict)):
         return False
     if hasattr(X, "columns") or hasattr(X, "column_names"):
-        return _is_table_of_numbers(X)
+        return _is_table_of_numbers(X, cells)
     return isinstance(X, np.ndarray) and X.ndim == 2
 
 
@@ -1002,14 +1010,15 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
     _check_kind(X)
     if not isinstance(X, (Panel, list, tuple, str, bytes, dict, np.ndarray)) and not hasattr(X, "to_numpy"):
         X = X if hasattr(X, "columns") or issparse(X) else np.asarray(X)
-    table = _is_table(X)
+    cells = not reset and not estimator._fitted_on_table
+    table = _is_table(X, cells)
     # scikit-learn's own checks of the names and the number of columns, wherever X has columns that mean what they did
     # in fit; of cells' names first, and of numbers when they are known to be valid.
     panel = check_panel(X) if table else None
     compared = reset or (hasattr(X, "columns") and not table) or (table and estimator._fitted_on_table)
     if compared and hasattr(X, "columns"):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
-    panel = check_panel(X) if panel is None else panel
+    panel = check_panel(X, cells=cells) if panel is None else panel
     if reset and not table and _is_nested_list(X):
         table = compared = True
     if compared and not hasattr(X, "columns"):

@@ -1,5 +1,6 @@
 """The examples that are no gallery pages run; the gallery runs when the documentation is built."""
 
+import os
 import re
 import runpy
 import shutil
@@ -23,8 +24,10 @@ pytestmark = [
 
 
 def run(name, *arguments):
-    command = [sys.executable, str(EXAMPLES / name), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    script = EXAMPLES / name
+    command = [sys.executable, str(script), *arguments]
+    beside = os.environ | {"PYTHONPATH": str(script.parent)}  # scripts import what lies beside them
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=beside)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -55,6 +58,17 @@ def test_readme(block, tmp_path):
     done = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert float(done.stdout.split()[-1]) > 0.9  # the score
+
+
+@pytest.mark.parametrize(
+    ("job", "told"), [("icu", "AUROC 0.9"), ("sensors", "accuracy 1.000"), ("tracks", "accuracy 0.")]
+)
+def test_jobs(job, told, tmp_path):
+    pytest.importorskip("pandas")
+    script = EXAMPLES / "jobs" / f"{job}.py"
+    assert len(script.read_text().splitlines()) < 40
+    assert told in run(script, str(tmp_path))
+    assert (tmp_path / f"{job}.joblib").stat().st_size > 1000
 
 
 def test_quickstart():

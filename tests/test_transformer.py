@@ -730,3 +730,24 @@ def test_columns_of_cells_of_several_channels(selection):
     expected = HiPPOTransformer(order=2).fit_transform(blocks)
     assert_array_equal(features.to_numpy()[:, :4], expected)
     assert_array_equal(columns.transform(frame.iloc[[1]]).to_numpy()[:, :4], expected[[1]])
+
+
+def test_columns_of_cells_in_which_there_is_nothing():
+    rng = np.random.default_rng(0)
+    cells = [rng.normal(size=n) for n in (4, 3, 5)]
+    frame = pd.DataFrame({"a": cells, "b": cells})
+    transformer = HiPPOTransformer(order=2).fit(frame)
+    expected = transformer.transform(frame)
+    for nothing in (None, np.nan):
+        partly = transformer.transform(frame.assign(b=nothing))
+        assert_array_equal(partly[:, :2], expected[:, :2])
+        assert np.isnan(partly[:, 2:]).all()
+        assert np.isnan(transformer.transform(frame.iloc[[1]].assign(a=nothing, b=nothing))).all()
+    numbers = HiPPOTransformer(order=2).fit(pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}))
+    assert np.isnan(numbers.transform(pd.DataFrame({"a": [np.nan], "b": [np.nan]}))).all()
+    levels = frame.set_index(pd.MultiIndex.from_tuples([("n", 1), ("n", 2), ("s", 1)]))
+    assert_array_equal(transformer.transform(levels), expected)
+    with pytest.raises(TypeError, match="Column 'a' holds series, column 'b' does not"):
+        transformer.transform(frame.assign(b=[1.0, np.nan, np.nan]))
+    with pytest.raises(TypeError, match="X is a long table with a multi-index"):
+        transformer.transform(levels.assign(a=1.0, b=2.0))
