@@ -21,7 +21,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._columns import as_times
 from ._measures import MEASURES, Measure
 from ._panel import Panel
-from ._projection import INTERPOLATIONS, decay, embed, excess, project, reconstruct
+from ._projection import INTERPOLATIONS, PASTS, decay, embed, excess, project, reconstruct
 from ._recurrence import exact_steps
 
 Array = NDArray[Any]
@@ -72,11 +72,12 @@ class _State:
 
 @dataclass(frozen=True)
 class _Rule:
-    """How states evolve: a measure, its timescale (None for one that scales) and the interpolation."""
+    """How states evolve: a measure, its timescale (None for one that scales), the interpolation and the past."""
 
     measure: Measure
     timescale: float | None
     interpolation: str
+    past: str
 
     def size(self, order: int) -> int:
         """Length of a core: the order, or as many numbers as the dynamics need for it."""
@@ -197,7 +198,10 @@ class _Rule:
         return start, state.time
 
     def read(self, state: _State) -> Array:
-        """Coefficients (s, c, order) of the functions from the first to the last time, constant beyond the cores."""
+        """Coefficients (s, c, order) of the functions from the first to the last time, constant beyond the cores.
+
+        With a timescale, of what was before the first time as well.
+        """
         exponent = state.excess
         if exponent.any():
             return np.ldexp(self.read(state.ldexp(-exponent)), exponent[..., None])
@@ -208,11 +212,11 @@ class _Rule:
         one = np.zeros((len(begin), 1, order))
         one[..., 0] = 1
         head, tail = state.first_value.reshape(-1, 1, 1), state.last_value.reshape(-1, 1, 1)
-        constant = stop <= start
-        if ((begin == start) & (end == stop)).all():
+        instant, endless = stop <= start, self.timescale is not None and self.past == "constant"
+        if ((begin == start) & (end == stop)).all() and not endless:
             total = core.copy()
         elif self.timescale is None:
-            length = np.where(constant, 1.0, stop - start)
+            length = np.where(instant, 1.0, stop - start)
             low, high = np.clip([(begin - start) / length, (end - start) / length], 0, 1)
             total = embed(core, low, high)
             total += embed(one * head, np.zeros(len(low)), low) + embed(one * tail, high, np.ones(len(low)))
@@ -221,8 +225,12 @@ class _Rule:
             with np.errstate(over="ignore"):
                 ages = [(stop - when) / self.timescale for when in (start, begin, end)]
             oldest, older, recent = (self.fade(one, np.nan_to_num(age)) for age in ages)
+            if endless:  # the constant before the core began before all times
+                oldest = 0 * one
             total = self.fade(core, np.nan_to_num(ages[2])) + head * (older - oldest) + tail * (one - recent)
-        total[constant] = (one * tail)[constant]
+        # No duration: a constant function; in a window of any length, there is nothing but the past.
+        value = tail if self.timescale is None else head if endless else np.zeros_like(head)
+        total[instant] = (one * value)[instant]
         total[np.isnan(end)] = np.nan
         return total.reshape(n_streams, n_channels, order)
 
@@ -369,6 +377,7 @@ class HiPPOMemory(BaseEstimator):
         "n_streams": [Interval(Integral, 1, None, closed="left")],
         "timescale": [Interval(Real, 0, None, closed="neither"), None],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
+        "past": [StrOptions(set(PASTS))],
     }
 
     _state: _State
@@ -385,6 +394,7 @@ class HiPPOMemory(BaseEstimator):
         n_streams: int = 1,
         timescale: float | None = None,
         interpolation: str = "linear",
+        past: str = "zero",
     ):
         self.measure = measure
         self.order = order
@@ -392,6 +402,7 @@ class HiPPOMemory(BaseEstimator):
         self.n_streams = n_streams
         self.timescale = timescale
         self.interpolation = interpolation
+        self.past = past
 
     # --- what goes in ---------------------------------------------------------------------------------
 
@@ -671,7 +682,7 @@ class HiPPOMemory(BaseEstimator):
     @property
     def _rule(self) -> _Rule:
         measure = MEASURES[self.measure]
-        return _Rule(measure, self.timescale if measure.has_timescale else None, self.interpolation)
+        return _Rule(measure, self.timescale if measure.has_timescale else None, self.interpolation, self.past)
 
     def _initialize(self) -> None:
         """Check the parameters and make an empty state, before the first use."""
@@ -690,10 +701,10 @@ class HiPPOMemory(BaseEstimator):
         self._state = _State.empty(self.n_streams, self.n_channels, self._rule.size(self.order))
 
     def _used_parameters(self) -> dict[str, Any]:
-        """The parameters, less a timescale that the measure does not have."""
+        """The parameters, less a timescale that the measure does not have, and the past, in which it does not look."""
         parameters = self.get_params()
         if not MEASURES[self.measure].has_timescale:
-            del parameters["timescale"]
+            del parameters["timescale"], parameters["past"]
         return parameters
 
     def _last_time(self) -> Array:

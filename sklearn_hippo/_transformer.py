@@ -16,7 +16,7 @@ from ._columns import as_times, as_values
 from ._compat import CallbackSupportMixin, fit_task
 from ._measures import MEASURES, Measure
 from ._panel import Panel, check_observed, check_panel, learned_timescale, own_times, validate_panel
-from ._projection import INTERPOLATIONS, project, reconstruct, series_span
+from ._projection import INTERPOLATIONS, PASTS, project, reconstruct, series_span
 from ._recurrence import DISCRETIZATIONS, interpolation_of, prefixes, recur
 
 Array = NDArray[Any]
@@ -115,6 +115,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         "order": [Interval(Integral, 1, None, closed="left")],
         "timescale": [Interval(Real, 0, None, closed="neither"), None],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
+        "past": [StrOptions(set(PASTS))],
         "method": [StrOptions({"projection", "recurrence"})],
         "discretization": [StrOptions(set(DISCRETIZATIONS))],
         "add_duration": ["boolean"],
@@ -134,6 +135,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         *,
         timescale: float | None = None,
         interpolation: str = "linear",
+        past: str = "zero",
         method: str = "projection",
         discretization: str = "zoh",
         add_duration: bool = False,
@@ -143,6 +145,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         self.order = order
         self.timescale = timescale
         self.interpolation = interpolation
+        self.past = past
         self.method = method
         self.discretization = discretization
         self.add_duration = add_duration
@@ -342,7 +345,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     def _shape_parameters(self) -> dict[str, Any]:
         """Parameters on which the meaning of the features depends."""
-        names = "measure", "order", "interpolation", "method", "discretization", "add_duration"
+        names = "measure", "order", "interpolation", "past", "method", "discretization", "add_duration"
         return {name: getattr(self, name) for name in names}
 
     def _check_parameters(self) -> None:
@@ -364,6 +367,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             int(self.order),
             timescale=self.timescale_,
             interpolation=self.interpolation,
+            past=self.past,
             n_threads=self._n_threads,
             **kwargs,
         )
@@ -375,6 +379,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             int(self.order),
             timescale=self.timescale_,
             discretization=self.discretization,
+            past=self.past,
             visit=visit,
             n_threads=self._n_threads,
         )

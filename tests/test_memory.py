@@ -28,6 +28,9 @@ MEASURES = [*EXACT, "legt", "fout"]
 TIMESCALE = 20.0
 
 
+PASTS = ["zero", "constant"]
+
+
 def make(measure="legs", order=8, **kwargs):
     return HiPPOMemory(measure, order, timescale=None if measure == "legs" else TIMESCALE, **kwargs)
 
@@ -48,12 +51,13 @@ def close(actual, expected, tolerance=1e-9):
 # --- what the state is ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", EXACT)
 @pytest.mark.parametrize("missing", [0, 0.3])
-def test_the_state_is_the_projection(measure, interpolation, missing):
+def test_the_state_is_the_projection(measure, interpolation, missing, past):
     times, values = wild(0, 3, 150, missing=missing)
-    memory = make(measure, 24, n_channels=2, n_streams=3, interpolation=interpolation)
+    memory = make(measure, 24, n_channels=2, n_streams=3, interpolation=interpolation, past=past)
     for k in range(150):
         memory.update(values[:, k], times[:, k])
         if k in (0, 1, 5, 40, 149):
@@ -63,27 +67,28 @@ def test_the_state_is_the_projection(measure, interpolation, missing):
                     if np.isnan(seen).all():
                         assert np.isnan(memory.coefficients_[s, c]).all()
                         continue
-                    expected = oracles.project(measure, 24, times[s, : k + 1], seen, TIMESCALE, interpolation)
+                    expected = oracles.project(measure, 24, times[s, : k + 1], seen, TIMESCALE, interpolation, past)
                     close(memory.coefficients_[s, c], expected, 1e-10)
     assert_array_equal(memory.time_, times[:, -1])
     assert memory.n_observations_ == 150
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", EXACT)
-def test_channels_that_come_late_or_fall_silent(measure, interpolation):
+def test_channels_that_come_late_or_fall_silent(measure, interpolation, past):
     times, values = wild(7, 2, 300, 3, missing=0)
     values[:, :40, 1] = np.nan  # first seen late, then always
     values[:, 200:260, 2] = np.nan  # silent for a while
     values[1, 100:, 0] = np.nan  # and forever
-    memory = make(measure, 12, n_channels=3, n_streams=2, interpolation=interpolation)
+    memory = make(measure, 12, n_channels=3, n_streams=2, interpolation=interpolation, past=past)
     for k in range(0, 300, 20):
         memory.update(values[:, k : k + 20], times[:, k : k + 20])
         for s in range(2):
             for c in range(3):
                 seen = values[s, : k + 20, c]
                 if not np.isnan(seen).all():
-                    expected = oracles.project(measure, 12, times[s, : k + 20], seen, TIMESCALE, interpolation)
+                    expected = oracles.project(measure, 12, times[s, : k + 20], seen, TIMESCALE, interpolation, past)
                     close(memory.coefficients_[s, c], expected, 1e-10)
 
 
@@ -101,12 +106,13 @@ def test_ten_thousand_irregular_steps(measure, interpolation):
     close(memory.coefficients_[0], expected, 1e-10)
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", ["legt", "fout"])
-def test_sliding_memories_follow_their_dynamics(measure, interpolation):
+def test_sliding_memories_follow_their_dynamics(measure, interpolation, past):
     times, values = wild(2, 1, 80, 1, missing=0)
-    memory = make(measure, 11, interpolation=interpolation).update(values[0], times[0])
-    expected = oracles.recur(measure, 11, times[0], values[0, :, 0], TIMESCALE, interpolation)
+    memory = make(measure, 11, interpolation=interpolation, past=past).update(values[0], times[0])
+    expected = oracles.recur(measure, 11, times[0], values[0, :, 0], TIMESCALE, interpolation, past)
     close(memory.coefficients_[0, 0], expected, 1e-9)
 
 
@@ -123,18 +129,40 @@ def test_sliding_memories_approach_the_projection(measure):
     assert errors[-1] < errors[0]
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", MEASURES)
-def test_few_observations(measure, interpolation):
-    memory = make(measure, 4, interpolation=interpolation)
+def test_few_observations(measure, interpolation, past):
+    memory = make(measure, 4, interpolation=interpolation, past=past)
     with pytest.raises(ValueError, match="call update first"):
         _ = memory.coefficients_
+    # No duration: a constant function to a measure that scales, in a window nothing but the past.
+    scales, endless = measure == "legs", past == "constant"
     memory.update(3.0, 5.0)
-    assert_array_equal(memory.coefficients_, [[[3, 0, 0, 0]]])
+    assert_array_equal(memory.coefficients_, [[[3 if scales or endless else 0, 0, 0, 0]]])
     memory.update(4.0, 5.0)  # a tie: still no duration
-    assert_array_equal(memory.coefficients_, [[[4, 0, 0, 0]]])
-    constant = make(measure, 4, interpolation=interpolation).update([2.0, 2.0, 2.0], [0.0, 1.0, 5000.0])
+    assert_array_equal(memory.coefficients_, [[[4 if scales else 3 if endless else 0, 0, 0, 0]]])
+    constant = make(measure, 4, interpolation=interpolation, past=past)
+    constant.update([2.0, 2.0, 2.0], [0.0, 1.0, 5000.0])
     assert_allclose(constant.coefficients_, [[[2, 0, 0, 0]]], atol=1e-8)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_constant_past_is_a_constant_to_every_window(measure, interpolation):
+    memory = make(measure, 6, interpolation=interpolation, past="constant", n_streams=2)
+    later = make(measure, 6, interpolation=interpolation, past="constant", n_streams=2)
+    memory.update([[2.0, 2.0], [-1.0, -1.0]], [0.0, 1e-3])
+    later.update([[2.0, np.nan], [-1.0, -1.0]], [7.0, 8.0])
+    for one in (memory, memory + later):
+        # exp(A h) e_0 = e_0 - (a constant), both of them to rounding
+        assert_allclose(one.coefficients_[:, 0], np.outer([2, -1], np.eye(6)[0]), rtol=0, atol=1e-13)
+    assert np.isnan(memory.reconstruct([-0.5])).all()  # what was before is assumed, and was not observed
+    zero = make("lagt", 6, past="zero").update(1.0)
+    with pytest.raises(ValueError, match="past='zero' and 'constant'"):
+        zero.merge(make("lagt", 6, past="constant"))
+    scaled = make(past="zero").update(1.0) + make(past="constant").update(2.0, 3.0)  # which do not look there
+    assert scaled.n_observations_ == 2
 
 
 # --- chunks, merges, streams ---------------------------------------------------------------------------
@@ -143,6 +171,7 @@ cases = {
     "measure": st.sampled_from(MEASURES),
     "order": st.integers(1, 40),
     "interpolation": st.sampled_from(["linear", "hold"]),
+    "past": st.sampled_from(PASTS),
     "seed": st.integers(0, 1000),
     "missing": st.sampled_from([0, 0.4]),
 }
@@ -155,9 +184,9 @@ def cut(data, m):
 
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), **cases)
-def test_any_chunks_make_the_same_memory(data, measure, order, interpolation, seed, missing):
+def test_any_chunks_make_the_same_memory(data, measure, order, interpolation, past, seed, missing):
     times, values = wild(seed, 2, 60, missing=missing)
-    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation}
+    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation, "past": past}
     whole = make(measure, order, **kwargs).update(values, times)
     pieces = make(measure, order, **kwargs)
     for a, b in cut(data, 60):
@@ -167,9 +196,9 @@ def test_any_chunks_make_the_same_memory(data, measure, order, interpolation, se
 
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), **cases)
-def test_any_merge_tree_makes_the_same_memory(data, measure, order, interpolation, seed, missing):
+def test_any_merge_tree_makes_the_same_memory(data, measure, order, interpolation, past, seed, missing):
     times, values = wild(seed, 2, 60, missing=missing)
-    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation}
+    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation, "past": past}
     whole = make(measure, order, **kwargs).update(values, times)
     shards = [make(measure, order, **kwargs).update(values[:, a:b], times[:, a:b]) for a, b in cut(data, 60)]
     shards.insert(0, make(measure, order, **kwargs))  # an empty one changes nothing
@@ -187,9 +216,9 @@ def test_any_merge_tree_makes_the_same_memory(data, measure, order, interpolatio
 
 @settings(deadline=None, max_examples=40)
 @given(**cases)
-def test_streams_are_independent(measure, order, interpolation, seed, missing):
+def test_streams_are_independent(measure, order, interpolation, past, seed, missing):
     times, values = wild(seed, 4, 50, missing=missing)
-    kwargs = {"n_channels": 2, "interpolation": interpolation}
+    kwargs = {"n_channels": 2, "interpolation": interpolation, "past": past}
     together = make(measure, order, n_streams=4, **kwargs).update(values, times).coefficients_
     for s in range(4):
         alone = make(measure, order, **kwargs).update(values[s], times[s]).coefficients_
@@ -490,12 +519,13 @@ def test_gauss_nodes_are_exact(order):
     assert abs(np.trace(products) / order - 1) < 2.0**-53 * (10 + np.sqrt(order))
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", MEASURES)
-def test_the_largest_numbers_are_remembered(measure, interpolation):
+def test_the_largest_numbers_are_remembered(measure, interpolation, past):
     times, values = wild(0, 2, 70, 2)
     values /= 2 * np.nanmax(np.abs(values))
-    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation}
+    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation, "past": past}
     expected = make(measure, 9, **kwargs).update(values, times)
     for size in (2.0**70, 2.0**1000, 2.0**1023):
         whole, parts, left, right = (make(measure, 9, **kwargs) for _ in range(4))
@@ -563,18 +593,20 @@ def test_what_cannot_be_represented_is_refused(measure):
 
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", EXACT)
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("cuts", [[], [1], [1, 2, 3], [2], [4]])
-def test_a_tie_at_the_first_stamp(measure, interpolation, cuts):
+def test_a_tie_at_the_first_stamp(measure, interpolation, cuts, past):
     n = np.nan
     times = np.array([3.0, 3.0, 3.0, 4.5, 7.0])
     values = np.array([[1, n, n], [n, 5, n], [2, 6, n], [n, n, 3], [3, 7, 1]])
     edges = [0, *cuts, 5]
-    memory, merged = (make(measure, 6, n_channels=3, interpolation=interpolation) for _ in range(2))
+    kwargs = {"n_channels": 3, "interpolation": interpolation, "past": past}
+    memory, merged = make(measure, 6, **kwargs), make(measure, 6, **kwargs)
     for a, b in pairwise(edges):
         memory.update(values[a:b], times[a:b])
-        merged = merged + make(measure, 6, n_channels=3, interpolation=interpolation).update(values[a:b], times[a:b])
+        merged = merged + make(measure, 6, **kwargs).update(values[a:b], times[a:b])
     for c in range(3):
-        expected = oracles.project(measure, 6, times, values[:, c], TIMESCALE, interpolation)
+        expected = oracles.project(measure, 6, times, values[:, c], TIMESCALE, interpolation, past)
         close(memory.coefficients_[0, c], expected, 1e-12)
         close(merged.coefficients_[0, c], expected, 1e-12)
 
@@ -646,7 +678,8 @@ def corruptions():
         ("waiting_times", [[40.0, 39.0]]), ("waiting_times", [[1.0]]), ("waiting_values", np.ones((1, 1, 2))),
         ("waiting_values", [["a"]]), ("format", 2), ("format", [1]), ("format", "x"), ("param_order", 0),
         ("param_order", "x"), ("param_order", 2.5), ("param_measure", "fous"), ("param_timescale", -1.0),
-        ("param_n_channels", 3), ("param_interpolation", "x"), ("nonsense", 3),
+        ("param_n_channels", 3), ("param_interpolation", "x"),
+        ("param_past", "x"), ("nonsense", 3),
     ):  # fmt: skip
         yield name, np.asarray(value)
 

@@ -92,17 +92,21 @@ def irregular(n_series=12, n_channels=2, seed=0, missing=0.1):
     return Panel.from_list(series)
 
 
+PASTS = ["zero", "constant"]
+
+
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
-def test_features_are_the_coefficients_channel_by_channel(measure, interpolation):
+def test_features_are_the_coefficients_channel_by_channel(measure, interpolation, past):
     panel = irregular()
-    transformer = HiPPOTransformer(measure, 6, timescale=None, interpolation=interpolation).fit(panel)
+    transformer = HiPPOTransformer(measure, 6, timescale=None, interpolation=interpolation, past=past).fit(panel)
     features = transformer.transform(panel)
     assert features.shape == (12, 12)
     for i in (0, 5):
         times, values = panel[i]
         for c in range(2):
-            expected = oracles.project(measure, 6, times, values[:, c], transformer.timescale_, interpolation)
+            expected = oracles.project(measure, 6, times, values[:, c], transformer.timescale_, interpolation, past)
             assert_allclose(features[i, 6 * c : 6 * c + 6], expected, atol=1e-12)
 
 
@@ -515,10 +519,12 @@ def test_tools_that_need_an_array_say_so_and_work_behind_the_transformer():
 
 @pytest.mark.parametrize("add_duration", [False, True])
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("measure", ["legs", "fous", "legt", "lagt"])
-def test_transform_online_is_the_transform_of_every_beginning(measure, interpolation, add_duration):
+def test_transform_online_is_the_transform_of_every_beginning(measure, interpolation, add_duration, past):
     panel = irregular(4)
-    transformer = HiPPOTransformer(measure, 5, interpolation=interpolation, add_duration=add_duration).fit(panel)
+    kwargs = {"interpolation": interpolation, "past": past, "add_duration": add_duration}
+    transformer = HiPPOTransformer(measure, 5, **kwargs).fit(panel)
     online = transformer.transform_online(panel)
     assert_array_equal(online.lengths, panel.lengths)
     assert_array_equal(online.times, panel.times)
@@ -534,15 +540,37 @@ def test_transform_online_is_the_transform_of_every_beginning(measure, interpola
     assert_array_equal(transformer.transform_online(regular)[1][0], np.arange(panel.lengths[1]))
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("measure", ["legs", "legs_lti", "lagt"])
 @pytest.mark.parametrize(("discretization", "interpolation"), [("zoh", "hold"), ("linear", "linear")])
-def test_exact_recurrences_end_in_the_projection(measure, discretization, interpolation):
+def test_exact_recurrences_end_in_the_projection(measure, discretization, interpolation, past):
     panel = irregular()
-    arguments = {"measure": measure, "order": 6, "interpolation": interpolation}
+    arguments = {"measure": measure, "order": 6, "interpolation": interpolation, "past": past}
     expected = HiPPOTransformer(**arguments).fit_transform(panel)
     transformer = HiPPOTransformer(**arguments, method="recurrence", discretization=discretization).fit(panel)
     assert_allclose(transformer.transform(panel), expected, rtol=1e-12, atol=1e-12)
     assert_allclose(transformer.transform_online(panel)[2][1][-1], expected[2], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("past", PASTS)
+@pytest.mark.parametrize("method", ["projection", "zoh", "linear", "bilinear", "backward"])
+@pytest.mark.parametrize("measure", ["legt", "lagt", "legs_lti", "fout"])
+def test_a_short_record_is_the_limit_of_a_shorter_one(measure, method, past):
+    kwargs = {} if method == "projection" else {"method": "recurrence", "discretization": method}
+    transformer = HiPPOTransformer(measure, 3, timescale=3600.0, past=past, **kwargs)
+    X = [([7.0], [5.0]), ([7.0, 7.0 + 1e-6], [5.0, 6.0]), ([7.0, 8.0], [5.0, 6.0]), ([7.0, 7.0], [5.0, 6.0])]
+    features = transformer.fit_transform(X)
+    assert_array_equal(features[0], [5 if past == "constant" else 0, 0, 0])
+    assert_array_equal(features[3], features[0])
+    # B h max|f| of the new values at most, with two cells for held ones; B <= 4 up to order 3
+    assert np.abs(features[1] - features[0]).max() < 4 * 2 * 6 * 1e-6 / 3600
+    assert np.abs(features[2] - features[0]).max() < 4 * 2 * 6 / 3600
+    online = transformer.transform_online(X)
+    assert_array_equal(online.values[[0, 1, 3, 5, 6]], features[[0] * 5])
+    assert_allclose(online.values[[2, 4]], features[[1, 2]], rtol=0, atol=1e-13)
+    transformer.past = PASTS[past == "zero"]
+    with pytest.raises(ValueError, match="'past' has changed since fit"):
+        transformer.transform(X)
 
 
 def test_recurrences_converge_to_the_projection():
