@@ -1059,7 +1059,8 @@ def project(
         s = schedule[i]
         u = schedule[min(i + n_threads, n_series - 1)]  # about the next one for this thread
         _one(plan, &values[0, 0], times_0, begins[s], ends[s], timescales[s], missing, hold, endless,
-             &scratch[threadid(), 0], &out[s, 0, 0], stride, &values[begins[u], 0], (ends[u] - begins[u]) * values.shape[1])
+             &scratch[threadid(), 0], &out[s, 0, 0], stride, &values[begins[u], 0],
+             (ends[u] - begins[u]) * values.shape[1])
 
 
 cdef int _describe(Work* work, tuple basis, tuple rules, Py_ssize_t n_channels) except -1:

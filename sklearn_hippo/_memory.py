@@ -332,6 +332,8 @@ class HiPPOMemory(BaseEstimator):
         Length of the window or time constant, in units of the times. Needed by all measures but ``"legs"``.
     interpolation : {"linear", "hold"}, default="linear"
         As in `HiPPOTransformer`.
+    past : {"constant", "zero"}, default="constant"
+        As in `HiPPOTransformer`: what a channel was before the first time, in windows that reach back so far.
 
     Attributes
     ----------
@@ -394,7 +396,7 @@ class HiPPOMemory(BaseEstimator):
         n_streams: int = 1,
         timescale: float | None = None,
         interpolation: str = "linear",
-        past: str = "zero",
+        past: str = "constant",
     ):
         self.measure = measure
         self.order = order
@@ -570,7 +572,7 @@ class HiPPOMemory(BaseEstimator):
         Returns
         -------
         ndarray of shape (n_streams, n_times, n_channels)
-            NaN outside of the history, and where a sliding window does not reach.
+            NaN outside of the history, whatever ``past`` says was before, and where a sliding window does not reach.
 
         Raises
         ------

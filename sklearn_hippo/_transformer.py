@@ -52,6 +52,9 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         What a series does between its observations: straight lines between a channel's own observations, constant
         beyond the first and the last; or the value at a time fills the interval before it, the first interval being as
         long as the second.
+    past : {"constant", "zero"}, default="constant"
+        What a series was before its first time, where a window with a timescale reaches back so far: each channel's
+        first own value, for ever, or nothing. The measures that scale with the series do not look there.
     method : {"projection", "recurrence"}, default="projection"
         The projection of the whole series at once, or the online dynamics c' = A c + B f of ``"legs"``, ``"legs_lti"``,
         ``"lagt"``, ``"legt"`` and ``"fout"``, one observation after the other.
@@ -87,8 +90,9 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     A channel without any observation has NaN coefficients, which an imputer can fill, and so has a series in which
-    nothing was observed at all, whose duration is 0. A series of one observation or of zero duration is a constant
-    function: its coefficients are (x, 0, 0, ...).
+    nothing was observed at all, whose duration is 0. A series of one observation or of zero duration is the limit of
+    shorter and shorter ones. To a measure that scales it is a constant function, with the coefficients (x, 0, 0, ...)
+    of its last value x; in a window there is nothing but its past, which is (x, 0, 0, ...) of its first value, or 0.
 
     References
     ----------
@@ -135,7 +139,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         *,
         timescale: float | None = None,
         interpolation: str = "linear",
-        past: str = "zero",
+        past: str = "constant",
         method: str = "projection",
         discretization: str = "zoh",
         add_duration: bool = False,
