@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._columns import as_times
+from ._columns import all_finite, as_times, as_values
 from ._measures import MEASURES, Measure
 from ._panel import Panel
 from ._projection import INTERPOLATIONS, PASTS, decay, embed, excess, project, reconstruct
@@ -27,6 +27,11 @@ from ._recurrence import exact_steps
 Array = NDArray[Any]
 
 _FORMAT = 1  # of to_dict
+
+# What needs no look: a plain number that is no larger than this, at a time below which all integers are floats.
+_PLAIN = frozenset((float, int, np.float64))
+_LARGE = 2.0**64  # see `_projection.excess`
+_LATE = 2.0**53
 
 
 @dataclass
@@ -302,14 +307,6 @@ def _inconsistency(state: _State) -> tuple[str, str] | None:
     return None
 
 
-def _join(updates: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Times (s, m) and values (s, m, c) of successive updates."""
-    times, values = zip(*updates, strict=True)
-    if len(updates) == 1:
-        return times[0].T, values[0]
-    return np.ascontiguousarray(np.concatenate(times).T), np.concatenate(values, axis=1)
-
-
 class HiPPOMemory(BaseEstimator):
     r"""Remember signals online, in constant memory, as the coefficients of their projection [1]_.
 
@@ -383,9 +380,12 @@ class HiPPOMemory(BaseEstimator):
     }
 
     _state: _State
-    _waiting: list[tuple[Array, Array]]  # times (m, n_streams) and values (n_streams, m, n_channels) of updates
+    _times: Array  # (n_streams, capacity) of observations that wait to enter the state a block at a time ...
+    _values: Array  # (n_streams, capacity, n_channels) ... and their values
+    _n_waiting: int
     _regular: bool
     _parameters: dict[str, Any]  # with which the state was made
+    _checked: tuple[Any, ...]  # parameters that were found to be these
 
     def __init__(
         self,
@@ -433,19 +433,56 @@ class HiPPOMemory(BaseEstimator):
         """
         with self._lock:
             self._initialize()
+            if self._enqueue_number(values, times):
+                return self
             new_values, new_times = self._check_update(values, times)
             m = new_values.shape[1]
             if m == 0:
                 return self
-            many = m + sum(len(one) for one, _ in self._waiting) >= max(32, self.order)
-            large = excess(new_values, axis=1).any()  # what must not wait: it is refused now or not at all
-            if many or large:
-                queue = _join([*self._waiting, (new_times.T, new_values)])
-                self._set_state(self._rule.absorb(self._state, *queue))
-            else:
-                self._waiting = [*self._waiting, (new_times.T.copy(), new_values.copy())]
+            # What is large must not wait: it is refused now or not at all.
+            self._enqueue(new_values, new_times, bool((np.abs(new_values) >= _LARGE).any()))
             self._regular = times is None
         return self
+
+    def _enqueue_number(self, value: Any, time: Any) -> bool:
+        """Remember one number of the only channel of the only stream, if it is plain and all is well: the fast path."""
+        if type(value) not in _PLAIN or self._values.size != self._values.shape[1]:
+            return False
+        n = self._n_waiting
+        before = self._times[0, n - 1] if n else self._state.time[0]
+        if time is None:
+            if not self._regular:
+                return False
+            when = self._state.count + n
+        elif type(time) not in _PLAIN or not -_LATE <= time <= _LATE or time < before:
+            return False
+        else:
+            when = time
+        if not (-_LARGE < value < _LARGE or value != value):
+            return False
+        self._values[0, n, 0] = value
+        self._times[0, n] = when
+        self._enter(n + 1)
+        self._regular = time is None
+        return True
+
+    def _enqueue(self, values: Array, times: Array, large: bool) -> None:
+        """Let observations wait, or make room for them by having all enter the state."""
+        n, total = self._n_waiting, self._n_waiting + values.shape[1]
+        if total <= self._times.shape[1]:
+            self._times[:, n:total], self._values[:, n:total] = times, values
+            self._enter(total, at_once=large)
+        else:
+            waiting = self._times[:, :n], self._values[:, :n]
+            queue = [np.concatenate(both, axis=1) for both in zip(waiting, (times, values), strict=True)]
+            self._set_state(self._rule.absorb(self._state, *queue))
+
+    def _enter(self, n: int, at_once: bool = False) -> None:
+        """Have the first ``n`` observations of the buffer wait, or, where they fill it, enter the state."""
+        if n == self._times.shape[1] or at_once:
+            self._set_state(self._rule.absorb(self._state, self._times[:, :n], self._values[:, :n]))
+        else:
+            self._n_waiting = n
 
     def _set_state(self, state: _State) -> None:
         """Replace the state by one in which nothing waits any more."""
@@ -455,7 +492,7 @@ class HiPPOMemory(BaseEstimator):
                 f"Stream {misfit[0]}, channel {misfit[1]}: the coefficients are beyond the largest numbers of float64. "
                 "Divide the values."
             )
-        self._state, self._waiting = state, []
+        self._state, self._n_waiting = state, 0
 
     @classmethod
     def from_chunks(cls, chunks: Iterable[Any], measure: str = "legs", order: int = 64, **parameters: Any) -> Self:
@@ -499,6 +536,7 @@ class HiPPOMemory(BaseEstimator):
         """
         with self._lock:
             self.__dict__.pop("_state", None)
+            self.__dict__.pop("_checked", None)
         return self
 
     def merge(self, other: "HiPPOMemory") -> "HiPPOMemory":
@@ -559,7 +597,7 @@ class HiPPOMemory(BaseEstimator):
     def n_observations_(self) -> int:
         """Number of observations of every stream."""
         with self._lock:
-            return self._state.count + sum(len(one) for one, _ in self._waiting) if hasattr(self, "_state") else 0
+            return self._state.count + self._n_waiting if hasattr(self, "_state") else 0
 
     def reconstruct(self, times: ArrayLike) -> Array:
         """Evaluate what is remembered.
@@ -688,19 +726,32 @@ class HiPPOMemory(BaseEstimator):
 
     def _initialize(self) -> None:
         """Check the parameters and make an empty state, before the first use."""
+        parameters = (
+            self.measure, self.order, self.n_channels, self.n_streams, self.timescale, self.interpolation, self.past
+        )  # fmt: skip
+        if self.__dict__.get("_checked") == parameters:
+            return
         if hasattr(self, "_state"):
             changed = [name for name, value in self._used_parameters().items() if value != self._parameters.get(name)]
             if not changed:
+                self._checked = parameters
                 return
             if self.n_observations_:
                 raise ValueError(f"{changed[0]!r} has changed since the first update; reset() forgets the old state.")
         self._validate_params()
         if MEASURES[self.measure].has_timescale and self.timescale is None:
             raise ValueError(f"measure={self.measure!r} needs a timescale, in units of the times.")
-        self._waiting = []
+        state = _State.empty(self.n_streams, self.n_channels, self._rule.size(self.order))
+        self._make_room(np.empty((self.n_streams, 0)), np.empty((self.n_streams, 0, self.n_channels)))
         self._regular = True
         self._parameters = self._used_parameters()
-        self._state = _State.empty(self.n_streams, self.n_channels, self._rule.size(self.order))
+        self._state, self._checked = state, parameters
+
+    def _make_room(self, times: Array, values: Array) -> None:
+        """Make the buffer, in which these observations wait."""
+        n, capacity = times.shape[1], max(32, int(self.order))
+        self._times, self._values = np.empty((len(times), capacity)), np.empty((len(times), capacity, values.shape[2]))
+        self._times[:, :n], self._values[:, :n], self._n_waiting = times, values, n
 
     def _used_parameters(self) -> dict[str, Any]:
         """The parameters, less a timescale that the measure does not have, and the past, in which it does not look."""
@@ -709,14 +760,9 @@ class HiPPOMemory(BaseEstimator):
             del parameters["timescale"], parameters["past"]
         return parameters
 
-    def _last_time(self) -> Array:
-        return self._waiting[-1][0][-1] if self._waiting else self._state.time
-
     def _queue(self) -> tuple[Array, Array]:
-        """Times (s, m) and values (s, m, c) of the observations that wait for their block."""
-        if not self._waiting:
-            return np.empty((self.n_streams, 0)), np.empty((self.n_streams, 0, self.n_channels))
-        return _join(self._waiting)
+        """Times (s, m) and values (s, m, c) of the observations that wait for their block: copies."""
+        return self._times[:, : self._n_waiting].copy(), self._values[:, : self._n_waiting].copy()
 
     def _settled(self) -> _State:
         """The state with the waiting observations in it; the memory itself does not change."""
@@ -732,21 +778,26 @@ class HiPPOMemory(BaseEstimator):
 
     @property
     def _lock(self) -> Any:
-        return self.__dict__.setdefault("_own_lock", threading.RLock())
+        lock = self.__dict__.get("_own_lock")
+        return self.__dict__.setdefault("_own_lock", threading.RLock()) if lock is None else lock
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
-            return {name: value for name, value in super().__getstate__().items() if name != "_own_lock"}
+            left_out = ("_own_lock", "_checked", "_n_waiting")
+            state = {name: value for name, value in super().__getstate__().items() if name not in left_out}
+            if "_times" in state:
+                state["_times"], state["_values"] = self._queue()
+            return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_times" in state:
+            self._make_room(state["_times"], state["_values"])
 
     def _check_update(self, values: ArrayLike, times: ArrayLike | None) -> tuple[Array, Array]:
         """Values of shape (n_streams, n_new, n_channels) and times of shape (n_streams, n_new), all of them valid."""
         s, c = self.n_streams, self.n_channels
-        if np.ma.isMaskedArray(values):
-            values = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
-        x = np.asarray(values)
-        if x.dtype.kind not in "fiub":
-            raise ValueError(f"values must be real numbers, got dtype {x.dtype}.")
-        x = x.astype(np.float64, copy=False)
+        x = as_values(values, "values").astype(np.float64, copy=False)
         given = x.shape
         if x.ndim == 1 and x.size == 0:
             x = x.reshape(s, 0, c)
@@ -758,16 +809,16 @@ class HiPPOMemory(BaseEstimator):
             x = x[:, None]
         if x.ndim != 3 or x.shape[0] != s or x.shape[2] != c:
             raise ValueError(f"values must have shape ({s} streams, n_new, {c} channels), got {given}.")
-        m = x.shape[1]
-        if np.isinf(x).any():
+        m, count = x.shape[1], self._state.count + self._n_waiting
+        if not all_finite(x) and np.isinf(x).any():
             stream, position, channel = np.argwhere(np.isinf(x))[0]
             raise ValueError(
                 f"Stream {stream}, channel {channel}: infinite value at position {position} of the update."
             )
         if times is None:
-            if not self._regular and self.n_observations_:
+            if not self._regular and count:
                 raise ValueError("This memory has times of its own: give the times of the new observations.")
-            t = np.broadcast_to(self.n_observations_ + np.arange(m, dtype=np.float64), (s, m))
+            t = np.broadcast_to(count + np.arange(m, dtype=np.float64), (s, m))
         else:
             try:
                 t = as_times(times, "times")[0]
@@ -778,14 +829,17 @@ class HiPPOMemory(BaseEstimator):
             if t.shape not in ((), (m,), (s, m)) or (t.shape == () and m != 1):
                 raise ValueError(f"times must have shape ({m},) or ({s}, {m}) for these values, got {t.shape}.")
             t = np.broadcast_to(t, (s, m))
-            if not np.isfinite(t).all():
+            if not all_finite(t):
                 stream, position = np.argwhere(~np.isfinite(t))[0]
                 raise ValueError(f"Stream {stream}: the time at position {position} is {t[stream, position]}.")
         if m:
-            before = self._last_time() if self.n_observations_ else np.full(s, -np.inf)
-            wrong = np.argwhere(np.diff(t, axis=1, prepend=before[:, None]) < 0)
-            if len(wrong):
-                stream, position = wrong[0]
+            before = (
+                self._times[:, self._n_waiting - 1] if self._n_waiting else self._state.time
+            )  # NaN before the first
+            wrong = (t[:, 0] < before).any() or (t[:, 1:] < t[:, :-1]).any()
+            if wrong:
+                steps = np.diff(t, axis=1, prepend=np.where(np.isnan(before), t[:, 0], before)[:, None])
+                stream, position = np.argwhere(steps < 0)[0]
                 last = before[stream] if position == 0 else t[stream, position - 1]
                 raise ValueError(
                     f"Stream {stream}: times decrease at position {position} of the update, from {last} to "

@@ -5,6 +5,7 @@ import sys
 import threading
 import tracemalloc
 from datetime import UTC, timedelta
+from decimal import Decimal
 from functools import cache, reduce
 from itertools import pairwise
 
@@ -658,6 +659,59 @@ def test_threads_share_a_memory():
     assert memory.n_observations_ == 8 * 500 * 2
     assert "_own_lock" not in memory.__getstate__()
     assert copy.deepcopy(memory).n_observations_ == 8000
+
+
+def test_numbers_are_remembered_as_arrays_are():
+    """The short way, of plain numbers, leads to the same bits as the long one, refusals included."""
+    rng = np.random.default_rng(0)
+    for times in (True, False):
+        short, long = HiPPOMemory("lagt", 40, timescale=9.0), HiPPOMemory("lagt", 40, timescale=9.0)
+        clock = 5.0
+        for k in range(150):
+            x = [rng.normal(), int(rng.integers(-9, 9)), np.float64(k), np.nan, -(2.0**70), np.float32(0.1), True][
+                k % 7
+            ]
+            t = [clock, int(clock), np.float64(clock), np.float32(clock)][k % 4]
+            clock = max(float(t), clock) + rng.integers(0, 2) + 0.5
+            short.update(*([x, t] if times else [x]))
+            long.update(np.full((1, 1, 1), x, float), *([np.full((1, 1), t, float)] if times else []))
+            for bad in (
+                (np.inf,),
+                (1.0, -1e9),
+                (1.0, np.nan),
+                (1.0, np.inf),
+                ("a", clock),
+                (1.0, "a"),
+                (2.0, 2**53 + 2),
+            ):
+                with pytest.raises(ValueError, match=r"infinite value|decrease|time at|numbers|beyond 2\*\*53"):
+                    short.update(*bad)
+            if times:
+                with pytest.raises(ValueError, match="give the times"):
+                    short.update(1.0)
+            mine, others = short.to_dict(), long.to_dict()
+            assert mine.keys() == others.keys()
+            for name, one in mine.items():
+                assert_array_equal(one, others[name])
+        short.update(3.0, 1e300)  # a float is a time, however large
+        assert short.time_ == [1e300]
+
+
+def test_values_of_every_kind():
+    pd = optional("pandas")
+    rows = [[1, Decimal("2.5")], [None, 3], [pd.NA, np.float32(0.5)]]
+    expected = HiPPOMemory(order=3, n_channels=2).update([[1, 2.5], [np.nan, 3], [np.nan, 0.5]]).to_dict()
+    for values in (rows, np.array(rows, object), pd.DataFrame(rows), pd.DataFrame(rows).convert_dtypes()):
+        found = HiPPOMemory(order=3, n_channels=2).update(values).to_dict()
+        for name, one in expected.items():
+            assert_array_equal(found[name], one)
+    memory = HiPPOMemory(order=3).update(Decimal("0.5"), Decimal(1)).update(None, 2).update(pd.Series([2.0]), [3])
+    assert_array_equal(memory.to_dict()["waiting_values"][0, :, 0], [0.5, np.nan, 2])
+    for wrong in (["a"], "a", [1j], [[1], [2, 3]], object()):
+        before = memory.to_dict()["waiting_values"]
+        with pytest.raises((ValueError, TypeError), match=r"real numbers|Complex data|rectangular"):
+            memory.update(wrong, 4.0)
+        assert_array_equal(memory.to_dict()["waiting_values"], before)
 
 
 def corruptions():
