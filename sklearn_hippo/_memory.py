@@ -7,8 +7,9 @@ block's own projection is added to it.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -19,10 +20,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._columns import all_finite, as_times, as_values
-from ._measures import MEASURES, Measure
+from ._measures import MEASURES, Measure, feature_names, in_seconds
 from ._panel import Panel
 from ._projection import INTERPOLATIONS, PASTS, decay, embed, excess, project, reconstruct
-from ._recurrence import exact_steps
+from ._recurrence import EXACT, exact_steps, interpolation_of
 
 Array = NDArray[Any]
 
@@ -319,18 +320,23 @@ class HiPPOMemory(BaseEstimator):
     ----------
     measure : {"legs", "legs_lti", "lagt", "legt", "fout"}, default="legs"
         As in `HiPPOTransformer`.
-    order : int, default=64
+    order : int, default=16
         Number of coefficients for each channel.
     n_channels : int, default=1
         Channels of a stream share their times; NaN is a value that was not observed.
     n_streams : int, default=1
         Independent streams, with times of their own, which are updated together.
-    timescale : float, optional
-        Length of the window or time constant, in units of the times. Needed by all measures but ``"legs"``.
+    timescale : float or timedelta, optional
+        Length of the window or time constant, in units of the times: seconds, where these are datetimes; a duration of
+        Python, NumPy or pandas is one in seconds. Needed by all measures but ``"legs"``.
     interpolation : {"linear", "hold"}, default="linear"
         As in `HiPPOTransformer`.
     past : {"constant", "zero"}, default="constant"
         As in `HiPPOTransformer`: what a channel was before the first time, in windows that reach back so far.
+    add_duration : bool, default=False
+        Whether `features` ends with the durations.
+    channel_names : tuple of str, optional
+        For the names of the features; by default x0, x1, ...
 
     Attributes
     ----------
@@ -374,9 +380,11 @@ class HiPPOMemory(BaseEstimator):
         "order": [Interval(Integral, 1, None, closed="left")],
         "n_channels": [Interval(Integral, 1, None, closed="left")],
         "n_streams": [Interval(Integral, 1, None, closed="left")],
-        "timescale": [Interval(Real, 0, None, closed="neither"), None],
+        "timescale": [timedelta, np.timedelta64, Interval(Real, 0, None, closed="neither"), None],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
         "past": [StrOptions(set(PASTS))],
+        "add_duration": ["boolean"],
+        "channel_names": [tuple, list, None],
     }
 
     _state: _State
@@ -390,13 +398,15 @@ class HiPPOMemory(BaseEstimator):
     def __init__(
         self,
         measure: str = "legs",
-        order: int = 64,
+        order: int = 16,
         *,
         n_channels: int = 1,
         n_streams: int = 1,
-        timescale: float | None = None,
+        timescale: float | timedelta | np.timedelta64 | None = None,
         interpolation: str = "linear",
         past: str = "constant",
+        add_duration: bool = False,
+        channel_names: Sequence[str] | None = None,
     ):
         self.measure = measure
         self.order = order
@@ -405,6 +415,8 @@ class HiPPOMemory(BaseEstimator):
         self.timescale = timescale
         self.interpolation = interpolation
         self.past = past
+        self.add_duration = add_duration
+        self.channel_names = channel_names
 
     # --- what goes in ---------------------------------------------------------------------------------
 
@@ -495,7 +507,7 @@ class HiPPOMemory(BaseEstimator):
         self._state, self._n_waiting = state, 0
 
     @classmethod
-    def from_chunks(cls, chunks: Iterable[Any], measure: str = "legs", order: int = 64, **parameters: Any) -> Self:
+    def from_chunks(cls, chunks: Iterable[Any], measure: str = "legs", order: int = 16, **parameters: Any) -> Self:
         """Remember a series that comes in pieces: slices of a memory map, row groups of a file, a generator.
 
         Pieces of one series can also be remembered apart, by other processes or machines, and merged.
@@ -526,6 +538,78 @@ class HiPPOMemory(BaseEstimator):
             else:
                 memory.update(chunk)
         return memory
+
+    @classmethod
+    def from_transformer(cls, transformer: Any, n_streams: int = 1) -> Self:
+        """Make an empty memory whose `features` are those of a fitted transformer, for what was trained on these.
+
+        Parameters
+        ----------
+        transformer : HiPPOTransformer
+            Fitted. Its measure needs an online form in which the features are the same: ``"legs"``, ``"legs_lti"`` and
+            ``"lagt"`` have one, and so has ``method="recurrence"`` with an exact discretization, ``"zoh"`` or
+            ``"linear"``, whatever the measure.
+        n_streams : int, default=1
+            Independent streams.
+
+        Returns
+        -------
+        HiPPOMemory
+            With the measure, order, fitted timescale, interpolation, past, channels and duration of the transformer.
+
+        Raises
+        ------
+        TypeError
+            If it is not a transformer.
+        ValueError
+            If it is not fitted, its parameters have changed since, or its features have no online form.
+
+        Examples
+        --------
+        >>> from sklearn_hippo import HiPPOMemory, HiPPOTransformer
+        >>> X = [([0.0, 1.0, 3.0], [1.0, 3.0, 4.0]), ([0.0, 2.0], [0.0, 2.0])]
+        >>> transformer = HiPPOTransformer("lagt", order=2, add_duration=True).fit(X)
+        >>> memory = HiPPOMemory.from_transformer(transformer)
+        >>> memory.update([1.0, 3.0, 4.0], [0.0, 1.0, 3.0]).features().round(3)
+        array([[2.571, 0.97 , 3.   ]])
+        >>> transformer.transform(X[:1]).round(3)
+        array([[2.571, 0.97 , 3.   ]])
+        """
+        if not hasattr(transformer, "discretization") or not hasattr(transformer, "inverse_transform"):
+            raise TypeError(
+                f"from_transformer takes a fitted HiPPOTransformer, not a {type(transformer).__name__}; of a pipeline "
+                "it is a step, such as pipeline[0]."
+            )
+        transformer._check_parameters()
+        measure = MEASURES[transformer.measure]
+        interpolation = transformer.interpolation
+        if transformer.method == "recurrence":
+            interpolation = interpolation_of(transformer.discretization)
+            if transformer.discretization not in EXACT:
+                raise ValueError(
+                    f"A memory solves the dynamics exactly, method='recurrence' with discretization="
+                    f"{transformer.discretization!r} does not: train with 'zoh' or 'linear'."
+                )
+        elif measure.dynamics is None:
+            raise ValueError(
+                f"measure={transformer.measure!r} has no online form: train with 'legs', 'legs_lti' or 'lagt'."
+            )
+        elif not measure.exact:
+            raise ValueError(
+                f"The online form of measure={transformer.measure!r} only approaches its projection: train with "
+                "method='recurrence' and discretization='linear' or 'zoh', whose features a memory has."
+            )
+        return cls(
+            transformer.measure,
+            int(transformer.order),
+            n_channels=transformer.n_channels_,
+            n_streams=n_streams,
+            timescale=transformer.timescale_,
+            interpolation=interpolation,
+            past=transformer.past,
+            add_duration=bool(transformer.add_duration),
+            channel_names=transformer.channel_names_,
+        )
 
     def reset(self) -> Self:
         """Forget everything.
@@ -588,6 +672,47 @@ class HiPPOMemory(BaseEstimator):
         """Coefficients of the history, shape (n_streams, n_channels, order)."""
         return np.ascontiguousarray(self._rule.read(self._seen())[..., : self.order])
 
+    def features(self) -> Array:
+        """The histories as a table with a row for every stream, as `HiPPOTransformer.transform` makes it of series.
+
+        Returns
+        -------
+        ndarray of shape (n_streams, n_channels * order [+ 1])
+            The coefficients, channel by channel; then the durations, with ``add_duration``. NaN for a channel that was
+            not observed yet, whose stream lasts for 0 if none was.
+
+        Raises
+        ------
+        ValueError
+            If nothing was observed yet.
+        """
+        state, rule = self._seen(), self._rule
+        coefficients = rule.read(state)[..., : self.order].reshape(self.n_streams, -1)
+        if not self.add_duration:
+            return np.ascontiguousarray(coefficients)
+        start, stop = rule.span(state)
+        observed = ~np.isnan(state.last_time).all(axis=1)
+        return np.column_stack([coefficients, np.where(observed, stop - start, 0.0)])
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Names of the features: ``<channel>__<measure>_c<n>``, and ``duration``.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Names of the channels; by default ``channel_names``, or x0, x1, ...
+
+        Returns
+        -------
+        ndarray of str
+        """
+        names = self.channel_names if input_features is None else [str(name) for name in np.asarray(input_features)]
+        if names is None:
+            names = [f"x{c}" for c in range(self.n_channels)]
+        if len(names) != self.n_channels:
+            raise ValueError(f"There are {len(names)} names for {self.n_channels} channels.")
+        return feature_names(names, self.measure, self.order, self.add_duration)
+
     @property
     def time_(self) -> Array:
         """Times of the last observations, shape (n_streams,)."""
@@ -631,7 +756,7 @@ class HiPPOMemory(BaseEstimator):
             offsets,
             start,
             stop,
-            timescale=self.timescale,
+            timescale=self._rule.timescale,
         )
         values = values.reshape(self.n_streams, -1, self.n_channels)
         values[(when < start[:, None]) | (when > stop[:, None])] = np.nan
@@ -655,6 +780,8 @@ class HiPPOMemory(BaseEstimator):
             self._initialize()
             state, regular, (waiting_times, waiting_values) = self._state, self._regular, self._queue()
         stored = {"format": _FORMAT, **{f"param_{k}": v for k, v in self.get_params().items() if v is not None}}
+        if self.timescale is not None:
+            stored["param_timescale"] = in_seconds(self.timescale)
         stored |= {f"state_{field.name}": getattr(state, field.name) for field in fields(_State)}
         stored |= {"waiting_times": waiting_times, "waiting_values": waiting_values, "regular": regular}
         return {name: np.array(value) for name, value in stored.items()}
@@ -681,14 +808,21 @@ class HiPPOMemory(BaseEstimator):
             raise ValueError(f"This is not a memory in format {_FORMAT}, which HiPPOMemory.to_dict writes.")
         known = {"format", "waiting_times", "waiting_values", "regular"}
         known |= {f"param_{name}" for name in cls().get_params()} | {f"state_{field.name}" for field in fields(_State)}
-        for name in sorted(known - stored.keys() - {"param_timescale"}):
+        for name in sorted(known - stored.keys() - {"param_timescale", "param_channel_names"}):
             raise ValueError(f"This is not a complete memory: it lacks the entry {name!r}.")
         for name in sorted(stored.keys() - known):
             raise ValueError(f"This is not a complete memory, but has the unknown entry {name!r}.")
-        for name in known & stored.keys() & {"regular", "state_count", *(one for one in known if "param" in one)}:
+        single = {"regular", "state_count", *(one for one in known if "param" in one)} - {"param_channel_names"}
+        for name in known & stored.keys() & single:
             if stored[name].ndim:
                 raise ValueError(f"{name} has shape {stored[name].shape}, not ().")
-        memory = cls(**{k.removeprefix("param_"): v.item() for k, v in stored.items() if k.startswith("param_")})
+        parameters = {k.removeprefix("param_"): v.tolist() for k, v in stored.items() if k.startswith("param_")}
+        if "channel_names" in parameters:
+            names = parameters["channel_names"]
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise ValueError(f"param_channel_names must be names, got {names!r}.")
+            parameters["channel_names"] = tuple(names)
+        memory = cls(**parameters)
         memory._initialize()
         for name in (f"state_{field.name}" for field in fields(_State) if field.name != "count"):
             shape = np.shape(getattr(memory._state, name.removeprefix("state_")))
@@ -722,12 +856,14 @@ class HiPPOMemory(BaseEstimator):
     @property
     def _rule(self) -> _Rule:
         measure = MEASURES[self.measure]
-        return _Rule(measure, self.timescale if measure.has_timescale else None, self.interpolation, self.past)
+        timescale = in_seconds(self.timescale) if measure.has_timescale else None
+        return _Rule(measure, timescale, self.interpolation, self.past)
 
     def _initialize(self) -> None:
         """Check the parameters and make an empty state, before the first use."""
         parameters = (
-            self.measure, self.order, self.n_channels, self.n_streams, self.timescale, self.interpolation, self.past
+            self.measure, self.order, self.n_channels, self.n_streams, self.timescale, self.interpolation, self.past,
+            self.add_duration, self.channel_names,
         )  # fmt: skip
         if self.__dict__.get("_checked") == parameters:
             return
@@ -741,6 +877,8 @@ class HiPPOMemory(BaseEstimator):
         self._validate_params()
         if MEASURES[self.measure].has_timescale and self.timescale is None:
             raise ValueError(f"measure={self.measure!r} needs a timescale, in units of the times.")
+        if self.channel_names is not None and len(self.channel_names) != self.n_channels:
+            raise ValueError(f"channel_names has {len(self.channel_names)} names for {self.n_channels} channels.")
         state = _State.empty(self.n_streams, self.n_channels, self._rule.size(self.order))
         self._make_room(np.empty((self.n_streams, 0)), np.empty((self.n_streams, 0, self.n_channels)))
         self._regular = True
@@ -756,6 +894,9 @@ class HiPPOMemory(BaseEstimator):
     def _used_parameters(self) -> dict[str, Any]:
         """The parameters, less a timescale that the measure does not have, and the past, in which it does not look."""
         parameters = self.get_params()
+        parameters["timescale"] = in_seconds(self.timescale)
+        if self.channel_names is not None:
+            parameters["channel_names"] = tuple(self.channel_names)
         if not MEASURES[self.measure].has_timescale:
             del parameters["timescale"], parameters["past"]
         return parameters

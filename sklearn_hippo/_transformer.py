@@ -1,6 +1,7 @@
 """HiPPOTransformer: series in, coefficients out, and back."""
 
 import os
+from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 
 from ._columns import as_times, as_values
 from ._compat import CallbackSupportMixin, fit_task
-from ._measures import MEASURES, Measure
+from ._measures import MEASURES, Measure, feature_names, in_seconds
 from ._panel import Panel, check_observed, check_panel, learned_timescale, own_times, validate_panel
 from ._projection import INTERPOLATIONS, PASTS, project, reconstruct, series_span
 from ._recurrence import DISCRETIZATIONS, interpolation_of, prefixes, recur
@@ -45,9 +46,10 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
           or in Legendre polynomials of the warped time.
     order : int, default=16
         Number N of basis functions, and of coefficients for each channel.
-    timescale : float, optional
-        Length of the window or time constant, in units of the timestamps. By default the median duration of the
-        training series. The measures that scale with the series have none.
+    timescale : float or timedelta, optional
+        Length of the window or time constant, in units of the timestamps: seconds, where these are datetimes; a
+        duration of Python, NumPy or pandas is one in seconds. By default the median duration of the training series.
+        The measures that scale with the series have none.
     interpolation : {"linear", "hold"}, default="linear"
         What a series does between its observations: straight lines between a channel's own observations, constant
         beyond the first and the last; or the value at a time fills the interval before it, the first interval being as
@@ -117,7 +119,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
         "measure": [StrOptions(set(MEASURES))],
         "order": [Interval(Integral, 1, None, closed="left")],
-        "timescale": [Interval(Real, 0, None, closed="neither"), None],
+        "timescale": [timedelta, np.timedelta64, Interval(Real, 0, None, closed="neither"), None],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
         "past": [StrOptions(set(PASTS))],
         "method": [StrOptions({"projection", "recurrence"})],
@@ -137,7 +139,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         measure: str = "legs",
         order: int = 16,
         *,
-        timescale: float | None = None,
+        timescale: float | timedelta | np.timedelta64 | None = None,
         interpolation: str = "linear",
         past: str = "constant",
         method: str = "projection",
@@ -199,7 +201,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             self.length_ = int(np.median(panel.lengths[observed]))
             self.timescale_ = None
             if self._measure.has_timescale:
-                self.timescale_ = learned_timescale(self.measure, self.timescale, self.duration_)
+                self.timescale_ = learned_timescale(self.measure, in_seconds(self.timescale), self.duration_)
             self._fitted = self._shape_parameters()
         return self
 
@@ -344,8 +346,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         if channels is None:
             known = input_features is not None and len(given) == self.n_channels_ and not self._fitted_on_table
             channels = given if known else [f"x{c}" for c in range(self.n_channels_)]
-        names = [f"{channel}__{self.measure}_c{n}" for channel in channels for n in range(self.order)]
-        return np.array(names + ["duration"] * self.add_duration, dtype=object)
+        return feature_names(channels, self.measure, self.order, self.add_duration)
 
     def _shape_parameters(self) -> dict[str, Any]:
         """Parameters on which the meaning of the features depends."""

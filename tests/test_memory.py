@@ -18,8 +18,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import expm
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sklearn_hippo import HiPPOMemory, HiPPOTransformer
+from sklearn_hippo import HiPPOMemory, HiPPOTransformer, Panel
 from sklearn_hippo._projection import _gauss_nodes
 
 pytestmark = pytest.mark.usefixtures("simd")
@@ -714,6 +717,110 @@ def test_values_of_every_kind():
         assert_array_equal(memory.to_dict()["waiting_values"], before)
 
 
+# --- after a transformer -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("past", PASTS)
+@pytest.mark.parametrize("add_duration", [False, True])
+@pytest.mark.parametrize(
+    ("measure", "kwargs"),
+    [(measure, {"interpolation": interpolation}) for measure in EXACT for interpolation in ("linear", "hold")]
+    + [(m, {"method": "recurrence", "discretization": d}) for m in MEASURES for d in ("zoh", "linear")],
+)
+def test_features_are_those_of_the_transformer(measure, kwargs, add_duration, past):
+    times, values = wild(3, 4, 90, 2, missing=0.3)
+    values[3] = np.nan  # a stream of which nothing was seen
+    values[2, :, 1] = np.nan
+    panel = Panel(values.reshape(-1, 2), times.ravel(), 90 * np.arange(5), channel_names=["pulse", "pressure"])
+    transformer = HiPPOTransformer(measure, 7, past=past, add_duration=add_duration, **kwargs).fit(panel)
+    memory = HiPPOMemory.from_transformer(transformer, n_streams=4)
+    for k in (1, 2, 30, 90):
+        n = memory.n_observations_
+        memory.update(values[:, n:k], times[:, n:k])
+        seen = Panel(
+            values[:, :k].reshape(-1, 2), times[:, :k].ravel(), k * np.arange(5), channel_names=["pulse", "pressure"]
+        )
+        expected = transformer.transform(seen)
+        # Two exact ways to the same numbers, of which each is right to 1e-10 of max|f|
+        assert_allclose(memory.features(), expected, rtol=0, atol=2e-10 * np.nanmax(np.abs(values)))
+    assert_array_equal(memory.get_feature_names_out(), transformer.get_feature_names_out())
+    again = HiPPOMemory.from_dict(memory.to_dict())
+    assert_array_equal(again.features(), memory.features())
+    assert_array_equal(again.get_feature_names_out(), memory.get_feature_names_out())
+
+
+def test_what_has_no_online_form_is_refused():
+    X = [([0.0, 1.0, 3.0], [1.0, 2.0, 0.0])]
+    for transformer, message in (
+        (HiPPOTransformer("fous").fit(X), "'fous' has no online form"),
+        (HiPPOTransformer("chebt").fit(X), "'chebt' has no online form"),
+        (HiPPOTransformer("legt").fit(X), "only approaches its projection"),
+        (HiPPOTransformer(method="recurrence", discretization="bilinear").fit(X), "'bilinear' does not"),
+        (HiPPOTransformer(), "not fitted yet"),
+        (HiPPOTransformer().fit(X).set_params(order=3), "'order' has changed since fit"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            HiPPOMemory.from_transformer(transformer)
+    with pytest.raises(TypeError, match=r"not a Pipeline; of a pipeline it is a step, such as pipeline\[0\]"):
+        HiPPOMemory.from_transformer(make_pipeline(HiPPOTransformer()).fit(X))
+    assert HiPPOMemory().order == HiPPOTransformer().order
+
+
+def test_a_trained_pipeline_predicts_from_a_memory():
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.uniform(0, 10, (40, 30)), axis=1)
+    y = np.arange(40) % 2
+    values = np.sin(times * (1 + y[:, None]))
+    X = list(zip(times, values, strict=True))
+    pipeline = make_pipeline(HiPPOTransformer("legs_lti", 5, add_duration=True), StandardScaler(), LogisticRegression())
+    pipeline.fit(X, y)
+    memory = HiPPOMemory.from_transformer(pipeline[0], n_streams=40).update(values, times)
+    assert_array_equal(pipeline[1:].predict(memory.features()), pipeline.predict(X))
+    assert_allclose(pipeline[1:].predict_proba(memory.features()), pipeline.predict_proba(X), rtol=0, atol=1e-9)
+
+
+def test_names_of_features():
+    memory = HiPPOMemory("lagt", 2, timescale=1.0, n_channels=2, add_duration=True)
+    assert memory.get_feature_names_out().tolist() == [
+        "x0__lagt_c0", "x0__lagt_c1", "x1__lagt_c0", "x1__lagt_c1", "duration"
+    ]  # fmt: skip
+    assert memory.get_feature_names_out(["a", "b"])[3] == "b__lagt_c1"
+    with pytest.raises(ValueError, match="3 names for 2 channels"):
+        memory.get_feature_names_out(["a", "b", "c"])
+    with pytest.raises(ValueError, match="channel_names has 1 names for 2 channels"):
+        HiPPOMemory(n_channels=2, channel_names=["a"]).update([[1.0, 2.0]])
+    with pytest.raises(ValueError, match="call update first"):
+        memory.features()
+    named = HiPPOMemory(n_channels=2, channel_names=("a", "b")).update([[1.0, 2.0]], [0.0])
+    other = HiPPOMemory(n_channels=2, channel_names=["a", "c"]).update([[1.0, 2.0]], [1.0])
+    with pytest.raises(ValueError, match=r"channel_names=\('a', 'b'\) and \('a', 'c'\)"):
+        named.merge(other)
+    assert (named + other.reset().set_params(channel_names=["a", "b"])).n_observations_ == 1
+
+
+def test_timescales_with_a_unit():
+    pd = optional("pandas")
+    stamps = np.datetime64("2024-05-01", "s") + np.array([0, 60, 7200]) * np.timedelta64(1, "s")
+    number = HiPPOMemory("lagt", 3, timescale=5400.0).update([1.0, 2.0, 4.0], stamps)
+    for hour in (
+        timedelta(minutes=90),
+        np.timedelta64(90, "m"),
+        pd.Timedelta("90min"),
+        np.timedelta64(5400 * 10**9, "ns"),
+    ):
+        memory = clone(HiPPOMemory("lagt", 3, timescale=hour)).update([1.0, 2.0, 4.0], stamps)
+        assert (memory.timescale, type(memory.timescale)) == (hour, type(hour))
+        assert_array_equal(memory.coefficients_, number.coefficients_)
+        assert_array_equal(memory.reconstruct(stamps), number.reconstruct(stamps))
+        assert HiPPOMemory.from_dict(memory.to_dict()).timescale == 5400
+        assert (number + HiPPOMemory("lagt", 3, timescale=hour)).n_observations_ == 3
+        with pytest.raises(ValueError, match="'timescale' has changed"):
+            memory.set_params(timescale=timedelta(hours=2)).update(1.0)
+    for wrong in (timedelta(0), np.timedelta64(-1, "s"), np.timedelta64(1, "M"), np.timedelta64("NaT", "s")):
+        with pytest.raises(ValueError, match=r"must be positive|no fixed length"):
+            HiPPOMemory("lagt", 3, timescale=wrong).update(1.0)
+
+
 def corruptions():
     stored = HiPPOMemory("lagt", 3, timescale=2.0, n_channels=2).update(np.ones((40, 2)), np.arange(40.0)).to_dict()
     for name in stored:
@@ -733,7 +840,8 @@ def corruptions():
         ("waiting_values", [["a"]]), ("format", 2), ("format", [1]), ("format", "x"), ("param_order", 0),
         ("param_order", "x"), ("param_order", 2.5), ("param_measure", "fous"), ("param_timescale", -1.0),
         ("param_n_channels", 3), ("param_interpolation", "x"),
-        ("param_past", "x"), ("nonsense", 3),
+        ("param_past", "x"),
+        ("param_add_duration", 3), ("param_channel_names", ["a"]), ("param_channel_names", [1, 2]), ("nonsense", 3),
     ):  # fmt: skip
         yield name, np.asarray(value)
 

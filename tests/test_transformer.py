@@ -2,6 +2,7 @@ import functools
 import itertools
 import pickle
 import threading
+from datetime import timedelta
 
 import joblib
 import numpy as np
@@ -108,6 +109,20 @@ def test_features_are_the_coefficients_channel_by_channel(measure, interpolation
         for c in range(2):
             expected = oracles.project(measure, 6, times, values[:, c], transformer.timescale_, interpolation, past)
             assert_allclose(features[i, 6 * c : 6 * c + 6], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("hour", [timedelta(hours=1), np.timedelta64(1, "h"), np.timedelta64(3600 * 10**9, "ns")])
+def test_a_timescale_with_a_unit(hour):
+    X = [(np.array(["2024-05-01T10:00", "2024-05-01T10:30"], "M8[m]"), [1.0, 2.0])]
+    transformer = clone(HiPPOTransformer("lagt", 3, timescale=hour)).fit(X)
+    assert (transformer.timescale, type(transformer.timescale)) == (hour, type(hour))
+    assert transformer.timescale_ == 3600
+    expected = HiPPOTransformer("lagt", 3, timescale=3600.0).fit_transform(X)
+    assert_array_equal(transformer.transform(X), expected)
+    with pytest.raises(ValueError, match="must be positive"):
+        HiPPOTransformer("lagt", timescale=-hour).fit(X)
+    with pytest.raises(ValueError, match="no fixed length"):
+        HiPPOTransformer("lagt", timescale=np.timedelta64(1, "M")).fit(X)
 
 
 @pytest.mark.parametrize("measure", [m for m in MEASURES if MEASURES[m].has_timescale])
