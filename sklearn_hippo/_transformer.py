@@ -19,6 +19,7 @@ from ._measures import MEASURES, Measure, feature_names, in_seconds
 from ._panel import Panel, check_observed, check_panel, learned_timescale, own_times, validate_panel
 from ._projection import INTERPOLATIONS, PASTS, project, reconstruct, series_span
 from ._recurrence import DISCRETIZATIONS, interpolation_of, prefixes, recur
+from ._threads import usable_threads
 
 Array = NDArray[Any]
 
@@ -69,6 +70,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         Append the duration :math:`T - t_0` as a last feature; the scaled measures do not know it.
     n_jobs : int, optional
         Number of threads, as in joblib: None is 1 outside of a ``joblib.parallel_config`` context, -1 all cores.
+        Always one in a process that was forked from one that had imported this package.
 
     Attributes
     ----------
@@ -391,7 +393,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     @property
     def _n_threads(self) -> int:
-        n = effective_n_jobs(self.n_jobs)
+        n = usable_threads(effective_n_jobs(self.n_jobs))
         return n if n == 1 else min(n, cpu_count())  # which reads files
 
     @property

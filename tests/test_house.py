@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "_rnn": {"_compat", "_measures", "_panel", "_training", "nn._gated"},
     "_training": {"_panel", "nn"},
     "_recurrence": {"_ext_projection", "_ext_recurrence", "_measures", "_panel", "_projection"},
-    "_transformer": {"_columns", "_compat", "_measures", "_panel", "_projection", "_recurrence"},
+    "_threads": set(),
+    "_transformer": {"_columns", "_compat", "_measures", "_panel", "_projection", "_recurrence", "_threads"},
     "datasets": {"_panel"},
     "inspection": {"_measures", "_panel", "_projection", "_transformer"},
     "show_versions": {"_ext_projection"},
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "_sktime_features": {"_panel", "_transformer"},
     "_sktime_rnn": {"_rnn", "_sktime_features"},
     "nn.__init__": {"nn._modules"},
-    "nn._gated": {"_ext_rnn", "_measures"},
+    "nn._gated": {"_ext_rnn", "_measures", "_threads"},
     "nn._modules": {"_measures", "nn._gated"},
 }
 FOREIGN = {"torch": {"_rnn", "_training", "nn._gated", "nn._modules"}, "skorch": {"_rnn", "_training"},

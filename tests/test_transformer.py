@@ -1,6 +1,9 @@
 import functools
 import itertools
+import os
 import pickle
+import subprocess
+import sys
 import threading
 from datetime import timedelta
 
@@ -527,6 +530,38 @@ def test_tools_that_need_an_array_say_so_and_work_behind_the_transformer():
     with pytest.raises(TypeError, match=r"belong after HiPPOTransformer\(\)"):
         make_pipeline(PCA(2)).fit(panel)
     assert make_pipeline(HiPPOTransformer(order=3), PCA(2)).fit_transform(panel).shape == (60, 2)
+
+
+FORK = """
+import os, signal, sys, warnings
+import numpy as np
+from sklearn_hippo import HiPPOMemory, HiPPOTransformer
+warnings.filterwarnings("ignore")  # newer Pythons warn of forks beside threads
+X = [np.sin(np.arange(200.0 + k)) for k in range(64)]
+transformers = [HiPPOTransformer(order=5, n_jobs=2).fit(X),
+                HiPPOTransformer(order=5, n_jobs=2, method="recurrence", discretization="bilinear").fit(X)]
+
+def work():
+    memory = HiPPOMemory(order=5, n_streams=64).update(np.stack([x[:200] for x in X])).coefficients_
+    return [one.transform(X) for one in transformers] + [memory]
+
+before = work()
+child = os.fork()
+if child == 0:
+    signal.alarm(40)  # the end of what waits for ever
+    threads = {one._n_threads for one in transformers}
+    same = all((a == b).all() for a, b in zip(work(), before))
+    os._exit(0 if same and threads == {1} else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_a_forked_process_goes_on_with_one_thread():
+    # With more, it waits for threads that only its parent has.
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", FORK], timeout=60, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 # --- online --------------------------------------------------------------------------------------------
