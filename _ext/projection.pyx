@@ -832,8 +832,11 @@ cdef Py_ssize_t _first_after(const double* times, Py_ssize_t length, double orig
 
 
 cdef void _project(Work* work, const floating* values, const double* times, Py_ssize_t length,
-                   double timescale, bint missing, bint hold) noexcept nogil:
-    """Enter one series: its last values, and the jumps and kinks of its interpolant inside the window."""
+                   double timescale, bint missing, bint hold, bint endless) noexcept nogil:
+    """Enter one series: its last values, and the jumps and kinks of its interpolant inside the window.
+
+    Before the series began there was nothing, or, if it is endless, the first value of each channel.
+    """
     cdef Py_ssize_t n_channels = work.n_channels, c, j, k, skip = 0, lead = 0, begin, n, points
     cdef double last = _time(times, length - 1)
     cdef double start = _time(times, 0) - last  # times here are since the last one, so that large ones lose no digits
@@ -846,8 +849,14 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         while missing and near.last >= 0 and isnan(values[near.last * n_channels + c]):
             near.last -= 1
         work.last[c] = work.unit * values[near.last * n_channels + c] if near.last >= 0 else NAN
-    if start >= 0:
-        return  # a constant function: its last value says all
+    if start >= 0:  # no duration: a constant function, of its last value, or all that is in the window is the past
+        for c in range(n_channels):
+            if timescale > 0 and not isnan(work.last[c]):
+                j = 0
+                while endless and isnan(values[j * n_channels + c]):
+                    j += 1
+                work.last[c] = work.unit * values[j * n_channels + c] if endless else 0
+        return
 
     if hold:  # the first cell is as long as the next one
         cell = _time(times, 1) - _time(times, 0)
@@ -867,7 +876,7 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
         skip = _first_after(times, length, last, opens)
         lead = 1 if skip > 0 and not hold else 0  # the line is cut where the window opens
         start = opens
-    partial = exponential or opens < start  # the window reaches back beyond the series, where f = 0
+    partial = exponential or opens < start  # the window reaches back beyond the series
 
     work.short_gap = SHORT * sqrt(<double> length) * width
     if partial:
@@ -901,7 +910,7 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
             _clear(work.before, n_channels)
             if not (partial or hold):
                 work.r[0], work.e[0] = work.low, 0  # to the last bit
-            if partial:
+            if partial and not endless:
                 work.jumps[0].r[0] = base + width * (start / unit)
                 if work.chart == CHEBYSHEV:
                     work.jumps[0].e[0] = _from_ends(work, _time(times, 0) - cell, last, unit)
@@ -1033,6 +1042,7 @@ def project(
     const double[::1] timescales,        # IN   (n_series,) 0 for the measures that scale with the series
     bint missing,                        # IN   whether values may be NaN
     bint hold,                           # IN   staircase or broken line
+    bint endless,                        # IN   before the first time: the first values, or 0
     double[:, ::1] scratch,              # WORK (n_threads, scratch_size(...))
     floating[:, :, :] out,               # OUT  (n_series, n_channels, order), contiguous along the last axis
 ):
@@ -1048,8 +1058,9 @@ def project(
     for i in prange(n_series, nogil=True, schedule="dynamic", chunksize=chunk, num_threads=n_threads):
         s = schedule[i]
         u = schedule[min(i + n_threads, n_series - 1)]  # about the next one for this thread
-        _one(plan, &values[0, 0], times_0, begins[s], ends[s], timescales[s], missing, hold, &scratch[threadid(), 0],
-             &out[s, 0, 0], stride, &values[begins[u], 0], (ends[u] - begins[u]) * values.shape[1])
+        _one(plan, &values[0, 0], times_0, begins[s], ends[s], timescales[s], missing, hold, endless,
+             &scratch[threadid(), 0], &out[s, 0, 0], stride, &values[begins[u], 0],
+             (ends[u] - begins[u]) * values.shape[1])
 
 
 cdef int _describe(Work* work, tuple basis, tuple rules, Py_ssize_t n_channels) except -1:
@@ -1077,7 +1088,7 @@ cdef int _describe(Work* work, tuple basis, tuple rules, Py_ssize_t n_channels) 
 
 
 cdef void _one(Work work, const floating* values, const double* times, Py_ssize_t begin, Py_ssize_t end,
-               double timescale, bint missing, bint hold, double* scratch, floating* out,
+               double timescale, bint missing, bint hold, bint endless, double* scratch, floating* out,
                Py_ssize_t stride, const floating* upcoming, Py_ssize_t n_upcoming) noexcept nogil:
     """Project one series, with a copy of the plan and scratch memory of its own, and ask for one that comes soon.
 
@@ -1095,7 +1106,7 @@ cdef void _one(Work work, const floating* values, const double* times, Py_ssize_
     while True:
         _lay_out(&work, scratch)
         _project(&work, values + begin * work.n_channels, NULL if times == NULL else times + begin, end - begin,
-                 timescale, missing, hold)
+                 timescale, missing, hold, endless)
         _integrate(&work, out, stride)
         if work.unit != 1 or not _overflowed(&work, out, stride):
             return

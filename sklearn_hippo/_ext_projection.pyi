@@ -27,6 +27,7 @@ def project(
     timescales: NDArray[np.float64],
     missing: bool,
     hold: bool,
+    endless: bool,
     scratch: NDArray[np.float64],
     out: NDArray[np.floating],
 ) -> None: ...

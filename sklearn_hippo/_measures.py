@@ -15,8 +15,9 @@ functions follow from each other (``recurrence``), how to integrate a vector of 
 values are (``evaluate``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache, partial
 from math import inf, pi
 from typing import Any, Literal
@@ -468,3 +469,30 @@ DYNAMICS = {name: measure.dynamics for name, measure in MEASURES.items() if meas
     "lmu": _lmu_dynamics,
     "rand": _rand_dynamics,
 }
+
+
+def feature_names(channels: Iterable[str], measure: str, order: int, add_duration: bool) -> NDArray[np.object_]:
+    """Names of coefficients, channel by channel, and of the duration behind them."""
+    names = [f"{channel}__{measure}_c{n}" for channel in channels for n in range(order)]
+    return np.array(names + ["duration"] * add_duration, dtype=object)
+
+
+def in_seconds(timescale: Any) -> float | None:
+    """A timescale as a number: of seconds, if it is a duration of Python, NumPy or pandas, as times are.
+
+    Raises
+    ------
+    ValueError
+        If it is a duration that is not positive, or of months or years, which have no fixed length.
+    """
+    if timescale is None or not isinstance(timescale, (timedelta, np.timedelta64)):
+        return timescale
+    if isinstance(timescale, timedelta):
+        seconds = timescale.total_seconds()
+    elif np.datetime_data(timescale)[0] in ("Y", "M", "generic"):
+        raise ValueError(f"timescale={timescale!r} has no fixed length: give it in weeks or shorter units.")
+    else:
+        seconds = float(timescale / np.timedelta64(1, "s"))
+    if not seconds > 0:
+        raise ValueError(f"timescale={timescale!r} must be positive.")
+    return seconds

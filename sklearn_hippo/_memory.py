@@ -7,8 +7,9 @@ block's own projection is added to it.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -18,15 +19,20 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._columns import as_times
-from ._measures import MEASURES, Measure
+from ._columns import all_finite, as_times, as_values
+from ._measures import MEASURES, Measure, feature_names, in_seconds
 from ._panel import Panel
-from ._projection import INTERPOLATIONS, decay, embed, excess, project, reconstruct
-from ._recurrence import exact_steps
+from ._projection import INTERPOLATIONS, PASTS, decay, embed, excess, project, reconstruct
+from ._recurrence import EXACT, exact_steps, interpolation_of
 
 Array = NDArray[Any]
 
 _FORMAT = 1  # of to_dict
+
+# What needs no look: a plain number that is no larger than this, at a time below which all integers are floats.
+_PLAIN = frozenset((float, int, np.float64))
+_LARGE = 2.0**64  # see `_projection.excess`
+_LATE = 2.0**53
 
 
 @dataclass
@@ -72,11 +78,12 @@ class _State:
 
 @dataclass(frozen=True)
 class _Rule:
-    """How states evolve: a measure, its timescale (None for one that scales) and the interpolation."""
+    """How states evolve: a measure, its timescale (None for one that scales), the interpolation and the past."""
 
     measure: Measure
     timescale: float | None
     interpolation: str
+    past: str
 
     def size(self, order: int) -> int:
         """Length of a core: the order, or as many numbers as the dynamics need for it."""
@@ -197,7 +204,10 @@ class _Rule:
         return start, state.time
 
     def read(self, state: _State) -> Array:
-        """Coefficients (s, c, order) of the functions from the first to the last time, constant beyond the cores."""
+        """Coefficients (s, c, order) of the functions from the first to the last time, constant beyond the cores.
+
+        With a timescale, of what was before the first time as well.
+        """
         exponent = state.excess
         if exponent.any():
             return np.ldexp(self.read(state.ldexp(-exponent)), exponent[..., None])
@@ -208,11 +218,11 @@ class _Rule:
         one = np.zeros((len(begin), 1, order))
         one[..., 0] = 1
         head, tail = state.first_value.reshape(-1, 1, 1), state.last_value.reshape(-1, 1, 1)
-        constant = stop <= start
-        if ((begin == start) & (end == stop)).all():
+        instant, endless = stop <= start, self.timescale is not None and self.past == "constant"
+        if ((begin == start) & (end == stop)).all() and not endless:
             total = core.copy()
         elif self.timescale is None:
-            length = np.where(constant, 1.0, stop - start)
+            length = np.where(instant, 1.0, stop - start)
             low, high = np.clip([(begin - start) / length, (end - start) / length], 0, 1)
             total = embed(core, low, high)
             total += embed(one * head, np.zeros(len(low)), low) + embed(one * tail, high, np.ones(len(low)))
@@ -221,8 +231,12 @@ class _Rule:
             with np.errstate(over="ignore"):
                 ages = [(stop - when) / self.timescale for when in (start, begin, end)]
             oldest, older, recent = (self.fade(one, np.nan_to_num(age)) for age in ages)
+            if endless:  # the constant before the core began before all times
+                oldest = 0 * one
             total = self.fade(core, np.nan_to_num(ages[2])) + head * (older - oldest) + tail * (one - recent)
-        total[constant] = (one * tail)[constant]
+        # No duration: a constant function; in a window of any length, there is nothing but the past.
+        value = tail if self.timescale is None else head if endless else np.zeros_like(head)
+        total[instant] = (one * value)[instant]
         total[np.isnan(end)] = np.nan
         return total.reshape(n_streams, n_channels, order)
 
@@ -294,14 +308,6 @@ def _inconsistency(state: _State) -> tuple[str, str] | None:
     return None
 
 
-def _join(updates: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Times (s, m) and values (s, m, c) of successive updates."""
-    times, values = zip(*updates, strict=True)
-    if len(updates) == 1:
-        return times[0].T, values[0]
-    return np.ascontiguousarray(np.concatenate(times).T), np.concatenate(values, axis=1)
-
-
 class HiPPOMemory(BaseEstimator):
     r"""Remember signals online, in constant memory, as the coefficients of their projection [1]_.
 
@@ -314,16 +320,23 @@ class HiPPOMemory(BaseEstimator):
     ----------
     measure : {"legs", "legs_lti", "lagt", "legt", "fout"}, default="legs"
         As in `HiPPOTransformer`.
-    order : int, default=64
+    order : int, default=16
         Number of coefficients for each channel.
     n_channels : int, default=1
         Channels of a stream share their times; NaN is a value that was not observed.
     n_streams : int, default=1
         Independent streams, with times of their own, which are updated together.
-    timescale : float, optional
-        Length of the window or time constant, in units of the times. Needed by all measures but ``"legs"``.
+    timescale : float or timedelta, optional
+        Length of the window or time constant, in units of the times: seconds, where these are datetimes; a duration of
+        Python, NumPy or pandas is one in seconds. Needed by all measures but ``"legs"``.
     interpolation : {"linear", "hold"}, default="linear"
         As in `HiPPOTransformer`.
+    past : {"constant", "zero"}, default="constant"
+        As in `HiPPOTransformer`: what a channel was before the first time, in windows that reach back so far.
+    add_duration : bool, default=False
+        Whether `features` ends with the durations.
+    channel_names : tuple of str, optional
+        For the names of the features; by default x0, x1, ...
 
     Attributes
     ----------
@@ -367,24 +380,33 @@ class HiPPOMemory(BaseEstimator):
         "order": [Interval(Integral, 1, None, closed="left")],
         "n_channels": [Interval(Integral, 1, None, closed="left")],
         "n_streams": [Interval(Integral, 1, None, closed="left")],
-        "timescale": [Interval(Real, 0, None, closed="neither"), None],
+        "timescale": [timedelta, np.timedelta64, Interval(Real, 0, None, closed="neither"), None],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
+        "past": [StrOptions(set(PASTS))],
+        "add_duration": ["boolean"],
+        "channel_names": [tuple, list, None],
     }
 
     _state: _State
-    _waiting: list[tuple[Array, Array]]  # times (m, n_streams) and values (n_streams, m, n_channels) of updates
+    _times: Array  # (n_streams, capacity) of observations that wait to enter the state a block at a time ...
+    _values: Array  # (n_streams, capacity, n_channels) ... and their values
+    _n_waiting: int
     _regular: bool
     _parameters: dict[str, Any]  # with which the state was made
+    _checked: tuple[Any, ...]  # parameters that were found to be these
 
     def __init__(
         self,
         measure: str = "legs",
-        order: int = 64,
+        order: int = 16,
         *,
         n_channels: int = 1,
         n_streams: int = 1,
-        timescale: float | None = None,
+        timescale: float | timedelta | np.timedelta64 | None = None,
         interpolation: str = "linear",
+        past: str = "constant",
+        add_duration: bool = False,
+        channel_names: Sequence[str] | None = None,
     ):
         self.measure = measure
         self.order = order
@@ -392,6 +414,9 @@ class HiPPOMemory(BaseEstimator):
         self.n_streams = n_streams
         self.timescale = timescale
         self.interpolation = interpolation
+        self.past = past
+        self.add_duration = add_duration
+        self.channel_names = channel_names
 
     # --- what goes in ---------------------------------------------------------------------------------
 
@@ -420,19 +445,56 @@ class HiPPOMemory(BaseEstimator):
         """
         with self._lock:
             self._initialize()
+            if self._enqueue_number(values, times):
+                return self
             new_values, new_times = self._check_update(values, times)
             m = new_values.shape[1]
             if m == 0:
                 return self
-            many = m + sum(len(one) for one, _ in self._waiting) >= max(32, self.order)
-            large = excess(new_values, axis=1).any()  # what must not wait: it is refused now or not at all
-            if many or large:
-                queue = _join([*self._waiting, (new_times.T, new_values)])
-                self._set_state(self._rule.absorb(self._state, *queue))
-            else:
-                self._waiting = [*self._waiting, (new_times.T.copy(), new_values.copy())]
+            # What is large must not wait: it is refused now or not at all.
+            self._enqueue(new_values, new_times, bool((np.abs(new_values) >= _LARGE).any()))
             self._regular = times is None
         return self
+
+    def _enqueue_number(self, value: Any, time: Any) -> bool:
+        """Remember one number of the only channel of the only stream, if it is plain and all is well: the fast path."""
+        if type(value) not in _PLAIN or self._values.size != self._values.shape[1]:
+            return False
+        n = self._n_waiting
+        before = self._times[0, n - 1] if n else self._state.time[0]
+        if time is None:
+            if not self._regular:
+                return False
+            when = self._state.count + n
+        elif type(time) not in _PLAIN or not -_LATE <= time <= _LATE or time < before:
+            return False
+        else:
+            when = time
+        if not (-_LARGE < value < _LARGE or value != value):
+            return False
+        self._values[0, n, 0] = value
+        self._times[0, n] = when
+        self._enter(n + 1)
+        self._regular = time is None
+        return True
+
+    def _enqueue(self, values: Array, times: Array, large: bool) -> None:
+        """Let observations wait, or make room for them by having all enter the state."""
+        n, total = self._n_waiting, self._n_waiting + values.shape[1]
+        if total <= self._times.shape[1]:
+            self._times[:, n:total], self._values[:, n:total] = times, values
+            self._enter(total, at_once=large)
+        else:
+            waiting = self._times[:, :n], self._values[:, :n]
+            queue = [np.concatenate(both, axis=1) for both in zip(waiting, (times, values), strict=True)]
+            self._set_state(self._rule.absorb(self._state, *queue))
+
+    def _enter(self, n: int, at_once: bool = False) -> None:
+        """Have the first ``n`` observations of the buffer wait, or, where they fill it, enter the state."""
+        if n == self._times.shape[1] or at_once:
+            self._set_state(self._rule.absorb(self._state, self._times[:, :n], self._values[:, :n]))
+        else:
+            self._n_waiting = n
 
     def _set_state(self, state: _State) -> None:
         """Replace the state by one in which nothing waits any more."""
@@ -442,10 +504,10 @@ class HiPPOMemory(BaseEstimator):
                 f"Stream {misfit[0]}, channel {misfit[1]}: the coefficients are beyond the largest numbers of float64. "
                 "Divide the values."
             )
-        self._state, self._waiting = state, []
+        self._state, self._n_waiting = state, 0
 
     @classmethod
-    def from_chunks(cls, chunks: Iterable[Any], measure: str = "legs", order: int = 64, **parameters: Any) -> Self:
+    def from_chunks(cls, chunks: Iterable[Any], measure: str = "legs", order: int = 16, **parameters: Any) -> Self:
         """Remember a series that comes in pieces: slices of a memory map, row groups of a file, a generator.
 
         Pieces of one series can also be remembered apart, by other processes or machines, and merged.
@@ -477,6 +539,78 @@ class HiPPOMemory(BaseEstimator):
                 memory.update(chunk)
         return memory
 
+    @classmethod
+    def from_transformer(cls, transformer: Any, n_streams: int = 1) -> Self:
+        """Make an empty memory whose `features` are those of a fitted transformer, for what was trained on these.
+
+        Parameters
+        ----------
+        transformer : HiPPOTransformer
+            Fitted. Its measure needs an online form in which the features are the same: ``"legs"``, ``"legs_lti"`` and
+            ``"lagt"`` have one, and so has ``method="recurrence"`` with an exact discretization, ``"zoh"`` or
+            ``"linear"``, whatever the measure.
+        n_streams : int, default=1
+            Independent streams.
+
+        Returns
+        -------
+        HiPPOMemory
+            With the measure, order, fitted timescale, interpolation, past, channels and duration of the transformer.
+
+        Raises
+        ------
+        TypeError
+            If it is not a transformer.
+        ValueError
+            If it is not fitted, its parameters have changed since, or its features have no online form.
+
+        Examples
+        --------
+        >>> from sklearn_hippo import HiPPOMemory, HiPPOTransformer
+        >>> X = [([0.0, 1.0, 3.0], [1.0, 3.0, 4.0]), ([0.0, 2.0], [0.0, 2.0])]
+        >>> transformer = HiPPOTransformer("lagt", order=2, add_duration=True).fit(X)
+        >>> memory = HiPPOMemory.from_transformer(transformer)
+        >>> memory.update([1.0, 3.0, 4.0], [0.0, 1.0, 3.0]).features().round(3)
+        array([[2.571, 0.97 , 3.   ]])
+        >>> transformer.transform(X[:1]).round(3)
+        array([[2.571, 0.97 , 3.   ]])
+        """
+        if not hasattr(transformer, "discretization") or not hasattr(transformer, "inverse_transform"):
+            raise TypeError(
+                f"from_transformer takes a fitted HiPPOTransformer, not a {type(transformer).__name__}; of a pipeline "
+                "it is a step, such as pipeline[0]."
+            )
+        transformer._check_parameters()
+        measure = MEASURES[transformer.measure]
+        interpolation = transformer.interpolation
+        if transformer.method == "recurrence":
+            interpolation = interpolation_of(transformer.discretization)
+            if transformer.discretization not in EXACT:
+                raise ValueError(
+                    f"A memory solves the dynamics exactly, method='recurrence' with discretization="
+                    f"{transformer.discretization!r} does not: train with 'zoh' or 'linear'."
+                )
+        elif measure.dynamics is None:
+            raise ValueError(
+                f"measure={transformer.measure!r} has no online form: train with 'legs', 'legs_lti' or 'lagt'."
+            )
+        elif not measure.exact:
+            raise ValueError(
+                f"The online form of measure={transformer.measure!r} only approaches its projection: train with "
+                "method='recurrence' and discretization='linear' or 'zoh', whose features a memory has."
+            )
+        return cls(
+            transformer.measure,
+            int(transformer.order),
+            n_channels=transformer.n_channels_,
+            n_streams=n_streams,
+            timescale=transformer.timescale_,
+            interpolation=interpolation,
+            past=transformer.past,
+            add_duration=bool(transformer.add_duration),
+            channel_names=transformer.channel_names_,
+        )
+
     def reset(self) -> Self:
         """Forget everything.
 
@@ -486,6 +620,7 @@ class HiPPOMemory(BaseEstimator):
         """
         with self._lock:
             self.__dict__.pop("_state", None)
+            self.__dict__.pop("_checked", None)
         return self
 
     def merge(self, other: "HiPPOMemory") -> "HiPPOMemory":
@@ -537,6 +672,47 @@ class HiPPOMemory(BaseEstimator):
         """Coefficients of the history, shape (n_streams, n_channels, order)."""
         return np.ascontiguousarray(self._rule.read(self._seen())[..., : self.order])
 
+    def features(self) -> Array:
+        """The histories as a table with a row for every stream, as `HiPPOTransformer.transform` makes it of series.
+
+        Returns
+        -------
+        ndarray of shape (n_streams, n_channels * order [+ 1])
+            The coefficients, channel by channel; then the durations, with ``add_duration``. NaN for a channel that was
+            not observed yet, whose stream lasts for 0 if none was.
+
+        Raises
+        ------
+        ValueError
+            If nothing was observed yet.
+        """
+        state, rule = self._seen(), self._rule
+        coefficients = rule.read(state)[..., : self.order].reshape(self.n_streams, -1)
+        if not self.add_duration:
+            return np.ascontiguousarray(coefficients)
+        start, stop = rule.span(state)
+        observed = ~np.isnan(state.last_time).all(axis=1)
+        return np.column_stack([coefficients, np.where(observed, stop - start, 0.0)])
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Names of the features: ``<channel>__<measure>_c<n>``, and ``duration``.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Names of the channels; by default ``channel_names``, or x0, x1, ...
+
+        Returns
+        -------
+        ndarray of str
+        """
+        names = self.channel_names if input_features is None else [str(name) for name in np.asarray(input_features)]
+        if names is None:
+            names = [f"x{c}" for c in range(self.n_channels)]
+        if len(names) != self.n_channels:
+            raise ValueError(f"There are {len(names)} names for {self.n_channels} channels.")
+        return feature_names(names, self.measure, self.order, self.add_duration)
+
     @property
     def time_(self) -> Array:
         """Times of the last observations, shape (n_streams,)."""
@@ -546,7 +722,7 @@ class HiPPOMemory(BaseEstimator):
     def n_observations_(self) -> int:
         """Number of observations of every stream."""
         with self._lock:
-            return self._state.count + sum(len(one) for one, _ in self._waiting) if hasattr(self, "_state") else 0
+            return self._state.count + self._n_waiting if hasattr(self, "_state") else 0
 
     def reconstruct(self, times: ArrayLike) -> Array:
         """Evaluate what is remembered.
@@ -559,7 +735,7 @@ class HiPPOMemory(BaseEstimator):
         Returns
         -------
         ndarray of shape (n_streams, n_times, n_channels)
-            NaN outside of the history, and where a sliding window does not reach.
+            NaN outside of the history, whatever ``past`` says was before, and where a sliding window does not reach.
 
         Raises
         ------
@@ -580,7 +756,7 @@ class HiPPOMemory(BaseEstimator):
             offsets,
             start,
             stop,
-            timescale=self.timescale,
+            timescale=self._rule.timescale,
         )
         values = values.reshape(self.n_streams, -1, self.n_channels)
         values[(when < start[:, None]) | (when > stop[:, None])] = np.nan
@@ -604,6 +780,8 @@ class HiPPOMemory(BaseEstimator):
             self._initialize()
             state, regular, (waiting_times, waiting_values) = self._state, self._regular, self._queue()
         stored = {"format": _FORMAT, **{f"param_{k}": v for k, v in self.get_params().items() if v is not None}}
+        if self.timescale is not None:
+            stored["param_timescale"] = in_seconds(self.timescale)
         stored |= {f"state_{field.name}": getattr(state, field.name) for field in fields(_State)}
         stored |= {"waiting_times": waiting_times, "waiting_values": waiting_values, "regular": regular}
         return {name: np.array(value) for name, value in stored.items()}
@@ -630,14 +808,21 @@ class HiPPOMemory(BaseEstimator):
             raise ValueError(f"This is not a memory in format {_FORMAT}, which HiPPOMemory.to_dict writes.")
         known = {"format", "waiting_times", "waiting_values", "regular"}
         known |= {f"param_{name}" for name in cls().get_params()} | {f"state_{field.name}" for field in fields(_State)}
-        for name in sorted(known - stored.keys() - {"param_timescale"}):
+        for name in sorted(known - stored.keys() - {"param_timescale", "param_channel_names"}):
             raise ValueError(f"This is not a complete memory: it lacks the entry {name!r}.")
         for name in sorted(stored.keys() - known):
             raise ValueError(f"This is not a complete memory, but has the unknown entry {name!r}.")
-        for name in known & stored.keys() & {"regular", "state_count", *(one for one in known if "param" in one)}:
+        single = {"regular", "state_count", *(one for one in known if "param" in one)} - {"param_channel_names"}
+        for name in known & stored.keys() & single:
             if stored[name].ndim:
                 raise ValueError(f"{name} has shape {stored[name].shape}, not ().")
-        memory = cls(**{k.removeprefix("param_"): v.item() for k, v in stored.items() if k.startswith("param_")})
+        parameters = {k.removeprefix("param_"): v.tolist() for k, v in stored.items() if k.startswith("param_")}
+        if "channel_names" in parameters:
+            names = parameters["channel_names"]
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise ValueError(f"param_channel_names must be names, got {names!r}.")
+            parameters["channel_names"] = tuple(names)
+        memory = cls(**parameters)
         memory._initialize()
         for name in (f"state_{field.name}" for field in fields(_State) if field.name != "count"):
             shape = np.shape(getattr(memory._state, name.removeprefix("state_")))
@@ -671,39 +856,54 @@ class HiPPOMemory(BaseEstimator):
     @property
     def _rule(self) -> _Rule:
         measure = MEASURES[self.measure]
-        return _Rule(measure, self.timescale if measure.has_timescale else None, self.interpolation)
+        timescale = in_seconds(self.timescale) if measure.has_timescale else None
+        return _Rule(measure, timescale, self.interpolation, self.past)
 
     def _initialize(self) -> None:
         """Check the parameters and make an empty state, before the first use."""
+        parameters = (
+            self.measure, self.order, self.n_channels, self.n_streams, self.timescale, self.interpolation, self.past,
+            self.add_duration, self.channel_names,
+        )  # fmt: skip
+        if self.__dict__.get("_checked") == parameters:
+            return
         if hasattr(self, "_state"):
             changed = [name for name, value in self._used_parameters().items() if value != self._parameters.get(name)]
             if not changed:
+                self._checked = parameters
                 return
             if self.n_observations_:
                 raise ValueError(f"{changed[0]!r} has changed since the first update; reset() forgets the old state.")
         self._validate_params()
         if MEASURES[self.measure].has_timescale and self.timescale is None:
             raise ValueError(f"measure={self.measure!r} needs a timescale, in units of the times.")
-        self._waiting = []
+        if self.channel_names is not None and len(self.channel_names) != self.n_channels:
+            raise ValueError(f"channel_names has {len(self.channel_names)} names for {self.n_channels} channels.")
+        state = _State.empty(self.n_streams, self.n_channels, self._rule.size(self.order))
+        self._make_room(np.empty((self.n_streams, 0)), np.empty((self.n_streams, 0, self.n_channels)))
         self._regular = True
         self._parameters = self._used_parameters()
-        self._state = _State.empty(self.n_streams, self.n_channels, self._rule.size(self.order))
+        self._state, self._checked = state, parameters
+
+    def _make_room(self, times: Array, values: Array) -> None:
+        """Make the buffer, in which these observations wait."""
+        n, capacity = times.shape[1], max(32, int(self.order))
+        self._times, self._values = np.empty((len(times), capacity)), np.empty((len(times), capacity, values.shape[2]))
+        self._times[:, :n], self._values[:, :n], self._n_waiting = times, values, n
 
     def _used_parameters(self) -> dict[str, Any]:
-        """The parameters, less a timescale that the measure does not have."""
+        """The parameters, less a timescale that the measure does not have, and the past, in which it does not look."""
         parameters = self.get_params()
+        parameters["timescale"] = in_seconds(self.timescale)
+        if self.channel_names is not None:
+            parameters["channel_names"] = tuple(self.channel_names)
         if not MEASURES[self.measure].has_timescale:
-            del parameters["timescale"]
+            del parameters["timescale"], parameters["past"]
         return parameters
 
-    def _last_time(self) -> Array:
-        return self._waiting[-1][0][-1] if self._waiting else self._state.time
-
     def _queue(self) -> tuple[Array, Array]:
-        """Times (s, m) and values (s, m, c) of the observations that wait for their block."""
-        if not self._waiting:
-            return np.empty((self.n_streams, 0)), np.empty((self.n_streams, 0, self.n_channels))
-        return _join(self._waiting)
+        """Times (s, m) and values (s, m, c) of the observations that wait for their block: copies."""
+        return self._times[:, : self._n_waiting].copy(), self._values[:, : self._n_waiting].copy()
 
     def _settled(self) -> _State:
         """The state with the waiting observations in it; the memory itself does not change."""
@@ -719,21 +919,26 @@ class HiPPOMemory(BaseEstimator):
 
     @property
     def _lock(self) -> Any:
-        return self.__dict__.setdefault("_own_lock", threading.RLock())
+        lock = self.__dict__.get("_own_lock")
+        return self.__dict__.setdefault("_own_lock", threading.RLock()) if lock is None else lock
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
-            return {name: value for name, value in super().__getstate__().items() if name != "_own_lock"}
+            left_out = ("_own_lock", "_checked", "_n_waiting")
+            state = {name: value for name, value in super().__getstate__().items() if name not in left_out}
+            if "_times" in state:
+                state["_times"], state["_values"] = self._queue()
+            return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_times" in state:
+            self._make_room(state["_times"], state["_values"])
 
     def _check_update(self, values: ArrayLike, times: ArrayLike | None) -> tuple[Array, Array]:
         """Values of shape (n_streams, n_new, n_channels) and times of shape (n_streams, n_new), all of them valid."""
         s, c = self.n_streams, self.n_channels
-        if np.ma.isMaskedArray(values):
-            values = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
-        x = np.asarray(values)
-        if x.dtype.kind not in "fiub":
-            raise ValueError(f"values must be real numbers, got dtype {x.dtype}.")
-        x = x.astype(np.float64, copy=False)
+        x = as_values(values, "values").astype(np.float64, copy=False)
         given = x.shape
         if x.ndim == 1 and x.size == 0:
             x = x.reshape(s, 0, c)
@@ -745,16 +950,16 @@ class HiPPOMemory(BaseEstimator):
             x = x[:, None]
         if x.ndim != 3 or x.shape[0] != s or x.shape[2] != c:
             raise ValueError(f"values must have shape ({s} streams, n_new, {c} channels), got {given}.")
-        m = x.shape[1]
-        if np.isinf(x).any():
+        m, count = x.shape[1], self._state.count + self._n_waiting
+        if not all_finite(x) and np.isinf(x).any():
             stream, position, channel = np.argwhere(np.isinf(x))[0]
             raise ValueError(
                 f"Stream {stream}, channel {channel}: infinite value at position {position} of the update."
             )
         if times is None:
-            if not self._regular and self.n_observations_:
+            if not self._regular and count:
                 raise ValueError("This memory has times of its own: give the times of the new observations.")
-            t = np.broadcast_to(self.n_observations_ + np.arange(m, dtype=np.float64), (s, m))
+            t = np.broadcast_to(count + np.arange(m, dtype=np.float64), (s, m))
         else:
             try:
                 t = as_times(times, "times")[0]
@@ -765,14 +970,17 @@ class HiPPOMemory(BaseEstimator):
             if t.shape not in ((), (m,), (s, m)) or (t.shape == () and m != 1):
                 raise ValueError(f"times must have shape ({m},) or ({s}, {m}) for these values, got {t.shape}.")
             t = np.broadcast_to(t, (s, m))
-            if not np.isfinite(t).all():
+            if not all_finite(t):
                 stream, position = np.argwhere(~np.isfinite(t))[0]
                 raise ValueError(f"Stream {stream}: the time at position {position} is {t[stream, position]}.")
         if m:
-            before = self._last_time() if self.n_observations_ else np.full(s, -np.inf)
-            wrong = np.argwhere(np.diff(t, axis=1, prepend=before[:, None]) < 0)
-            if len(wrong):
-                stream, position = wrong[0]
+            before = (
+                self._times[:, self._n_waiting - 1] if self._n_waiting else self._state.time
+            )  # NaN before the first
+            wrong = (t[:, 0] < before).any() or (t[:, 1:] < t[:, :-1]).any()
+            if wrong:
+                steps = np.diff(t, axis=1, prepend=np.where(np.isnan(before), t[:, 0], before)[:, None])
+                stream, position = np.argwhere(steps < 0)[0]
                 last = before[stream] if position == 0 else t[stream, position - 1]
                 raise ValueError(
                     f"Stream {stream}: times decrease at position {position} of the update, from {last} to "

@@ -18,6 +18,7 @@ from ._panel import Panel
 Array = NDArray[Any]
 
 INTERPOLATIONS = ("linear", "hold")
+PASTS = ("zero", "constant")
 
 _LEGENDRE = Legendre()
 
@@ -76,6 +77,7 @@ def project(
     *,
     timescale: float | NDArray[np.float64] | None = None,
     interpolation: str = "linear",
+    past: str = "zero",
     rows: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None,
     out: Array | None = None,
     n_threads: int = 1,
@@ -92,6 +94,9 @@ def project(
         In units of the timestamps; ignored by the measures that scale with the series.
     interpolation : {"linear", "hold"}
         What the series does between its observations.
+    past : {"zero", "constant"}
+        What it was before its first time: nothing, or each channel's first own value. Only the measures with a
+        timescale look there, and of a series without duration at nothing else.
     rows : (begins, ends), optional
         Take these rows of the panel's observations as the series, instead of the panel's own; they may overlap.
     out : ndarray of shape (n_series, n_channels, order), optional
@@ -114,7 +119,7 @@ def project(
     _project(
         panel.values, panel.times, begins, ends, schedule, chunk, _describe(measure.basis, order),
         _RULES[panel.values.dtype], timescales, panel.has_missing, interpolation == "hold",
-        _scratch(measure.basis, order, n_channels, n_threads), coefficients,
+        past == "constant", _scratch(measure.basis, order, n_channels, n_threads), coefficients,
     )  # fmt: skip
     return coefficients
 

@@ -40,6 +40,7 @@ def recur(
     *,
     timescale: float | None = None,
     discretization: str = "zoh",
+    past: str = "zero",
     visit: bool = False,
     n_threads: int = 1,
 ) -> Array:
@@ -56,6 +57,8 @@ def recur(
     discretization : {"forward", "bilinear", "backward", "zoh", "linear"}
         "linear" draws straight lines between the observations, from the first one on. The others hold each value over
         the interval before it, the first interval being as long as the second.
+    past : {"zero", "constant"}
+        As in `project`.
     visit : bool, default=False
         Whether to return the state after every observation.
     n_threads : int
@@ -77,8 +80,8 @@ def recur(
         found = np.full((0 if visit else len(panel), panel.n_channels, order), np.nan, dtype)
         if some.any():
             observed = recur(
-                panel[some], measure, order, timescale=timescale, discretization=discretization, visit=visit,
-                n_threads=n_threads,
+                panel[some], measure, order, timescale=timescale, discretization=discretization, past=past,
+                visit=visit, n_threads=n_threads,
             )  # fmt: skip
             if visit:
                 return observed
@@ -91,12 +94,13 @@ def recur(
             order,
             timescale=timescale,
             interpolation=interpolation,
+            past=past,
             rows=prefixes(panel) if visit else None,
             n_threads=n_threads,
         )
     assert measure.dynamics is not None
     if visit and panel.has_missing:  # a state must not know what fills a hole later
-        return _each_beginning(panel, measure, order, timescale, discretization, n_threads)
+        return _each_beginning(panel, measure, order, timescale, discretization, past, n_threads)
     dynamics = measure.dynamics(order)
     values = np.empty((len(panel.values), panel.n_channels))
     fill(panel.values, panel.times, panel.offsets, interpolation == "hold", values)
@@ -111,6 +115,8 @@ def recur(
     memory = np.zeros((len(panel), panel.n_channels, size))
     if dynamics.clock == "log":
         memory[..., 0] = values[started]
+    elif past == "constant":  # which dynamics do not change: A e_0 + B = 0
+        memory[..., 0] = values[begins]
     states = np.empty((len(values), panel.n_channels, size)) if visit else None
     if discretization in EXACT:
         exact_steps(dynamics, interpolation, values, step, begins, ends, memory, states)
@@ -121,19 +127,28 @@ def recur(
         scan_triangular(factors, IMPLICIT[discretization], step, values, begins, ends, memory, states, scratch)
     else:
         memory, states = _schur_steps(dynamics, IMPLICIT[discretization], step, values, begins, ends, memory, states)
-    # A function of no duration is constant, also in the past that the dynamics have not seen.
+    # A function of no duration is a constant, or what its past was.
     reached = ends - 1 if states is None else np.arange(len(values), dtype=np.intp)
     out = (memory if states is None else states)[..., :order]
     first = np.repeat(begins, panel.lengths)[reached]
     constant = reached <= first if panel.times is None else panel.times[reached] <= panel.times[first]
     out[constant] = 0
-    out[constant, :, 0] = values[reached[constant]]
+    if dynamics.clock == "log":
+        out[constant, :, 0] = values[reached[constant]]
+    else:
+        out[constant, :, 0] = values[first[constant]] * (past == "constant")
     out[np.isnan(out[..., 0])] = np.nan
     return np.ldexp(out, (exponent if states is None else of_rows)[..., None]).astype(dtype, copy=False)
 
 
 def _each_beginning(
-    panel: Panel, measure: Measure, order: int, timescale: float | None, discretization: str, n_threads: int
+    panel: Panel,
+    measure: Measure,
+    order: int,
+    timescale: float | None,
+    discretization: str,
+    past: str,
+    n_threads: int,
 ) -> Array:
     """States after every observation, from a recurrence over each beginning of each series."""
     begins, ends = prefixes(panel)
@@ -145,7 +160,13 @@ def _each_beginning(
         times = None if panel.times is None else panel.times[rows]
         beginnings = Panel._trusted(panel.values[rows], times, offsets, None, None)
         states[some] = recur(
-            beginnings, measure, order, timescale=timescale, discretization=discretization, n_threads=n_threads
+            beginnings,
+            measure,
+            order,
+            timescale=timescale,
+            discretization=discretization,
+            past=past,
+            n_threads=n_threads,
         )
     return states
 

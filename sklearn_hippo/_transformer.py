@@ -1,6 +1,7 @@
 """HiPPOTransformer: series in, coefficients out, and back."""
 
 import os
+from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -14,10 +15,11 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 
 from ._columns import as_times, as_values
 from ._compat import CallbackSupportMixin, fit_task, with_ids
-from ._measures import MEASURES, Measure
+from ._measures import MEASURES, Measure, feature_names, in_seconds
 from ._panel import Panel, check_observed, check_panel, learned_timescale, own_times, validate_panel
-from ._projection import INTERPOLATIONS, project, reconstruct, series_span
+from ._projection import INTERPOLATIONS, PASTS, project, reconstruct, series_span
 from ._recurrence import DISCRETIZATIONS, interpolation_of, prefixes, recur
+from ._threads import usable_threads
 
 Array = NDArray[Any]
 
@@ -45,13 +47,17 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
           or in Legendre polynomials of the warped time.
     order : int, default=16
         Number N of basis functions, and of coefficients for each channel.
-    timescale : float, optional
-        Length of the window or time constant, in units of the timestamps. By default the median duration of the
-        training series. The measures that scale with the series have none.
+    timescale : float or timedelta, optional
+        Length of the window or time constant, in units of the timestamps: seconds, where these are datetimes; a
+        duration of Python, NumPy or pandas is one in seconds. By default the median duration of the training series.
+        The measures that scale with the series have none.
     interpolation : {"linear", "hold"}, default="linear"
         What a series does between its observations: straight lines between a channel's own observations, constant
         beyond the first and the last; or the value at a time fills the interval before it, the first interval being as
         long as the second.
+    past : {"constant", "zero"}, default="constant"
+        What a series was before its first time, where a window with a timescale reaches back so far: each channel's
+        first own value, for ever, or nothing. The measures that scale with the series do not look there.
     method : {"projection", "recurrence"}, default="projection"
         The projection of the whole series at once, or the online dynamics c' = A c + B f of ``"legs"``, ``"legs_lti"``,
         ``"lagt"``, ``"legt"`` and ``"fout"``, one observation after the other.
@@ -64,6 +70,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         Append the duration :math:`T - t_0` as a last feature; the scaled measures do not know it.
     n_jobs : int, optional
         Number of threads, as in joblib: None is 1 outside of a ``joblib.parallel_config`` context, -1 all cores.
+        Always one in a process that was forked from one that had imported this package.
 
     Attributes
     ----------
@@ -87,8 +94,9 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     A channel without any observation has NaN coefficients, which an imputer can fill, and so has a series in which
-    nothing was observed at all, whose duration is 0. A series of one observation or of zero duration is a constant
-    function: its coefficients are (x, 0, 0, ...).
+    nothing was observed at all, whose duration is 0. A series of one observation or of zero duration is the limit of
+    shorter and shorter ones. To a measure that scales it is a constant function, with the coefficients (x, 0, 0, ...)
+    of its last value x; in a window there is nothing but its past, which is (x, 0, 0, ...) of its first value, or 0.
 
     References
     ----------
@@ -113,8 +121,9 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
         "measure": [StrOptions(set(MEASURES))],
         "order": [Interval(Integral, 1, None, closed="left")],
-        "timescale": [Interval(Real, 0, None, closed="neither"), None],
+        "timescale": [timedelta, np.timedelta64, Interval(Real, 0, None, closed="neither"), None],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
+        "past": [StrOptions(set(PASTS))],
         "method": [StrOptions({"projection", "recurrence"})],
         "discretization": [StrOptions(set(DISCRETIZATIONS))],
         "add_duration": ["boolean"],
@@ -132,8 +141,9 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         measure: str = "legs",
         order: int = 16,
         *,
-        timescale: float | None = None,
+        timescale: float | timedelta | np.timedelta64 | None = None,
         interpolation: str = "linear",
+        past: str = "constant",
         method: str = "projection",
         discretization: str = "zoh",
         add_duration: bool = False,
@@ -143,6 +153,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         self.order = order
         self.timescale = timescale
         self.interpolation = interpolation
+        self.past = past
         self.method = method
         self.discretization = discretization
         self.add_duration = add_duration
@@ -192,7 +203,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             self.length_ = int(np.median(panel.lengths[observed]))
             self.timescale_ = None
             if self._measure.has_timescale:
-                self.timescale_ = learned_timescale(self.measure, self.timescale, self.duration_)
+                self.timescale_ = learned_timescale(self.measure, in_seconds(self.timescale), self.duration_)
             self._fitted = self._shape_parameters()
         return self
 
@@ -341,12 +352,11 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             channels = [f"x{c}" for c in range(n)]
         elif channels is None:
             channels = given if len(given) == n else [f"{given[0]}_{c}" for c in range(n)]
-        names = [f"{channel}__{self.measure}_c{n}" for channel in channels for n in range(self.order)]
-        return np.array(names + ["duration"] * self.add_duration, dtype=object)
+        return feature_names(channels, self.measure, self.order, self.add_duration)
 
     def _shape_parameters(self) -> dict[str, Any]:
         """Parameters on which the meaning of the features depends."""
-        names = "measure", "order", "interpolation", "method", "discretization", "add_duration"
+        names = "measure", "order", "interpolation", "past", "method", "discretization", "add_duration"
         return {name: getattr(self, name) for name in names}
 
     def _check_parameters(self) -> None:
@@ -368,6 +378,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             int(self.order),
             timescale=self.timescale_,
             interpolation=self.interpolation,
+            past=self.past,
             n_threads=self._n_threads,
             **kwargs,
         )
@@ -379,13 +390,14 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             int(self.order),
             timescale=self.timescale_,
             discretization=self.discretization,
+            past=self.past,
             visit=visit,
             n_threads=self._n_threads,
         )
 
     @property
     def _n_threads(self) -> int:
-        n = effective_n_jobs(self.n_jobs)
+        n = usable_threads(effective_n_jobs(self.n_jobs))
         return n if n == 1 else min(n, cpu_count())  # which reads files
 
     @property

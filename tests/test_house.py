@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "_training": {"_panel", "nn"},
     "_reading": {"_columns"},
     "_recurrence": {"_ext_projection", "_ext_recurrence", "_measures", "_panel", "_projection"},
-    "_transformer": {"_columns", "_compat", "_measures", "_panel", "_projection", "_recurrence"},
+    "_threads": set(),
+    "_transformer": {"_columns", "_compat", "_measures", "_panel", "_projection", "_recurrence", "_threads"},
     "datasets": {"_panel"},
     "inspection": {"_measures", "_panel", "_projection", "_transformer"},
     "show_versions": {"_ext_projection"},
@@ -38,7 +39,7 @@ MAY_IMPORT = {
     "_sktime_features": {"_panel", "_transformer"},
     "_sktime_rnn": {"_rnn", "_sktime_features"},
     "nn.__init__": {"nn._modules"},
-    "nn._gated": {"_ext_rnn", "_measures"},
+    "nn._gated": {"_ext_rnn", "_measures", "_threads"},
     "nn._modules": {"_measures", "nn._gated"},
 }
 FOREIGN = {"torch": {"_rnn", "_training", "nn._gated", "nn._modules"}, "skorch": {"_rnn", "_training"},

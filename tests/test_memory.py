@@ -5,6 +5,7 @@ import sys
 import threading
 import tracemalloc
 from datetime import UTC, timedelta
+from decimal import Decimal
 from functools import cache, reduce
 from itertools import pairwise
 
@@ -17,8 +18,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import expm
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sklearn_hippo import HiPPOMemory, HiPPOTransformer
+from sklearn_hippo import HiPPOMemory, HiPPOTransformer, Panel
 from sklearn_hippo._projection import _gauss_nodes
 
 pytestmark = pytest.mark.usefixtures("simd")
@@ -26,6 +30,9 @@ pytestmark = pytest.mark.usefixtures("simd")
 EXACT = ["legs", "legs_lti", "lagt"]
 MEASURES = [*EXACT, "legt", "fout"]
 TIMESCALE = 20.0
+
+
+PASTS = ["zero", "constant"]
 
 
 def make(measure="legs", order=8, **kwargs):
@@ -48,12 +55,13 @@ def close(actual, expected, tolerance=1e-9):
 # --- what the state is ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", EXACT)
 @pytest.mark.parametrize("missing", [0, 0.3])
-def test_the_state_is_the_projection(measure, interpolation, missing):
+def test_the_state_is_the_projection(measure, interpolation, missing, past):
     times, values = wild(0, 3, 150, missing=missing)
-    memory = make(measure, 24, n_channels=2, n_streams=3, interpolation=interpolation)
+    memory = make(measure, 24, n_channels=2, n_streams=3, interpolation=interpolation, past=past)
     for k in range(150):
         memory.update(values[:, k], times[:, k])
         if k in (0, 1, 5, 40, 149):
@@ -63,27 +71,28 @@ def test_the_state_is_the_projection(measure, interpolation, missing):
                     if np.isnan(seen).all():
                         assert np.isnan(memory.coefficients_[s, c]).all()
                         continue
-                    expected = oracles.project(measure, 24, times[s, : k + 1], seen, TIMESCALE, interpolation)
+                    expected = oracles.project(measure, 24, times[s, : k + 1], seen, TIMESCALE, interpolation, past)
                     close(memory.coefficients_[s, c], expected, 1e-10)
     assert_array_equal(memory.time_, times[:, -1])
     assert memory.n_observations_ == 150
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", EXACT)
-def test_channels_that_come_late_or_fall_silent(measure, interpolation):
+def test_channels_that_come_late_or_fall_silent(measure, interpolation, past):
     times, values = wild(7, 2, 300, 3, missing=0)
     values[:, :40, 1] = np.nan  # first seen late, then always
     values[:, 200:260, 2] = np.nan  # silent for a while
     values[1, 100:, 0] = np.nan  # and forever
-    memory = make(measure, 12, n_channels=3, n_streams=2, interpolation=interpolation)
+    memory = make(measure, 12, n_channels=3, n_streams=2, interpolation=interpolation, past=past)
     for k in range(0, 300, 20):
         memory.update(values[:, k : k + 20], times[:, k : k + 20])
         for s in range(2):
             for c in range(3):
                 seen = values[s, : k + 20, c]
                 if not np.isnan(seen).all():
-                    expected = oracles.project(measure, 12, times[s, : k + 20], seen, TIMESCALE, interpolation)
+                    expected = oracles.project(measure, 12, times[s, : k + 20], seen, TIMESCALE, interpolation, past)
                     close(memory.coefficients_[s, c], expected, 1e-10)
 
 
@@ -101,12 +110,13 @@ def test_ten_thousand_irregular_steps(measure, interpolation):
     close(memory.coefficients_[0], expected, 1e-10)
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", ["legt", "fout"])
-def test_sliding_memories_follow_their_dynamics(measure, interpolation):
+def test_sliding_memories_follow_their_dynamics(measure, interpolation, past):
     times, values = wild(2, 1, 80, 1, missing=0)
-    memory = make(measure, 11, interpolation=interpolation).update(values[0], times[0])
-    expected = oracles.recur(measure, 11, times[0], values[0, :, 0], TIMESCALE, interpolation)
+    memory = make(measure, 11, interpolation=interpolation, past=past).update(values[0], times[0])
+    expected = oracles.recur(measure, 11, times[0], values[0, :, 0], TIMESCALE, interpolation, past)
     close(memory.coefficients_[0, 0], expected, 1e-9)
 
 
@@ -123,18 +133,40 @@ def test_sliding_memories_approach_the_projection(measure):
     assert errors[-1] < errors[0]
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", MEASURES)
-def test_few_observations(measure, interpolation):
-    memory = make(measure, 4, interpolation=interpolation)
+def test_few_observations(measure, interpolation, past):
+    memory = make(measure, 4, interpolation=interpolation, past=past)
     with pytest.raises(ValueError, match="call update first"):
         _ = memory.coefficients_
+    # No duration: a constant function to a measure that scales, in a window nothing but the past.
+    scales, endless = measure == "legs", past == "constant"
     memory.update(3.0, 5.0)
-    assert_array_equal(memory.coefficients_, [[[3, 0, 0, 0]]])
+    assert_array_equal(memory.coefficients_, [[[3 if scales or endless else 0, 0, 0, 0]]])
     memory.update(4.0, 5.0)  # a tie: still no duration
-    assert_array_equal(memory.coefficients_, [[[4, 0, 0, 0]]])
-    constant = make(measure, 4, interpolation=interpolation).update([2.0, 2.0, 2.0], [0.0, 1.0, 5000.0])
+    assert_array_equal(memory.coefficients_, [[[4 if scales else 3 if endless else 0, 0, 0, 0]]])
+    constant = make(measure, 4, interpolation=interpolation, past=past)
+    constant.update([2.0, 2.0, 2.0], [0.0, 1.0, 5000.0])
     assert_allclose(constant.coefficients_, [[[2, 0, 0, 0]]], atol=1e-8)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_constant_past_is_a_constant_to_every_window(measure, interpolation):
+    memory = make(measure, 6, interpolation=interpolation, past="constant", n_streams=2)
+    later = make(measure, 6, interpolation=interpolation, past="constant", n_streams=2)
+    memory.update([[2.0, 2.0], [-1.0, -1.0]], [0.0, 1e-3])
+    later.update([[2.0, np.nan], [-1.0, -1.0]], [7.0, 8.0])
+    for one in (memory, memory + later):
+        # exp(A h) e_0 = e_0 - (a constant), both of them to rounding
+        assert_allclose(one.coefficients_[:, 0], np.outer([2, -1], np.eye(6)[0]), rtol=0, atol=1e-13)
+    assert np.isnan(memory.reconstruct([-0.5])).all()  # what was before is assumed, and was not observed
+    zero = make("lagt", 6, past="zero").update(1.0)
+    with pytest.raises(ValueError, match="past='zero' and 'constant'"):
+        zero.merge(make("lagt", 6, past="constant"))
+    scaled = make(past="zero").update(1.0) + make(past="constant").update(2.0, 3.0)  # which do not look there
+    assert scaled.n_observations_ == 2
 
 
 # --- chunks, merges, streams ---------------------------------------------------------------------------
@@ -143,6 +175,7 @@ cases = {
     "measure": st.sampled_from(MEASURES),
     "order": st.integers(1, 40),
     "interpolation": st.sampled_from(["linear", "hold"]),
+    "past": st.sampled_from(PASTS),
     "seed": st.integers(0, 1000),
     "missing": st.sampled_from([0, 0.4]),
 }
@@ -155,9 +188,9 @@ def cut(data, m):
 
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), **cases)
-def test_any_chunks_make_the_same_memory(data, measure, order, interpolation, seed, missing):
+def test_any_chunks_make_the_same_memory(data, measure, order, interpolation, past, seed, missing):
     times, values = wild(seed, 2, 60, missing=missing)
-    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation}
+    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation, "past": past}
     whole = make(measure, order, **kwargs).update(values, times)
     pieces = make(measure, order, **kwargs)
     for a, b in cut(data, 60):
@@ -167,9 +200,9 @@ def test_any_chunks_make_the_same_memory(data, measure, order, interpolation, se
 
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), **cases)
-def test_any_merge_tree_makes_the_same_memory(data, measure, order, interpolation, seed, missing):
+def test_any_merge_tree_makes_the_same_memory(data, measure, order, interpolation, past, seed, missing):
     times, values = wild(seed, 2, 60, missing=missing)
-    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation}
+    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation, "past": past}
     whole = make(measure, order, **kwargs).update(values, times)
     shards = [make(measure, order, **kwargs).update(values[:, a:b], times[:, a:b]) for a, b in cut(data, 60)]
     shards.insert(0, make(measure, order, **kwargs))  # an empty one changes nothing
@@ -187,9 +220,9 @@ def test_any_merge_tree_makes_the_same_memory(data, measure, order, interpolatio
 
 @settings(deadline=None, max_examples=40)
 @given(**cases)
-def test_streams_are_independent(measure, order, interpolation, seed, missing):
+def test_streams_are_independent(measure, order, interpolation, past, seed, missing):
     times, values = wild(seed, 4, 50, missing=missing)
-    kwargs = {"n_channels": 2, "interpolation": interpolation}
+    kwargs = {"n_channels": 2, "interpolation": interpolation, "past": past}
     together = make(measure, order, n_streams=4, **kwargs).update(values, times).coefficients_
     for s in range(4):
         alone = make(measure, order, **kwargs).update(values[s], times[s]).coefficients_
@@ -490,12 +523,13 @@ def test_gauss_nodes_are_exact(order):
     assert abs(np.trace(products) / order - 1) < 2.0**-53 * (10 + np.sqrt(order))
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", MEASURES)
-def test_the_largest_numbers_are_remembered(measure, interpolation):
+def test_the_largest_numbers_are_remembered(measure, interpolation, past):
     times, values = wild(0, 2, 70, 2)
     values /= 2 * np.nanmax(np.abs(values))
-    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation}
+    kwargs = {"n_channels": 2, "n_streams": 2, "interpolation": interpolation, "past": past}
     expected = make(measure, 9, **kwargs).update(values, times)
     for size in (2.0**70, 2.0**1000, 2.0**1023):
         whole, parts, left, right = (make(measure, 9, **kwargs) for _ in range(4))
@@ -563,18 +597,20 @@ def test_what_cannot_be_represented_is_refused(measure):
 
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
 @pytest.mark.parametrize("measure", EXACT)
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("cuts", [[], [1], [1, 2, 3], [2], [4]])
-def test_a_tie_at_the_first_stamp(measure, interpolation, cuts):
+def test_a_tie_at_the_first_stamp(measure, interpolation, cuts, past):
     n = np.nan
     times = np.array([3.0, 3.0, 3.0, 4.5, 7.0])
     values = np.array([[1, n, n], [n, 5, n], [2, 6, n], [n, n, 3], [3, 7, 1]])
     edges = [0, *cuts, 5]
-    memory, merged = (make(measure, 6, n_channels=3, interpolation=interpolation) for _ in range(2))
+    kwargs = {"n_channels": 3, "interpolation": interpolation, "past": past}
+    memory, merged = make(measure, 6, **kwargs), make(measure, 6, **kwargs)
     for a, b in pairwise(edges):
         memory.update(values[a:b], times[a:b])
-        merged = merged + make(measure, 6, n_channels=3, interpolation=interpolation).update(values[a:b], times[a:b])
+        merged = merged + make(measure, 6, **kwargs).update(values[a:b], times[a:b])
     for c in range(3):
-        expected = oracles.project(measure, 6, times, values[:, c], TIMESCALE, interpolation)
+        expected = oracles.project(measure, 6, times, values[:, c], TIMESCALE, interpolation, past)
         close(memory.coefficients_[0, c], expected, 1e-12)
         close(merged.coefficients_[0, c], expected, 1e-12)
 
@@ -628,6 +664,163 @@ def test_threads_share_a_memory():
     assert copy.deepcopy(memory).n_observations_ == 8000
 
 
+def test_numbers_are_remembered_as_arrays_are():
+    """The short way, of plain numbers, leads to the same bits as the long one, refusals included."""
+    rng = np.random.default_rng(0)
+    for times in (True, False):
+        short, long = HiPPOMemory("lagt", 40, timescale=9.0), HiPPOMemory("lagt", 40, timescale=9.0)
+        clock = 5.0
+        for k in range(150):
+            x = [rng.normal(), int(rng.integers(-9, 9)), np.float64(k), np.nan, -(2.0**70), np.float32(0.1), True][
+                k % 7
+            ]
+            t = [clock, int(clock), np.float64(clock), np.float32(clock)][k % 4]
+            clock = max(float(t), clock) + rng.integers(0, 2) + 0.5
+            short.update(*([x, t] if times else [x]))
+            long.update(np.full((1, 1, 1), x, float), *([np.full((1, 1), t, float)] if times else []))
+            for bad in (
+                (np.inf,),
+                (1.0, -1e9),
+                (1.0, np.nan),
+                (1.0, np.inf),
+                ("a", clock),
+                (1.0, "a"),
+                (2.0, 2**53 + 2),
+            ):
+                with pytest.raises(ValueError, match=r"infinite value|decrease|time at|numbers|beyond 2\*\*53"):
+                    short.update(*bad)
+            if times:
+                with pytest.raises(ValueError, match="give the times"):
+                    short.update(1.0)
+            mine, others = short.to_dict(), long.to_dict()
+            assert mine.keys() == others.keys()
+            for name, one in mine.items():
+                assert_array_equal(one, others[name])
+        short.update(3.0, 1e300)  # a float is a time, however large
+        assert short.time_ == [1e300]
+
+
+def test_values_of_every_kind():
+    pd = optional("pandas")
+    rows = [[1, Decimal("2.5")], [None, 3], [pd.NA, np.float32(0.5)]]
+    expected = HiPPOMemory(order=3, n_channels=2).update([[1, 2.5], [np.nan, 3], [np.nan, 0.5]]).to_dict()
+    for values in (rows, np.array(rows, object), pd.DataFrame(rows), pd.DataFrame(rows).convert_dtypes()):
+        found = HiPPOMemory(order=3, n_channels=2).update(values).to_dict()
+        for name, one in expected.items():
+            assert_array_equal(found[name], one)
+    memory = HiPPOMemory(order=3).update(Decimal("0.5"), Decimal(1)).update(None, 2).update(pd.Series([2.0]), [3])
+    assert_array_equal(memory.to_dict()["waiting_values"][0, :, 0], [0.5, np.nan, 2])
+    for wrong in (["a"], "a", [1j], [[1], [2, 3]], object()):
+        before = memory.to_dict()["waiting_values"]
+        with pytest.raises((ValueError, TypeError), match=r"real numbers|Complex data|rectangular"):
+            memory.update(wrong, 4.0)
+        assert_array_equal(memory.to_dict()["waiting_values"], before)
+
+
+# --- after a transformer -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("past", PASTS)
+@pytest.mark.parametrize("add_duration", [False, True])
+@pytest.mark.parametrize(
+    ("measure", "kwargs"),
+    [(measure, {"interpolation": interpolation}) for measure in EXACT for interpolation in ("linear", "hold")]
+    + [(m, {"method": "recurrence", "discretization": d}) for m in MEASURES for d in ("zoh", "linear")],
+)
+def test_features_are_those_of_the_transformer(measure, kwargs, add_duration, past):
+    times, values = wild(3, 4, 90, 2, missing=0.3)
+    values[3] = np.nan  # a stream of which nothing was seen
+    values[2, :, 1] = np.nan
+    panel = Panel(values.reshape(-1, 2), times.ravel(), 90 * np.arange(5), channel_names=["pulse", "pressure"])
+    transformer = HiPPOTransformer(measure, 7, past=past, add_duration=add_duration, **kwargs).fit(panel)
+    memory = HiPPOMemory.from_transformer(transformer, n_streams=4)
+    for k in (1, 2, 30, 90):
+        n = memory.n_observations_
+        memory.update(values[:, n:k], times[:, n:k])
+        seen = Panel(
+            values[:, :k].reshape(-1, 2), times[:, :k].ravel(), k * np.arange(5), channel_names=["pulse", "pressure"]
+        )
+        expected = transformer.transform(seen)
+        # Two exact ways to the same numbers, of which each is right to 1e-10 of max|f|
+        assert_allclose(memory.features(), expected, rtol=0, atol=2e-10 * np.nanmax(np.abs(values)))
+    assert_array_equal(memory.get_feature_names_out(), transformer.get_feature_names_out())
+    again = HiPPOMemory.from_dict(memory.to_dict())
+    assert_array_equal(again.features(), memory.features())
+    assert_array_equal(again.get_feature_names_out(), memory.get_feature_names_out())
+
+
+def test_what_has_no_online_form_is_refused():
+    X = [([0.0, 1.0, 3.0], [1.0, 2.0, 0.0])]
+    for transformer, message in (
+        (HiPPOTransformer("fous").fit(X), "'fous' has no online form"),
+        (HiPPOTransformer("chebt").fit(X), "'chebt' has no online form"),
+        (HiPPOTransformer("legt").fit(X), "only approaches its projection"),
+        (HiPPOTransformer(method="recurrence", discretization="bilinear").fit(X), "'bilinear' does not"),
+        (HiPPOTransformer(), "not fitted yet"),
+        (HiPPOTransformer().fit(X).set_params(order=3), "'order' has changed since fit"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            HiPPOMemory.from_transformer(transformer)
+    with pytest.raises(TypeError, match=r"not a Pipeline; of a pipeline it is a step, such as pipeline\[0\]"):
+        HiPPOMemory.from_transformer(make_pipeline(HiPPOTransformer()).fit(X))
+    assert HiPPOMemory().order == HiPPOTransformer().order
+
+
+def test_a_trained_pipeline_predicts_from_a_memory():
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.uniform(0, 10, (40, 30)), axis=1)
+    y = np.arange(40) % 2
+    values = np.sin(times * (1 + y[:, None]))
+    X = list(zip(times, values, strict=True))
+    pipeline = make_pipeline(HiPPOTransformer("legs_lti", 5, add_duration=True), StandardScaler(), LogisticRegression())
+    pipeline.fit(X, y)
+    memory = HiPPOMemory.from_transformer(pipeline[0], n_streams=40).update(values, times)
+    assert_array_equal(pipeline[1:].predict(memory.features()), pipeline.predict(X))
+    assert_allclose(pipeline[1:].predict_proba(memory.features()), pipeline.predict_proba(X), rtol=0, atol=1e-9)
+
+
+def test_names_of_features():
+    memory = HiPPOMemory("lagt", 2, timescale=1.0, n_channels=2, add_duration=True)
+    assert memory.get_feature_names_out().tolist() == [
+        "x0__lagt_c0", "x0__lagt_c1", "x1__lagt_c0", "x1__lagt_c1", "duration"
+    ]  # fmt: skip
+    assert memory.get_feature_names_out(["a", "b"])[3] == "b__lagt_c1"
+    with pytest.raises(ValueError, match="3 names for 2 channels"):
+        memory.get_feature_names_out(["a", "b", "c"])
+    with pytest.raises(ValueError, match="channel_names has 1 names for 2 channels"):
+        HiPPOMemory(n_channels=2, channel_names=["a"]).update([[1.0, 2.0]])
+    with pytest.raises(ValueError, match="call update first"):
+        memory.features()
+    named = HiPPOMemory(n_channels=2, channel_names=("a", "b")).update([[1.0, 2.0]], [0.0])
+    other = HiPPOMemory(n_channels=2, channel_names=["a", "c"]).update([[1.0, 2.0]], [1.0])
+    with pytest.raises(ValueError, match=r"channel_names=\('a', 'b'\) and \('a', 'c'\)"):
+        named.merge(other)
+    assert (named + other.reset().set_params(channel_names=["a", "b"])).n_observations_ == 1
+
+
+def test_timescales_with_a_unit():
+    pd = optional("pandas")
+    stamps = np.datetime64("2024-05-01", "s") + np.array([0, 60, 7200]) * np.timedelta64(1, "s")
+    number = HiPPOMemory("lagt", 3, timescale=5400.0).update([1.0, 2.0, 4.0], stamps)
+    for hour in (
+        timedelta(minutes=90),
+        np.timedelta64(90, "m"),
+        pd.Timedelta("90min"),
+        np.timedelta64(5400 * 10**9, "ns"),
+    ):
+        memory = clone(HiPPOMemory("lagt", 3, timescale=hour)).update([1.0, 2.0, 4.0], stamps)
+        assert (memory.timescale, type(memory.timescale)) == (hour, type(hour))
+        assert_array_equal(memory.coefficients_, number.coefficients_)
+        assert_array_equal(memory.reconstruct(stamps), number.reconstruct(stamps))
+        assert HiPPOMemory.from_dict(memory.to_dict()).timescale == 5400
+        assert (number + HiPPOMemory("lagt", 3, timescale=hour)).n_observations_ == 3
+        with pytest.raises(ValueError, match="'timescale' has changed"):
+            memory.set_params(timescale=timedelta(hours=2)).update(1.0)
+    for wrong in (timedelta(0), np.timedelta64(-1, "s"), np.timedelta64(1, "M"), np.timedelta64("NaT", "s")):
+        with pytest.raises(ValueError, match=r"must be positive|no fixed length"):
+            HiPPOMemory("lagt", 3, timescale=wrong).update(1.0)
+
+
 def corruptions():
     stored = HiPPOMemory("lagt", 3, timescale=2.0, n_channels=2).update(np.ones((40, 2)), np.arange(40.0)).to_dict()
     for name in stored:
@@ -646,7 +839,9 @@ def corruptions():
         ("waiting_times", [[40.0, 39.0]]), ("waiting_times", [[1.0]]), ("waiting_values", np.ones((1, 1, 2))),
         ("waiting_values", [["a"]]), ("format", 2), ("format", [1]), ("format", "x"), ("param_order", 0),
         ("param_order", "x"), ("param_order", 2.5), ("param_measure", "fous"), ("param_timescale", -1.0),
-        ("param_n_channels", 3), ("param_interpolation", "x"), ("nonsense", 3),
+        ("param_n_channels", 3), ("param_interpolation", "x"),
+        ("param_past", "x"),
+        ("param_add_duration", 3), ("param_channel_names", ["a"]), ("param_channel_names", [1, 2]), ("nonsense", 3),
     ):  # fmt: skip
         yield name, np.asarray(value)
 

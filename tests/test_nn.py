@@ -3,7 +3,10 @@ import functools
 import itertools
 import json
 import math
+import os
 import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -55,6 +58,37 @@ def plain(monkeypatch):
 
 
 # --- what it computes ----------------------------------------------------------------------------------
+
+
+FORK = """
+import os, signal, sys, warnings
+import torch
+from sklearn_hippo.nn import HiPPORNN
+warnings.filterwarnings("ignore")  # newer Pythons warn of forks beside threads
+torch.set_num_threads(2)
+torch.manual_seed(0)
+networks = [HiPPORNN(3, 32), HiPPORNN(3, 32, gate="gru")]  # compiled, and in plain PyTorch
+x = torch.randn(64, 20, 3)
+
+def work():
+    with torch.no_grad():
+        return [network(x)[0] for network in networks]
+
+before = work()
+child = os.fork()
+if child == 0:
+    signal.alarm(40)  # the end of what waits for ever
+    same = all(torch.allclose(a, b, atol=1e-6) for a, b in zip(work(), before))
+    os._exit(0 if same and torch.get_num_threads() == 1 else 3)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+sys.exit(status or torch.get_num_threads() != 2)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_a_forked_process_goes_on_with_one_thread():
+    done = subprocess.run([sys.executable, "-c", FORK], timeout=120, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("measure", DYNAMICS)

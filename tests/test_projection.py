@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_hippo import Panel, _projection
 from sklearn_hippo._ext_projection import simd_name
 from sklearn_hippo._measures import MEASURES
-from sklearn_hippo._projection import INTERPOLATIONS, every_point, project, series_span
+from sklearn_hippo._projection import INTERPOLATIONS, PASTS, every_point, project, series_span
 from sklearn_hippo._projection import reconstruct as reconstruct_between
 
 pytestmark = pytest.mark.usefixtures("simd")  # every test, under every instruction set
@@ -38,23 +38,26 @@ def coefficients(times, values, measure, order, **kwargs):
     return project(Panel(values, times), MEASURES[measure], order, **kwargs)[0]
 
 
-def expected(times, values, measure, order, timescale, interpolation):
-    return np.array([oracles.project(measure, order, times, channel, timescale, interpolation) for channel in values.T])
+def expected(times, values, measure, order, timescale, interpolation, past="zero"):
+    arguments = timescale, interpolation, past
+    return np.array([oracles.project(measure, order, times, channel, *arguments) for channel in values.T])
 
 
 def reconstruct(c, measure, times, offsets, timescale=None):
     return reconstruct_between(c, measure, times, offsets, *series_span(times, offsets, "linear"), timescale=timescale)
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("window", [0.3, 2.5])
-def test_coefficients_are_the_defining_integrals(measure, interpolation, window):
+def test_coefficients_are_the_defining_integrals(measure, interpolation, window, past):
     for length, order, missing in [(2, 1, 0), (2, 64, 0), (3, 2, 0.2), (7, 7, 0.5), (60, 64, 0.2), (700, 33, 0.3)]:
         times, values = wild_series(length, length, missing=missing)
         timescale = window * (times[-1] - times[0])
-        actual = coefficients(times, values, measure, order, timescale=timescale, interpolation=interpolation)
-        reference = expected(times, values, measure, order, timescale, interpolation)
+        kwargs = {"timescale": timescale, "interpolation": interpolation, "past": past}
+        actual = coefficients(times, values, measure, order, **kwargs)
+        reference = expected(times, values, measure, order, **kwargs)
         for channel in range(2):
             assert oracles.relative_error(actual[channel], reference[channel]) < 1e-10
 
@@ -87,22 +90,24 @@ def test_order_1024_reconstructs_the_signal():
     assert_allclose(back[:, 0], f, atol=1e-4)  # what straight lines between the samples leave
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-def test_float32_series(measure, interpolation):
+def test_float32_series(measure, interpolation, past):
     times, values = wild_series(3, 200, dtype=np.float32)
-    actual = coefficients(times, values, measure, 64, timescale=40.0, interpolation=interpolation)
+    actual = coefficients(times, values, measure, 64, timescale=40.0, interpolation=interpolation, past=past)
     assert actual.dtype == np.float32
-    reference = expected(times, values.astype(np.float64), measure, 64, 40.0, interpolation)
+    reference = expected(times, values.astype(np.float64), measure, 64, 40.0, interpolation, past)
     assert oracles.relative_error(actual, reference) < 1e-5
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("measure", ["legs", "legs_lti", "lagt"])
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-def test_coefficients_are_the_state_of_the_dynamics(measure, interpolation):
+def test_coefficients_are_the_state_of_the_dynamics(measure, interpolation, past):
     times, values = wild_series(4, 80, n_channels=1, missing=0.2)
-    actual = coefficients(times, values, measure, 24, timescale=9.0, interpolation=interpolation)
-    reference = oracles.recur(measure, 24, times, values[:, 0], 9.0, interpolation)
+    actual = coefficients(times, values, measure, 24, timescale=9.0, interpolation=interpolation, past=past)
+    reference = oracles.recur(measure, 24, times, values[:, 0], 9.0, interpolation, past)
     assert oracles.relative_error(actual[0], reference) < 1e-10
 
 
@@ -119,23 +124,40 @@ def test_white_noise_in_long_dense_series_keeps_its_digits(measure):
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 def test_constants_have_one_coefficient(measure, interpolation):
-    series = [np.full(n, 0.1) for n in (2, 5, 300)]
-    panel = Panel.from_list([(np.arange(1.0, 1 + len(x)), x) for x in series])
-    c = project(panel, MEASURES[measure], 9, timescale=1.0 if "t" in measure else None, interpolation=interpolation)
-    if MEASURES[measure].window == "decaying":
-        return  # f = 0 before t_0: not a constant in this window
-    assert_array_equal(c[:, 0, 0], 0.1)
-    assert_array_equal(c[:, 0, 1:], 0)
+    # A full window, or a constant past: then to the last bit, in windows of any length.
+    panel = Panel.from_list([(np.arange(1.0, 1 + n), np.full(n, 0.1)) for n in (1, 2, 5, 300)])
+    kwargs = {"interpolation": interpolation, "past": "constant"}
+    for timescale in (1e-3, 1.0, 10.0, 1e9):
+        c = project(panel, MEASURES[measure], 9, timescale=timescale, **kwargs)
+        assert_array_equal(c[:, 0, 0], 0.1)
+        assert_array_equal(c[:, 0, 1:], 0)
+    if MEASURES[measure].window != "decaying":
+        full = project(panel[1:], MEASURES[measure], 9, timescale=1.0, interpolation=interpolation)
+        assert_array_equal(full, c[1:])
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize("times", [[5.0], [5.0, 5.0, 5.0]])
-def test_one_observation_or_no_duration_is_a_constant(measure, interpolation, times):
-    values = np.array([[1.0, 7.0], [2.0, 6.0], [3.0, np.nan]])[: len(times)]
-    c = coefficients(times, values, measure, 4, timescale=2.0, interpolation=interpolation)
-    assert_array_equal(c[:, 0], [1.0, 7.0] if len(times) == 1 else [3.0, 6.0])
-    assert_array_equal(c[:, 1:], 0)
+def test_a_series_without_duration(measure, interpolation, times, past):
+    # The scaled measures see a constant; in a window there is nothing but the past.
+    values = np.array([[1.0, 7.0, np.nan, np.nan], [2.0, 6.0, 4.0, np.nan], [3.0, np.nan, 5.0, np.nan]])[: len(times)]
+    kwargs = {"timescale": 2.0, "interpolation": interpolation, "past": past}
+    c = coefficients(times, values, measure, 4, **kwargs)
+    last, first = ([1.0, 7.0], [1.0, 7.0]) if len(times) == 1 else ([3.0, 6.0, 5.0], [1.0, 7.0, 4.0])
+    constant = last if not MEASURES[measure].has_timescale else first if past == "constant" else np.zeros(len(first))
+    assert_array_equal(c[: len(first), 0], constant)
+    assert_array_equal(c[: len(first), 1:], 0)
+    assert np.isnan(c[len(first) :]).all()
+    if not MEASURES[measure].has_timescale or len(times) == 1:
+        return
+    # It is the limit of a series that goes on for a moment. Of a window, that sees a part of 1e-12 / 2, or, where the
+    # density of Chebyshev has its pole, of 2 / pi arcsin(sqrt(1e-12 / 2)) = 5e-7; times max|f| sqrt(2 n + 1).
+    longer = np.concatenate([values, values[:1]])
+    near = coefficients([*times, times[-1] + 1e-12], longer, measure, 4, **kwargs)
+    tolerance = 7 * np.sqrt(7) * 2 * (5e-7 if measure == "chebt" else 5e-13 * 2)
+    assert_allclose(near, c, rtol=0, atol=tolerance)
 
 
 def test_a_tie_is_a_jump():
@@ -194,13 +216,13 @@ def same(actual, expected):
 
 
 @settings(deadline=None, max_examples=150)
-@given(series, measures, orders, interpolations, st.floats(0.05, 3))
-def test_any_series_matches_quadrature(one, measure, order, interpolation, window):
+@given(series, measures, orders, interpolations, st.sampled_from(PASTS), st.floats(0.05, 3))
+def test_any_series_matches_quadrature(one, measure, order, interpolation, past, window):
     times, values = one
-    timescale = window * (times[-1] - times[0])
-    actual = coefficients(times, values, measure, order, timescale=timescale, interpolation=interpolation)
+    kwargs = {"timescale": window * (times[-1] - times[0]), "interpolation": interpolation, "past": past}
+    actual = coefficients(times, values, measure, order, **kwargs)
     for channel in range(values.shape[1]):
-        reference = oracles.project(measure, order, times, values[:, channel], timescale, interpolation)
+        reference = oracles.project(measure, order, times, values[:, channel], **kwargs)
         assert_allclose(actual[channel], reference, rtol=0, atol=1e-10 * max(1, np.abs(reference).max()))
 
 
@@ -324,16 +346,23 @@ def test_a_sliding_window_reconstructs_itself_and_nothing_before():
     assert_allclose(back[t > 6], np.sin(t[t > 6]), atol=1e-4)
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("ratio", [10, 100, 1000])
 @pytest.mark.parametrize("measure", [m for m in MEASURES if MEASURES[m].has_timescale])
-def test_windows_far_longer_than_the_series(measure, ratio):
+def test_windows_far_longer_than_the_series(measure, ratio, past):
     # All of the series lies within a fraction of the window, where its kinks nearly cancel.
     for seed, length in [(0, 4), (1, 40), (2, 300)]:
         rng = np.random.default_rng(seed)
         times, values = np.cumsum(rng.exponential(size=length)), rng.normal(size=(length, 1)) + 1
         timescale = ratio * (times[-1] - times[0])
-        actual = coefficients(times, values, measure, 16, timescale=timescale)
-        assert oracles.relative_error(actual, expected(times, values, measure, 16, timescale, "linear")) < 1e-10
+        actual = coefficients(times, values, measure, 16, timescale=timescale, past=past)
+        reference = expected(times, values, measure, 16, timescale, "linear", past)
+        assert oracles.relative_error(actual, reference) < 1e-10
+        if past == "constant":  # what the series adds to the constant, a thousandth of it
+            beyond = reference[:, 1:]
+            assert (
+                oracles.relative_error(actual[:, 1:], beyond) < 1e-10 * np.abs(reference).max() / np.abs(beyond).max()
+            )
 
 
 @pytest.mark.parametrize("measure", ["legt", "fout", "chebt"])

@@ -28,12 +28,13 @@ def walk(seed=0, length=150, n_channels=2):
 @pytest.mark.parametrize("discretization", DISCRETIZATIONS)
 @pytest.mark.parametrize("measure", ONLINE)
 @pytest.mark.parametrize("order", [1, 6, 33])
-def test_every_recurrence_matches_dense_algebra(measure, discretization, order):
+@pytest.mark.parametrize("past", ["zero", "constant"])
+def test_every_recurrence_matches_dense_algebra(measure, discretization, order, past):
     times, values = walk()
     panel = Panel(values, times)
-    kwargs = {"timescale": TIMESCALE, "discretization": discretization}
+    kwargs = {"timescale": TIMESCALE, "discretization": discretization, "past": past}
     reference = [
-        oracles.one_step_method(measure, order, times, channel, discretization, TIMESCALE) for channel in values.T
+        oracles.one_step_method(measure, order, times, channel, discretization, TIMESCALE, past) for channel in values.T
     ]
     longest = np.nanmax(oracles.steps(measure, times, discretization, TIMESCALE))
     if (
@@ -46,7 +47,7 @@ def test_every_recurrence_matches_dense_algebra(measure, discretization, order):
     states = recur(panel, MEASURES[measure], order, visit=True, **kwargs)
     last = recur(panel, MEASURES[measure], order, **kwargs)
     assert_allclose(last[0], states[-1], rtol=1e-12, atol=1e-12)
-    moved = np.flatnonzero(times > times[0])  # before that, a constant that also fills the past
+    moved = np.flatnonzero(times > times[0])  # before that, there is nothing but the past
     for c in range(2):
         if measure == "legs" and discretization == "linear":  # a line is no line in log-time
             exact = [oracles.recur("legs", order, times[: k + 1], values[: k + 1, c]) for k in moved]

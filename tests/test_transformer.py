@@ -1,7 +1,11 @@
 import functools
 import itertools
+import os
 import pickle
+import subprocess
+import sys
 import threading
+from datetime import timedelta
 
 import joblib
 import numpy as np
@@ -92,18 +96,36 @@ def irregular(n_series=12, n_channels=2, seed=0, missing=0.1):
     return Panel.from_list(series)
 
 
+PASTS = ["zero", "constant"]
+
+
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
-def test_features_are_the_coefficients_channel_by_channel(measure, interpolation):
+def test_features_are_the_coefficients_channel_by_channel(measure, interpolation, past):
     panel = irregular()
-    transformer = HiPPOTransformer(measure, 6, timescale=None, interpolation=interpolation).fit(panel)
+    transformer = HiPPOTransformer(measure, 6, timescale=None, interpolation=interpolation, past=past).fit(panel)
     features = transformer.transform(panel)
     assert features.shape == (12, 12)
     for i in (0, 5):
         times, values = panel[i]
         for c in range(2):
-            expected = oracles.project(measure, 6, times, values[:, c], transformer.timescale_, interpolation)
+            expected = oracles.project(measure, 6, times, values[:, c], transformer.timescale_, interpolation, past)
             assert_allclose(features[i, 6 * c : 6 * c + 6], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("hour", [timedelta(hours=1), np.timedelta64(1, "h"), np.timedelta64(3600 * 10**9, "ns")])
+def test_a_timescale_with_a_unit(hour):
+    X = [(np.array(["2024-05-01T10:00", "2024-05-01T10:30"], "M8[m]"), [1.0, 2.0])]
+    transformer = clone(HiPPOTransformer("lagt", 3, timescale=hour)).fit(X)
+    assert (transformer.timescale, type(transformer.timescale)) == (hour, type(hour))
+    assert transformer.timescale_ == 3600
+    expected = HiPPOTransformer("lagt", 3, timescale=3600.0).fit_transform(X)
+    assert_array_equal(transformer.transform(X), expected)
+    with pytest.raises(ValueError, match="must be positive"):
+        HiPPOTransformer("lagt", timescale=-hour).fit(X)
+    with pytest.raises(ValueError, match="no fixed length"):
+        HiPPOTransformer("lagt", timescale=np.timedelta64(1, "M")).fit(X)
 
 
 @pytest.mark.parametrize("measure", [m for m in MEASURES if MEASURES[m].has_timescale])
@@ -510,15 +532,49 @@ def test_tools_that_need_an_array_say_so_and_work_behind_the_transformer():
     assert make_pipeline(HiPPOTransformer(order=3), PCA(2)).fit_transform(panel).shape == (60, 2)
 
 
+FORK = """
+import os, signal, sys, warnings
+import numpy as np
+from sklearn_hippo import HiPPOMemory, HiPPOTransformer
+warnings.filterwarnings("ignore")  # newer Pythons warn of forks beside threads
+X = [np.sin(np.arange(200.0 + k)) for k in range(64)]
+transformers = [HiPPOTransformer(order=5, n_jobs=2).fit(X),
+                HiPPOTransformer(order=5, n_jobs=2, method="recurrence", discretization="bilinear").fit(X)]
+
+def work():
+    memory = HiPPOMemory(order=5, n_streams=64).update(np.stack([x[:200] for x in X])).coefficients_
+    return [one.transform(X) for one in transformers] + [memory]
+
+before = work()
+child = os.fork()
+if child == 0:
+    signal.alarm(40)  # the end of what waits for ever
+    threads = {one._n_threads for one in transformers}
+    same = all((a == b).all() for a, b in zip(work(), before))
+    os._exit(0 if same and threads == {1} else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_a_forked_process_goes_on_with_one_thread():
+    # With more, it waits for threads that only its parent has.
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", FORK], timeout=60, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 # --- online --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("add_duration", [False, True])
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("measure", ["legs", "fous", "legt", "lagt"])
-def test_transform_online_is_the_transform_of_every_beginning(measure, interpolation, add_duration):
+def test_transform_online_is_the_transform_of_every_beginning(measure, interpolation, add_duration, past):
     panel = irregular(4)
-    transformer = HiPPOTransformer(measure, 5, interpolation=interpolation, add_duration=add_duration).fit(panel)
+    kwargs = {"interpolation": interpolation, "past": past, "add_duration": add_duration}
+    transformer = HiPPOTransformer(measure, 5, **kwargs).fit(panel)
     online = transformer.transform_online(panel)
     assert_array_equal(online.lengths, panel.lengths)
     assert_array_equal(online.times, panel.times)
@@ -534,15 +590,37 @@ def test_transform_online_is_the_transform_of_every_beginning(measure, interpola
     assert_array_equal(transformer.transform_online(regular)[1][0], np.arange(panel.lengths[1]))
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("measure", ["legs", "legs_lti", "lagt"])
 @pytest.mark.parametrize(("discretization", "interpolation"), [("zoh", "hold"), ("linear", "linear")])
-def test_exact_recurrences_end_in_the_projection(measure, discretization, interpolation):
+def test_exact_recurrences_end_in_the_projection(measure, discretization, interpolation, past):
     panel = irregular()
-    arguments = {"measure": measure, "order": 6, "interpolation": interpolation}
+    arguments = {"measure": measure, "order": 6, "interpolation": interpolation, "past": past}
     expected = HiPPOTransformer(**arguments).fit_transform(panel)
     transformer = HiPPOTransformer(**arguments, method="recurrence", discretization=discretization).fit(panel)
     assert_allclose(transformer.transform(panel), expected, rtol=1e-12, atol=1e-12)
     assert_allclose(transformer.transform_online(panel)[2][1][-1], expected[2], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("past", PASTS)
+@pytest.mark.parametrize("method", ["projection", "zoh", "linear", "bilinear", "backward"])
+@pytest.mark.parametrize("measure", ["legt", "lagt", "legs_lti", "fout"])
+def test_a_short_record_is_the_limit_of_a_shorter_one(measure, method, past):
+    kwargs = {} if method == "projection" else {"method": "recurrence", "discretization": method}
+    transformer = HiPPOTransformer(measure, 3, timescale=3600.0, past=past, **kwargs)
+    X = [([7.0], [5.0]), ([7.0, 7.0 + 1e-6], [5.0, 6.0]), ([7.0, 8.0], [5.0, 6.0]), ([7.0, 7.0], [5.0, 6.0])]
+    features = transformer.fit_transform(X)
+    assert_array_equal(features[0], [5 if past == "constant" else 0, 0, 0])
+    assert_array_equal(features[3], features[0])
+    # B h max|f| of the new values at most, with two cells for held ones; B <= 4 up to order 3
+    assert np.abs(features[1] - features[0]).max() < 4 * 2 * 6 * 1e-6 / 3600
+    assert np.abs(features[2] - features[0]).max() < 4 * 2 * 6 / 3600
+    online = transformer.transform_online(X)
+    assert_array_equal(online.values[[0, 1, 3, 5, 6]], features[[0] * 5])
+    assert_allclose(online.values[[2, 4]], features[[1, 2]], rtol=0, atol=1e-13)
+    transformer.past = PASTS[past == "zero"]
+    with pytest.raises(ValueError, match="'past' has changed since fit"):
+        transformer.transform(X)
 
 
 def test_recurrences_converge_to_the_projection():

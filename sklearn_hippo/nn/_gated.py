@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .._ext_rnn import MGU, NO_GATE, PACKING, TIMED, Sequence, sequence
 from .._measures import DYNAMICS, modes
+from .._threads import usable_threads
 
 # How much of a step is implicit; the exact step for a held input needs the matrix exponential.
 IMPLICIT = {"bilinear": 0.5, "backward": 1.0}
@@ -23,6 +24,14 @@ DISCRETIZATIONS = (*IMPLICIT, "zoh")
 COMPILED_GATES = {None: NO_GATE, "mgu": MGU, "timed": TIMED}
 GATES = (*COMPILED_GATES, "gru")
 LONGEST = {torch.float32: 1e9, torch.float64: 1e100}  # steps, after which nothing is left; squares must not overflow
+
+
+def mind_forks() -> None:
+    """Set PyTorch to one thread in a forked process, where it would wait for those that only the parent has."""
+    if not torch.compiler.is_compiling():
+        n_threads = torch.get_num_threads()
+        if usable_threads(n_threads) < n_threads:
+            torch.set_num_threads(1)
 
 
 class Coordinates(NamedTuple):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from .._measures import DYNAMICS
-from ._gated import DISCRETIZATIONS, GATES, Coordinates, Weights, coordinates, scan
+from ._gated import DISCRETIZATIONS, GATES, Coordinates, Weights, coordinates, mind_forks, scan
 
 STRETCH = 128  # steps at a time where no gradient is wanted
 N_BLOCKS = {None: 1, "mgu": 2, "timed": 2, "gru": 3}  # the candidate and its gates
@@ -277,6 +277,7 @@ class HiPPOCell(_Described):
         ValueError
             If shapes do not match.
         """
+        mind_forks()
         if x.ndim != 2 or x.shape[1] != self.input_size:
             raise ValueError(f"x must have shape (batch, {self.input_size}), got {tuple(x.shape)}.")
         if step.shape != x.shape[:1]:
@@ -447,6 +448,7 @@ class HiPPORNN(_Described):
             If shapes or lengths do not match, times decrease or are not finite, values are infinite, or a sequence goes
             on at the stamp at which its state ended: observations of one stamp belong into one call.
         """
+        mind_forks()
         if isinstance(x, PackedSequence):
             padded, lengths = pad_packed_sequence(x, batch_first=self.batch_first)
             outputs, state = self.forward(padded, times, lengths, mask, state)

@@ -1,0 +1,85 @@
+"""What one small call costs, in microseconds: a stream's next number has to be remembered while it is news.
+
+Order 64, one thread, medians of thousands of calls, amortized: the work that is put off is in them. The reference for a
+memory is what a recurrence costs at the least in NumPy: a product of a matrix, which is known in advance because the
+steps are all alike, with the state.
+"""
+
+import numpy as np
+from common import RESULTS, medians, report
+
+from sklearn_hippo import HiPPOMemory
+
+ORDER = 64
+
+
+def updates(table):
+    """One observation more, with its time."""
+    rng = np.random.default_rng(0)
+    n = 64 * 40
+    values, times = rng.normal(size=n), np.cumsum(rng.exponential(size=n))
+    numbers, clock = values.tolist(), times.tolist()
+    A, B, state = rng.normal(size=(ORDER, ORDER)) / ORDER, rng.normal(size=ORDER), np.zeros(ORDER)
+
+    def dense():
+        c = state
+        for x in numbers:
+            c = A @ c + B * x
+        return c
+
+    def add(what, one_at_a_time):
+        ours, reference = medians(one_at_a_time, dense)
+        table.add_row(
+            f"HiPPOMemory.update, {what}",
+            f"{1e6 * ours / n:.1f} us",
+            f"dense step in NumPy: {1e6 * reference / n:.1f} us",
+            f"{ours / reference:.1f} x",
+        )
+
+    for measure in ("legs", "legs_lti", "lagt", "legt"):
+
+        def run(measure=measure):
+            memory = HiPPOMemory(measure, ORDER, timescale=100.0)
+            for x, t in zip(numbers, clock, strict=True):
+                memory.update(x, t)
+
+        add(f"{measure}, a number and its time", run)
+
+    def arrays():
+        memory = HiPPOMemory("legs", ORDER, n_channels=3)
+        for x, t in zip(several, clock, strict=True):
+            memory.update(x, t)
+
+    several = rng.normal(size=(n, 3))
+    add("legs, an array of 3 channels and its time", arrays)
+
+
+def streams(table):
+    """One observation more of each of a thousand streams."""
+    rng = np.random.default_rng(0)
+    n, n_streams = 64 * 5, 1000
+    values = rng.normal(size=(n, n_streams))
+    times = np.cumsum(rng.exponential(size=(n, n_streams)), axis=0)
+
+    def together():
+        memory = HiPPOMemory("legs", ORDER, n_streams=n_streams)
+        for x, t in zip(values, times, strict=True):
+            memory.update(x, t)
+
+    def apart():
+        memories = [HiPPOMemory("legs", ORDER) for _ in range(n_streams)]
+        for x, t in zip(values, times, strict=True):
+            for memory, a, b in zip(memories, x.tolist(), t.tolist(), strict=True):
+                memory.update(a, b)
+
+    ours, reference = medians(together, apart, repeats=3)
+    table.add_row(
+        f"HiPPOMemory.update, legs, {n_streams:,} streams at once",
+        f"{1e6 * ours / n:.0f} us",
+        f"as many memories: {1e6 * reference / n:.0f} us",
+        f"{ours / reference:.2f} x",
+    )
+
+
+if __name__ == "__main__":
+    report(updates, streams, columns=("what", "a call", "reference", "ratio"), path=RESULTS / "small_speed.csv")
