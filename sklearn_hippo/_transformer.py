@@ -313,9 +313,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             If X does not have the features that `transform` returns, or times do not match.
         """
         self._check_parameters()
-        if isinstance(X, np.ma.MaskedArray):
-            X = as_values(X, "X")
-        C: Array = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X")
+        C: Array = check_array(as_values(X, "X"), ensure_all_finite="allow-nan", input_name="X")
         n_features = self.n_channels_ * int(self.order) + self.add_duration
         if C.shape[1] != n_features:
             raise ValueError(f"X has {C.shape[1]} features, but {type(self).__name__} makes {n_features}.")
