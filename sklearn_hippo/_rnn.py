@@ -3,7 +3,9 @@
 import os
 import threading
 import warnings
+from collections.abc import Callable
 from copy import deepcopy
+from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -11,20 +13,27 @@ import joblib
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
+from scipy.special import expit, log_expit, log_softmax, softmax
 from scipy.stats import entropy
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    RegressorMixin,
+    TransformerMixin,
+    _fit_context,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_array, check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 from skorch.callbacks import EarlyStopping, GradientNormClipping, ProgressBar
 from torch import nn
 
-from ._compat import CallbackSupportMixin, fit_task
-from ._measures import DYNAMICS
+from ._compat import CallbackSupportMixin, fit_task, with_ids
+from ._measures import DYNAMICS, in_seconds
 from ._panel import Panel, check_observed, learned_timescale, merge_stamps, validate_panel
 from ._training import (
     Batches,
@@ -59,9 +68,10 @@ _PARAMETERS = """
         compiled and many times slower.
     discretization : {"bilinear", "backward", "zoh"}, default="bilinear"
         Of a step of the memory; ``"zoh"`` is exact and slower.
-    timescale : float, optional
-        Length of the window or time constant, in units of the timestamps. By default the median duration of the
-        training series. ``"legs"`` has none.
+    timescale : float or timedelta, optional
+        Length of the window or time constant, in units of the timestamps: seconds, where these are datetimes; a
+        duration of Python, NumPy or pandas is one in seconds. By default the median duration of the training series.
+        ``"legs"`` has none.
     learn_timescale : bool, default=False
         Whether the timescale is trained with the weights, from that value on.
     missing_indicator : bool or "auto", default="auto"
@@ -168,7 +178,7 @@ _RESERVED = {
 }
 
 
-class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
+class _HiPPORNN(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What the classifier and the regressor share: everything but the targets."""
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
@@ -178,7 +188,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         "memory_size": [Interval(Integral, 1, None, closed="left")],
         "gate": [StrOptions({gate for gate in GATES if gate}), None],
         "discretization": [StrOptions(set(DISCRETIZATIONS))],
-        "timescale": [Interval(Real, 0, None, closed="neither"), None],
+        "timescale": [timedelta, np.timedelta64, Interval(Real, 0, None, closed="neither"), None],
         "learn_timescale": ["boolean"],
         "missing_indicator": ["boolean", StrOptions({"auto"})],
         "standardize": ["boolean"],
@@ -207,7 +217,6 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
     _built: dict[str, Any]  # what the network was made with
     _lr: float  # of the last training
     net_class: ClassVar[type[Net]] = Net
-    _criterion: ClassVar[type[nn.Module]]
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:
         return {"estimator_name": type(self).__name__}
@@ -221,7 +230,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         memory_size: int = 4,
         gate: str | None = "timed",
         discretization: str = "bilinear",
-        timescale: float | None = None,
+        timescale: float | timedelta | np.timedelta64 | None = None,
         learn_timescale: bool = False,
         missing_indicator: bool | str = "auto",
         standardize: bool = True,
@@ -274,6 +283,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         tags.non_deterministic = False
+        tags.transformer_tags.preserves_dtype = []  # hidden states are computed in double precision
         return tags
 
     # --- targets, which the subclasses know -----------------------------------------------------------
@@ -293,6 +303,9 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
     def _n_outputs(self) -> int:
         raise NotImplementedError
 
+    def _criterion(self) -> type[nn.Module]:
+        raise NotImplementedError
+
     # --- training -------------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -303,8 +316,9 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         ----------
         X : Panel, array, sequence or DataFrame
             The series, in any of the forms that `HiPPOTransformer.fit` takes.
-        y : array-like of shape (n_series,) or, for regression, (n_series, n_targets)
-            Target values.
+        y : array-like of shape (n_series,), or (n_series, n_targets) for regression, (n_series, n_labels) for labels
+            Target values: a class or a number for each series, several numbers, or of several labels which ones it has,
+            as 1 or 0.
         sample_weight : array-like of shape (n_series,), optional
             Weights of the series in the loss, from zero on.
 
@@ -365,6 +379,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             if len(used) < len(panel):
                 panel, y, weights = panel[used], y[used], weights[used]
             self._check_device()
+            self._check_size(panel)
             if fresh:
                 self._learn_targets(y, classes, weights)
                 self._learn_series(panel, weights)
@@ -389,6 +404,22 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"device={self.device!r} is not available here ({reason}). Use device='cpu'.") from None
         return device
 
+    def _check_size(self, panel: Panel) -> None:
+        """Refuse what cannot fit into memory, before the machine starts to swap."""
+        hidden, memories = int(self.hidden_size), int(self.memory_size)
+        order = hidden if self.order is None else int(self.order)
+        inputs = 2 * panel.n_channels  # with the indicator of missing values
+        n_weights = 3 * hidden * (memories * order + inputs + hidden * (self.gate == "gru")) + memories * hidden
+        rows = min(int(self.batch_size), len(panel)) * int(panel.lengths.max(initial=0))
+        # Weights, their gradients and the optimizer's moments; the dynamics, and what makes them; a batch of states.
+        n_bytes = 16 * n_weights + 64 * order**2 + 4 * rows * (memories * order + 4 * hidden)
+        if hasattr(os, "sysconf") and n_bytes > (memory := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
+            raise ValueError(
+                f"hidden_size={hidden}, order={order}, memory_size={memories} and batches of {self.batch_size} series "
+                f"of up to {panel.lengths.max(initial=0)} observations would need {n_bytes / 2**30:.3g} GiB; this "
+                f"machine has {memory / 2**30:.3g} GiB. Choose smaller ones."
+            )
+
     def _learn_series(self, panel: Panel, weights: Array) -> None:
         """Scale of the channels, and of time; a weight of two is the series twice."""
         check_observed(panel)
@@ -402,7 +433,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         if DYNAMICS[self.measure](1).clock == "linear":
             observed = panel._observed
             duration = _median(panel.durations[observed], weights[observed])
-            self.timescale_ = learned_timescale(self.measure, self.timescale, duration)
+            self.timescale_ = learned_timescale(self.measure, in_seconds(self.timescale), duration)
         self._indicator = panel.has_missing if self.missing_indicator == "auto" else bool(self.missing_indicator)
 
     def _standardized(self, panel: Panel) -> Panel:
@@ -511,7 +542,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
         n = len(target)
         if n < 2:
             raise ValueError("early_stopping=True needs at least two series: one of them to validate on.")
-        classes = target if target.dtype.kind == "i" else None
+        classes = target if target.dtype.kind == "i" else None  # which labels and numbers are not
         try:
             return train_test_split(
                 np.arange(n), test_size=self.validation_fraction, stratify=classes, random_state=self._seed
@@ -543,7 +574,7 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
             callbacks.append(("hippo_progress", ProgressBar()))
         callbacks.append(("hippo_epochs", Epochs(self._seed)))  # it has the last word
         defaults = {
-            "criterion": self._criterion,
+            "criterion": self._criterion(),
             "criterion__reduction": "none",
             "optimizer": torch.optim.AdamW,
             "iterator_train": Batches,
@@ -587,7 +618,8 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
                 f"A checkpoint needs a training that can be repeated: set random_state to an integer, not "
                 f"{self.random_state!r}."
             )
-        return str(joblib.hash([type(self).__name__, repr(params), *panel.__reduce__()[1], target, weights]))
+        data = panel.values, panel.times, panel.offsets, target, weights
+        return str(joblib.hash([type(self).__name__, repr(params), *data]))
 
     def _fitted_attributes(self) -> dict[str, Any]:
         self._read_history()
@@ -595,22 +627,55 @@ class _HiPPORNN(CallbackSupportMixin, BaseEstimator):
 
     # --- use ------------------------------------------------------------------------------------------
 
-    def _outputs(self, X: Any) -> Array:
-        """Outputs of the network for every series, in double precision on the CPU."""
+    def _evaluate(self, X: Any, *, head: bool = True, every: bool = False) -> tuple[Panel, Array]:
+        """The series as the network sees them, and its outputs for each in double precision, or its hidden states.
+
+        With ``every``, of every observation, series by series.
+        """
         check_is_fitted(self)
         panel = self._standardized(merge_stamps(validate_panel(self, X, reset=False)))
         module = self.net_.evaluated()
         weight = next(module.parameters())
-        device, dtype = weight.device, weight.dtype
         order = np.argsort(panel.lengths, kind="stable")
-        outputs = []
+        by_length = panel[order]
+        found = []
         with torch.inference_mode():
-            for batch, _ in Batches(Series(panel[order]), max(64, int(self.batch_size))):
-                moved = {name: one.to(device) if name != "lengths" else one for name, one in batch.items()}
-                outputs.append(module(**(moved | {"x": moved["x"].to(dtype)})).cpu().double().numpy())
-        result = np.empty((len(panel), outputs[0].shape[1]))
-        result[order] = np.concatenate(outputs)
-        return result
+            for batch, _ in Batches(Series(by_length), max(64, int(self.batch_size))):
+                times = batch["times"].to(weight.device) if "times" in batch else None
+                x = batch["x"].to(weight.device, weight.dtype)
+                hidden = module.hidden(x, batch["lengths"], times, every=every)
+                found.append((module.head(hidden) if head else hidden).cpu().double().numpy())
+        result = np.concatenate(found)
+        if every:
+            return panel, Panel._trusted(result, None, by_length.offsets, None)[np.argsort(order)].values
+        return panel, result[np.argsort(order)]
+
+    def _outputs(self, X: Any) -> Array:
+        return self._evaluate(X)[1]
+
+    def _outputs_online(self, X: Any, names: list[str], function: Callable[[Array], Array]) -> Panel:
+        """A function of the outputs after every observation."""
+        panel, outputs = self._evaluate(X, every=True)
+        return panel._with(function(outputs), panel.times, channel_names=names)
+
+    def transform(self, X: Any) -> Array:
+        """Compute the last hidden state of every series: features that were trained for the targets.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of shape (n_series, hidden_size)
+        """
+        panel, hidden = self._evaluate(X, head=False)
+        return with_ids(hidden, panel, self)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._built["module__hidden_size"])
 
     # --- persistence ----------------------------------------------------------------------------------
 
@@ -706,6 +771,12 @@ def _is_missing_label(label: Any) -> bool:
         return True
 
 
+def _is_table_of_labels(y: Any) -> bool:
+    """Whether y has several labels for each series, each 0 or 1."""
+    y = np.asarray(y)
+    return y.ndim == 2 and y.shape[1] > 1 and type_of_target(y) == "multilabel-indicator"
+
+
 def _ran_out_of_patience(net: Net) -> bool:
     return any(isinstance(one, EarlyStopping) and one.misses_ >= one.patience for _, one in net.callbacks_)
 
@@ -755,7 +826,7 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
     array(['up'], dtype='<U4')
     """
 
-    _criterion = nn.CrossEntropyLoss
+    _labels: int | None  # number of labels, if every series may have several
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
         **_HiPPORNN._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -770,7 +841,7 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         memory_size: int = 4,
         gate: str | None = "timed",
         discretization: str = "bilinear",
-        timescale: float | None = None,
+        timescale: float | timedelta | np.timedelta64 | None = None,
         learn_timescale: bool = False,
         missing_indicator: bool | str = "auto",
         standardize: bool = True,
@@ -803,7 +874,19 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         )  # fmt: skip
         self.class_weight = class_weight
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _criterion(self) -> type[nn.Module]:
+        return nn.CrossEntropyLoss if self._labels is None else nn.BCEWithLogitsLoss
+
     def _check_y(self, y: Any) -> Array:
+        if hasattr(y, "toarray"):  # sparse, as label binarizers make it
+            y = y.toarray()
+        if _is_table_of_labels(y):
+            return np.asarray(y)
         y = column_or_1d(y, warn=True)
         missing = [i for i, one in enumerate(y.tolist()) if _is_missing_label(one)]
         if missing:
@@ -812,6 +895,10 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         return y
 
     def _learn_targets(self, y: Array, classes: Array | None, weights: Array) -> None:
+        self._labels = y.shape[1] if y.ndim == 2 else None
+        if self._labels is not None:
+            self.classes_ = np.arange(self._labels)
+            return
         self.classes_ = np.unique(y) if classes is None else classes
         if len(self.classes_) < 2:
             raise ValueError(
@@ -820,6 +907,11 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
             )
 
     def _encode(self, y: Array) -> Array:
+        if (y.shape[1] if y.ndim == 2 else None) != self._labels:
+            of = "one class" if self._labels is None else f"{self._labels} labels, 0 or 1"
+            raise ValueError(f"y has the shape {y.shape}, but the classifier was trained on {of} for each series.")
+        if self._labels is not None:
+            return y.astype(np.float32)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
@@ -831,6 +923,11 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
     def _class_weights(self, y: Array) -> Array:
         if self.class_weight is None:
             return np.ones(len(y))
+        if y.ndim == 2:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} weighs the classes of one label, but y has {y.shape[1]} labels. "
+                "Use sample_weight, or a classifier for each label."
+            )
         present = np.unique(y)
         weights = compute_class_weight(self.class_weight, classes=present, y=y)
         if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
@@ -838,6 +935,9 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         return weights[np.searchsorted(present, y)]
 
     def _loss_of_a_constant(self, target: Array, weights: Array) -> float:
+        if target.ndim == 2:
+            share = np.average(target, axis=0, weights=weights)
+            return float(entropy([share, 1 - share]).mean())
         return float(entropy(np.bincount(target, weights)))
 
     def _n_outputs(self) -> int:
@@ -855,10 +955,10 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         ----------
         X : Panel, array, sequence or DataFrame
             As in `fit`.
-        y : array-like of shape (n_series,)
-            Target values.
+        y : array-like of shape (n_series,) or (n_series, n_labels)
+            Target values, as in `fit`.
         classes : array-like of shape (n_classes,), optional
-            All classes that will ever come; needed by the first call.
+            All classes that will ever come; needed by the first call, unless a series may have several labels.
         sample_weight : array-like of shape (n_series,), optional
             Weights of the series in the loss.
 
@@ -872,7 +972,7 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
             As `fit` does, and if the classes are missing or not those of the first call.
         """
         fresh = not self.__sklearn_is_fitted__()
-        if fresh and classes is None:
+        if fresh and classes is None and not _is_table_of_labels(y):
             raise ValueError("classes must be passed on the first call to partial_fit: later calls may bring others.")
         if classes is not None:
             classes = np.unique(np.asarray(classes))
@@ -882,7 +982,7 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         return self
 
     def decision_function(self, X: Any) -> Array:
-        """Compute the logits of the classes; of two classes, how far the second is above the first.
+        """Compute the logits of the classes or labels; of two classes, how far the second is above the first.
 
         Parameters
         ----------
@@ -894,10 +994,26 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         ndarray of shape (n_series, n_classes), or (n_series,) for two classes
         """
         scores = self._outputs(X)
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+        two = scores.shape[1] == 2 and self._labels is None
+        return scores[:, 1] - scores[:, 0] if two else scores
 
     def predict_proba(self, X: Any) -> Array:
-        """Compute the probabilities of the classes, in the order of ``classes_``.
+        """Compute the probabilities of the classes, in the order of ``classes_``, or of the labels.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of shape (n_series, n_classes)
+            The probabilities of classes add up to one, those of labels are each by itself.
+        """
+        return self._probabilities(self._outputs(X))
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Compute the logarithms of `predict_proba`, which are finite where a probability is too small for a number.
 
         Parameters
         ----------
@@ -908,10 +1024,11 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         -------
         ndarray of shape (n_series, n_classes)
         """
-        return softmax(self._outputs(X), axis=1)
+        outputs = self._outputs(X)
+        return log_softmax(outputs, axis=1) if self._labels is None else log_expit(outputs)
 
-    def predict(self, X: Any) -> Array:
-        """Predict the most probable class of every series.
+    def predict_proba_online(self, X: Any) -> Panel:
+        """Compute the probabilities after every observation, while the series runs.
 
         Parameters
         ----------
@@ -920,10 +1037,59 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
 
         Returns
         -------
-        ndarray of shape (n_series,)
+        Panel
+            The probabilities are its channels, named after the classes, at the times of the observations; those of one
+            stamp are one observation. Each row is `predict_proba` of the series that ends there, and no row depends on
+            later ones: one pass computes them all. A series in which nothing was observed has no rows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `predict_proba` does.
         """
-        scores = self._outputs(X)
-        return self.classes_[scores.argmax(axis=1)]
+        check_is_fitted(self)
+        return self._outputs_online(X, [str(one) for one in self.classes_], self._probabilities)
+
+    def predict_online(self, X: Any) -> list[Array]:
+        """Predict the class after every observation, while the series runs.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        list of ndarray of shape (n_stamps,) or (n_stamps, n_labels)
+            For each series, the classes that belong to the rows of `predict_proba_online`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `predict` does.
+        """
+        panel, outputs = self._evaluate(X, every=True)
+        return np.split(self._decided(outputs), panel.offsets[1:-1])
+
+    def predict(self, X: Any) -> Array:
+        """Predict the most probable class of every series, or the labels that are more probable than not.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of shape (n_series,) or (n_series, n_labels)
+        """
+        return self._decided(self._outputs(X))
+
+    def _probabilities(self, outputs: Array) -> Array:
+        return softmax(outputs, axis=1) if self._labels is None else expit(outputs)
+
+    def _decided(self, outputs: Array) -> Array:
+        return self.classes_[outputs.argmax(axis=1)] if self._labels is None else (outputs > 0).astype(int)
 
 
 class HiPPORNNRegressor(RegressorMixin, _HiPPORNN):
@@ -958,7 +1124,8 @@ class HiPPORNNRegressor(RegressorMixin, _HiPPORNN):
     array([10.])
     """
 
-    _criterion = nn.MSELoss
+    def _criterion(self) -> type[nn.Module]:
+        return nn.MSELoss
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -1034,5 +1201,31 @@ class HiPPORNNRegressor(RegressorMixin, _HiPPORNN):
         -------
         ndarray of shape (n_series,) or (n_series, n_targets), as y in `fit`
         """
-        outputs = self._outputs(X) * self.target_scale_ + self.target_mean_
+        outputs = self._rescaled(self._outputs(X))
         return outputs.reshape(len(outputs), *self._y_shape)
+
+    def predict_online(self, X: Any) -> Panel:
+        """Predict the targets after every observation, while the series runs.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        Panel
+            The targets are its channels, at the times of the observations; those of one stamp are one observation. Each
+            row is `predict` of the series that ends there, and no row depends on later ones: one pass computes them
+            all. A series in which nothing was observed has no rows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `predict` does.
+        """
+        check_is_fitted(self)
+        return self._outputs_online(X, [f"y{k}" for k in range(len(self.target_mean_))], self._rescaled)
+
+    def _rescaled(self, outputs: Array) -> Array:
+        return outputs * self.target_scale_ + self.target_mean_

@@ -35,8 +35,14 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor, times: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
         """Outputs of shape (batch, n_outputs); the weights of the series are the loss's."""
-        _, state = self.rnn(x, times, lengths)
-        return self.head(self.dropout(state.hidden))
+        return self.head(self.dropout(self.hidden(x, lengths, times)))
+
+    def hidden(self, x: Tensor, lengths: Tensor, times: Tensor | None = None, *, every: bool = False) -> Tensor:
+        """Last hidden states (batch, hidden_size), or those after every observation (n_observations, hidden_size)."""
+        outputs, state = self.rnn(x, times, lengths)
+        if not every:
+            return state.hidden
+        return outputs[torch.arange(x.shape[1], device=x.device) < lengths.to(x.device)[:, None]]
 
 
 Batch = tuple[dict[str, Tensor], Tensor]
@@ -126,11 +132,13 @@ class Net(NeuralNet):
         return ((loss.flatten(1).mean(dim=1) if loss.ndim > 1 else loss) * weight).mean()
 
     def predict(self, X: Any) -> Array:
-        """Codes of the classes, or standardized targets: what skorch's scoring callbacks ask for."""
+        """Codes of the classes, labels, or standardized targets: what skorch's scoring callbacks ask for."""
         outputs = super().predict(X)
+        if isinstance(self.criterion_, nn.BCEWithLogitsLoss):  # skorch makes probabilities of 0 and of 1
+            return outputs.argmax(axis=1)
         return outputs.argmax(axis=1) if isinstance(self.criterion_, nn.CrossEntropyLoss) else outputs
 
-    def evaluated(self) -> nn.Module:
+    def evaluated(self) -> Network:
         """A copy of the module for evaluation, on the CPU in double precision: outputs are the same in every batch.
 
         It is made anew after a tensor of the module has changed.
@@ -245,6 +253,10 @@ class Checkpoint:
 
     def __init__(self, path: str | os.PathLike[str], fingerprint: str):
         self.path, self.fingerprint = Path(path), fingerprint
+        if self.path.is_dir():
+            raise ValueError(f"checkpoint={str(path)!r} is a folder: name a file in it.")
+        if not self.path.parent.is_dir():
+            raise ValueError(f"checkpoint={str(path)!r}: there is no folder {str(self.path.parent)!r}. Make it first.")
 
     def load(self) -> tuple[Net | None, bool]:
         """Return the net, and whether its training had come to an end; None if there is no file."""
@@ -258,13 +270,13 @@ class Checkpoint:
         if fingerprint != self.fingerprint:
             raise ValueError(
                 f"{self.path} is the checkpoint of another training: of other series, targets or parameters (with "
-                "schedule='cosine', max_epochs is one of them). Delete it, or give this estimator a file of its own."
+                "schedule='cosine', max_epochs is one of them). Delete it, or give this estimator a file of its own. "
+                "Cross-validation and searches make many trainings: leave checkpoint out there."
             )
         return net, stopped
 
     def save(self, net: Net, stopped: bool = False) -> None:
         """Write all or nothing: a process that dies here leaves the old file."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # skorch: "callbacks are pickled as well"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
+from datetime import timedelta
 
 import joblib
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import sklearn
 from extras import optional
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier, VotingClassifier
@@ -439,6 +441,157 @@ def test_trainings_in_threads_take_turns():
     assert all(one.loss_curve_ == expected for one in fits)
 
 
+# --- what comes out ------------------------------------------------------------------------------------
+
+
+def prefixes(panel):
+    """All beginnings of all series of a panel without ties."""
+    for times, values in panel:
+        yield [(times[: k + 1], values[: k + 1]) for k in range(len(times))]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("measure", ["legs", "lagt"])
+@pytest.mark.parametrize("gate", ["timed", "mgu", "gru"])
+def test_predictions_while_a_series_runs(measure, gate):
+    panel, y = classes(12)
+    values = panel.values.copy()
+    values[::5, 1] = np.nan
+    panel = Panel(values, panel.times, panel.offsets, ids=np.arange(12) + 100)
+    quick = QUICK | {"max_epochs": 2, "measure": measure, "gate": gate}
+    classifier = HiPPORNNClassifier(**quick, dropout=0.5).fit(panel, y)
+    online = classifier.predict_proba_online(panel)
+    assert online.channel_names == ("fast", "slow")
+    assert_array_equal(online.ids, panel.ids)
+    assert_array_equal(online.times, panel.times)
+    for (_, found), beginnings in zip(online, prefixes(panel), strict=True):
+        # to rounding of double precision; nothing is magnified in a few steps
+        assert_allclose(found, classifier.predict_proba(beginnings), rtol=0, atol=1e-12)
+    for labels, (_, found) in zip(classifier.predict_online(panel), online, strict=True):
+        assert_array_equal(labels, classifier.classes_[found.argmax(axis=1)])
+    regressor = HiPPORNNRegressor(**quick).fit(panel, np.column_stack([np.arange(12.0), np.ones(12)]))
+    online = regressor.predict_online(panel)
+    assert online.channel_names == ("y0", "y1")
+    for (_, found), beginnings in zip(online, prefixes(panel), strict=True):
+        assert_allclose(found, regressor.predict(beginnings), rtol=0, atol=1e-11)  # targets are of order ten
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_online_predictions_of_stamps_and_of_nothing():
+    panel, y = classes(12)
+    classifier = HiPPORNNClassifier(**QUICK | {"max_epochs": 1}).fit(panel, y)
+    tied = ([0.0, 1.0, 1.0, 2.0], [[1.0, 5.0], [2.0, np.nan], [np.nan, 6.0], [3.0, 7.0]])
+    merged = ([0.0, 1.0, 2.0], [[1.0, 5.0], [2.0, 6.0], [3.0, 7.0]])
+    nothing = ([0.0, 1.0], [[np.nan, np.nan], [np.nan, np.nan]])
+    online = classifier.predict_proba_online([tied, [], merged, nothing])
+    assert_array_equal(online.lengths, [3, 0, 3, 0])
+    assert_array_equal(online[0][1], online[2][1])
+    assert [len(one) for one in classifier.predict_online([tied, [], merged, nothing])] == [3, 0, 3, 0]
+    bare = classifier.predict_proba_online([np.ones((4, 2))])
+    assert bare.times is None
+    for method in (classifier.predict_proba_online, classifier.predict_online):
+        with pytest.raises(ValueError, match="X has 1 channels"):
+            method([[1.0, 2.0]])
+        with pytest.raises(NotFittedError):
+            getattr(HiPPORNNClassifier(), method.__name__)(panel)
+    with pytest.raises(NotFittedError):
+        HiPPORNNRegressor().predict_online(panel)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_logarithms_of_probabilities_do_not_underflow():
+    panel, y = classes(12)
+    classifier = HiPPORNNClassifier(**QUICK | {"max_epochs": 1}).fit(panel, y)
+    assert_allclose(np.exp(classifier.predict_log_proba(panel)), classifier.predict_proba(panel), rtol=1e-13)
+    with torch.no_grad():
+        classifier.net_.module_.head.bias.copy_(torch.tensor([0.0, 2000.0]))
+    log = classifier.predict_log_proba(panel)
+    assert np.isfinite(log).all()
+    assert (log[:, 0] < -1900).all()
+    assert (classifier.predict_proba(panel)[:, 0] == 0).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_hidden_states_are_features():
+    panel, y = classes(20)
+    panel = Panel(panel.values, panel.times, panel.offsets, ids=[f"p{i}" for i in range(20)])
+    classifier = HiPPORNNClassifier(**QUICK | {"max_epochs": 3, "dropout": 0.5}).fit(panel, y)
+    hidden = classifier.transform(panel)
+    assert hidden.shape == (20, 8)
+    head = classifier.net_.module_.head
+    logits = hidden @ head.weight.detach().double().numpy().T + head.bias.detach().double().numpy()
+    assert_allclose(logits[:, 1] - logits[:, 0], classifier.decision_function(panel), atol=1e-12)
+    frame = classifier.set_output(transform="pandas").transform(panel)
+    assert frame.columns.tolist() == [f"hippornnclassifier{k}" for k in range(8)]
+    assert frame.index.tolist() == panel.ids.tolist()
+    model = make_pipeline(HiPPORNNRegressor(**QUICK | {"max_epochs": 1}), StandardScaler(), LogisticRegression())
+    assert model.fit(panel, np.arange(20) % 2).predict(panel).shape == (20,)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_series_may_have_several_labels():
+    panel, y = classes(60)
+    labels = np.column_stack([y == "slow", y == "fast", np.arange(60) % 3 == 0]).astype(int)
+    classifier = HiPPORNNClassifier(**QUICK | {"max_epochs": 30, "early_stopping": True}).fit(panel, labels)
+    assert_array_equal(classifier.classes_, [0, 1, 2])
+    probabilities = classifier.predict_proba(panel)
+    assert probabilities.shape == (60, 3)
+    assert_allclose(probabilities, 1 / (1 + np.exp(-classifier.decision_function(panel))), rtol=1e-12)
+    assert_allclose(np.exp(classifier.predict_log_proba(panel)), probabilities, rtol=1e-12)
+    predicted = classifier.predict(panel)
+    assert_array_equal(predicted, probabilities > 0.5)
+    assert (predicted[:, :2] == labels[:, :2]).mean() > 0.8
+    assert classifier.predict_online(panel)[0].shape == (len(panel[0][0]), 3)
+    assert classifier.predict_proba_online(panel).channel_names == ("0", "1", "2")
+    again = clone(classifier).fit(panel, sparse.csr_array(labels))
+    assert_array_equal(again.predict_proba(panel), probabilities)
+    assert_array_equal(pickle.loads(pickle.dumps(classifier)).predict(panel), predicted)
+    scored = HiPPORNNClassifier(
+        **QUICK | {"max_epochs": 1}, net_params={"callbacks": [EpochScoring("accuracy", on_train=True)]}
+    )
+    assert scored.fit(panel, labels).net_.history[-1, "accuracy"] >= 0
+    part = HiPPORNNClassifier(**QUICK).partial_fit(panel, labels).partial_fit(panel, labels)
+    assert part.n_iter_ == 2
+    for wrong, message in ((labels[:, :2], r"y has the shape \(60, 2\), but the classifier was trained on 3 labels"),
+                           (y, "trained on 3 labels, 0 or 1 for each series")):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            part.partial_fit(panel, wrong, classes=None if np.ndim(wrong) == 2 else [0, 1, 2])
+    with pytest.raises(ValueError, match="weighs the classes of one label, but y has 3 labels"):
+        HiPPORNNClassifier(**QUICK, class_weight="balanced").fit(panel, labels)
+    with pytest.raises(ValueError, match="y should be a 1d array"):
+        HiPPORNNClassifier(**QUICK).fit(panel, labels * 3.5)
+
+
+def test_the_loss_of_a_constant_of_several_labels():
+    classifier = HiPPORNNClassifier()
+    target, weights = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]]), np.array([1.0, 2.0, 1.0])
+
+    def loss(p):  # of the best constant: the share of a label
+        return -np.average(target * np.log(p) + (1 - target) * np.log(1 - p), axis=0, weights=weights).mean()
+
+    assert classifier._loss_of_a_constant(target, weights) == pytest.approx(loss(np.array([0.5, 0.25])))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_timescales_may_be_durations():
+    times = np.datetime64("2026-01-01") + np.arange(6) * np.timedelta64(1, "m")
+    X, y = [(times, np.arange(6.0) * (-1) ** k) for k in range(8)], np.arange(8) % 2
+    quick = QUICK | {"max_epochs": 1, "measure": "lagt"}
+    expected = HiPPORNNClassifier(**quick, timescale=120.0).fit(X, y)
+    for timescale in (timedelta(minutes=2), np.timedelta64(2, "m")):
+        classifier = HiPPORNNClassifier(**quick, timescale=timescale).fit(X, y)
+        assert classifier.timescale_ == 120
+        assert_array_equal(classifier.predict_proba(X), expected.predict_proba(X))
+    with pytest.raises(ValueError, match="must be positive"):
+        HiPPORNNClassifier(**quick, timescale=timedelta(0)).fit(X, y)
+
+
+def test_networks_beyond_the_memory_are_refused():
+    for sizes in ({"hidden_size": 10**9}, {"order": 10**7}, {"hidden_size": 10**6, "order": None, "gate": "gru"}):
+        with pytest.raises(ValueError, match=r"would need .* GiB; this machine has .* GiB. Choose smaller ones"):
+            HiPPORNNClassifier(**QUICK | sizes).fit([[1.0], [2.0]], [0, 1])
+
+
 # --- with the rest of scikit-learn ---------------------------------------------------------------------
 
 
@@ -564,7 +717,7 @@ STOPPED = QUICK | {"dropout": 0.1, "early_stopping": True, "n_iter_no_change": 1
 def test_a_killed_training_goes_on_to_the_same_end(tmp_path):
     panel, y = classes()
     whole = HiPPORNNClassifier(**STOPPED).fit(panel, y)
-    path = tmp_path / "folder" / "rnn.checkpoint"
+    path = tmp_path / "rnn.checkpoint"
     code = TRAINING.format(tests=os.path.dirname(__file__), path=str(path))
     child = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"STUCK": "1"})
     try:
@@ -611,6 +764,14 @@ def test_checkpoints_know_whose_they_are(tmp_path):
     with pytest.raises(ValueError, match="set random_state to an integer"):
         HiPPORNNClassifier(**params | {"random_state": None}, checkpoint=tmp_path / "other").fit(panel, y)
     assert Checkpoint(tmp_path / "none", "").load() == (None, False)
+    with pytest.raises(ValueError, match=r"checkpoint=.* is a folder: name a file in it"):
+        HiPPORNNClassifier(**params, checkpoint=tmp_path).fit(panel, y)
+    with pytest.raises(ValueError, match=r"there is no folder .*nowhere.*Make it first"):
+        HiPPORNNClassifier(**params, checkpoint=tmp_path / "nowhere" / "file").fit(panel, y)
+    assert not (tmp_path / "nowhere").exists()
+    once = HiPPORNNClassifier(**params, checkpoint=tmp_path / "folds")
+    with pytest.raises(ValueError, match="Cross-validation and searches make many trainings: leave checkpoint out"):
+        cross_val_score(once, panel, y, cv=2, error_score="raise")
 
 
 # --- what goes wrong -----------------------------------------------------------------------------------
