@@ -1,20 +1,23 @@
-"""Pictures of what is remembered: the signal and its reconstruction, the memory over time, the measures.
+"""Pictures of what is remembered: the signal and its reconstruction, the memory over time, the measures; of a training.
 
 Display classes in the manner of scikit-learn: ``from_estimator`` computes, ``plot`` draws, and both return the display.
 """
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_scalar
 from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
 
 from ._measures import MEASURES
-from ._panel import check_panel
+from ._panel import Panel, check_panel
 from ._projection import reconstruct, series_span
 from ._transformer import HiPPOTransformer
 
-__all__ = ["MeasureDisplay", "MemoryDisplay", "ReconstructionDisplay"]
+__all__ = ["LossCurveDisplay", "MeasureDisplay", "MemoryDisplay", "ReconstructionDisplay"]
 
 Array = NDArray[Any]
 
@@ -25,10 +28,67 @@ def _axes(ax: Any, caller: str, n: int = 1) -> Any:
     import matplotlib.pyplot as plt
 
     if ax is not None:
+        if n == 1 and not hasattr(ax, "plot"):
+            raise TypeError(f"ax must be Axes of matplotlib, got {type(ax).__name__}.")
+        if n > 1 and (np.shape(ax) != (n,) or not all(hasattr(one, "plot") for one in ax)):
+            raise ValueError(
+                f"show_error draws {n} pictures: ax must be an array of {n} Axes, as plt.subplots({n})[1] is."
+            )
         return ax
     if n == 1:
         return plt.subplots(layout="constrained")[1]
     return plt.subplots(n, 1, sharex=True, height_ratios=[3, 1], layout="constrained")[1]
+
+
+def _clock(times: Array, ax: Any, datetimes: bool) -> Array:
+    """Times as an axis shows them."""
+    if not datetimes:
+        return times
+    ax.xaxis_date()
+    return times / 86400  # matplotlib counts days since 1970
+
+
+def _transformer_of(estimator: Any, fitted: bool = True) -> HiPPOTransformer:
+    """A transformer, or the one with which a pipeline or the best one of a search begins."""
+    found = getattr(estimator, "best_estimator_", estimator)
+    found = found.steps[0][1] if getattr(found, "steps", None) else found
+    if not isinstance(found, HiPPOTransformer):
+        raise TypeError(
+            f"A display shows a HiPPOTransformer, or a Pipeline that begins with one, got {type(found).__name__}"
+            f"{'' if found is estimator else f' in a {type(estimator).__name__}'}."
+        )
+    if fitted:
+        check_is_fitted(found)
+    return found
+
+
+def _one_series(X: Any, index: Any) -> Panel:
+    """A series by its position, or else by its id."""
+    panel = check_panel(X)
+    if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
+        if not -len(panel) <= index < len(panel):
+            raise IndexError(f"There is no series {index}: X has {len(panel)}.")
+        return panel[[index]]
+    found = [] if panel.ids is None else [i for i, one in enumerate(panel.ids.tolist()) if one == index]
+    if len(found) != 1:
+        told = "has no ids" if panel.ids is None else f"has {len(found)} series of that id"
+        raise IndexError(f"index={index!r} must be the position of a series, or the id of one: X {told}.")
+    return panel[found]
+
+
+def _channel_of(panel: Panel, channel: Any) -> tuple[int, str]:
+    """A channel by its number or its name; its number, and how it is called."""
+    names = panel.channel_names
+    if isinstance(channel, str):
+        if names is None or channel not in names:
+            known = "no names" if names is None else f"the channels {list(names)}"
+            raise IndexError(f"There is no channel {channel!r}: X has {known}.")
+        channel = names.index(channel)
+    channel = check_scalar(channel, "channel", Integral)
+    if not -panel.n_channels <= channel < panel.n_channels:
+        raise IndexError(f"There is no channel {channel}: X has {panel.n_channels}.")
+    channel %= panel.n_channels
+    return channel, f"channel {channel}" if names is None else names[channel]
 
 
 class ReconstructionDisplay:
@@ -46,6 +106,8 @@ class ReconstructionDisplay:
     reconstruction : ndarray of shape (n_points,)
     name : str
         Of the channel.
+    datetimes : bool, default=False
+        Whether times are seconds since 1970, and the axis shows dates.
 
     Attributes
     ----------
@@ -69,51 +131,75 @@ class ReconstructionDisplay:
     'time'
     """
 
-    def __init__(self, times: Array, values: Array, grid: Array, signal: Array, reconstruction: Array, name: str):
+    def __init__(
+        self,
+        times: Array,
+        values: Array,
+        grid: Array,
+        signal: Array,
+        reconstruction: Array,
+        name: str,
+        datetimes: bool = False,
+    ):
         self.times = times
         self.values = values
         self.grid = grid
         self.signal = signal
         self.reconstruction = reconstruction
         self.name = name
+        self.datetimes = datetimes
 
     @classmethod
     def from_estimator(
         cls,
-        transformer: HiPPOTransformer,
+        transformer: Any,
         X: Any,
-        index: int = 0,
+        index: Any = 0,
         ax: Any = None,
         *,
-        channel: int = 0,
+        channel: int | str = 0,
         n_points: int = 500,
         show_error: bool = False,
+        datetimes: bool = False,
     ) -> Self:
         """Project a series, reconstruct it and plot both.
 
         Parameters
         ----------
-        transformer : HiPPOTransformer
+        transformer : HiPPOTransformer, or Pipeline or search whose best one begins with one
             Fitted.
         X : Panel, array, sequence or DataFrame
             As in `HiPPOTransformer.fit`.
-        index : int, default=0
-            Which series.
+        index : int or id, default=0
+            Which series: its position or, of another type than integers, its id.
         ax : matplotlib Axes, optional
             With ``show_error``, an array of two.
-        channel : int, default=0
+        channel : int or str, default=0
+            Number or name.
         n_points : int, default=500
             Of the curves.
         show_error : bool, default=False
             Plot the difference of both curves below.
+        datetimes : bool, default=False
+            Whether the times of X are datetimes, or seconds since 1970, and the axis shows dates.
 
         Returns
         -------
         ReconstructionDisplay
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            If there is no such series or channel, nothing was observed in it, the estimator is not what it should be,
+            or ``ax`` is not.
         """
-        one = check_panel(X)[[index]]
+        transformer = _transformer_of(transformer)
+        n_points = check_scalar(n_points, "n_points", Integral, min_val=2)
+        one = _one_series(X, index)
+        if not one.lengths[0]:
+            raise ValueError(f"{one._called(0)} has no observations: there is nothing to draw.")
         times, values = one[0]
-        channel = range(one.n_channels)[channel]  # an IndexError if there is no such channel
+        channel, name = _channel_of(one, channel)
         values = values[:, channel]
         interpolation = transformer._interpolation
         start, stop = series_span(times, one.offsets, interpolation)
@@ -136,9 +222,7 @@ class ReconstructionDisplay:
             stop,
             timescale=transformer.timescale_,
         )[:, 0]
-        names = one.channel_names
-        display = cls(times, values, grid, signal, back, f"channel {channel}" if names is None else names[channel])
-        return display.plot(ax, show_error=show_error)
+        return cls(times, values, grid, signal, back, name, datetimes).plot(ax, show_error=show_error)
 
     def plot(self, ax: Any = None, *, show_error: bool = False) -> Self:
         """Draw the display.
@@ -155,14 +239,17 @@ class ReconstructionDisplay:
         """
         axes = _axes(ax, "ReconstructionDisplay.plot", 2 if show_error else 1)
         top = axes[0] if show_error else axes
-        top.plot(self.grid, self.signal, color="0.7", linewidth=1, label="interpolated")
-        top.plot(self.times, self.values, ".", color="0.3", markersize=5, label="observations")
-        (self.line_,) = top.plot(self.grid, self.reconstruction, color="C0", label="reconstruction")
+        grid, times = (_clock(one, top, self.datetimes) for one in (self.grid, self.times))
+        top.plot(grid, self.signal, color="0.7", linewidth=1, label="interpolated")
+        top.plot(times, self.values, ".", color="0.3", markersize=5, label="observations")
+        (self.line_,) = top.plot(grid, self.reconstruction, color="C0", label="reconstruction")
         top.set_ylabel(self.name)
         top.legend(frameon=False)
         if show_error:
             axes[1].axhline(0, color="0.7", linewidth=1)
-            axes[1].plot(self.grid, self.reconstruction - self.signal, color="C3", linewidth=1)
+            axes[1].plot(
+                _clock(self.grid, axes[1], self.datetimes), self.reconstruction - self.signal, color="C3", linewidth=1
+            )
             axes[1].set_ylabel("error")
         (axes[1] if show_error else top).set_xlabel("time")
         self.ax_, self.figure_ = axes, top.figure
@@ -178,6 +265,8 @@ class MemoryDisplay:
     coefficients : ndarray of shape (n_times, order)
         After the observation at each time.
     name : str
+    datetimes : bool, default=False
+        Whether times are seconds since 1970, and the axis shows dates.
 
     Attributes
     ----------
@@ -199,37 +288,49 @@ class MemoryDisplay:
     'n'
     """
 
-    def __init__(self, times: Array, coefficients: Array, name: str):
+    def __init__(self, times: Array, coefficients: Array, name: str, datetimes: bool = False):
         self.times = times
         self.coefficients = coefficients
         self.name = name
+        self.datetimes = datetimes
 
     @classmethod
     def from_estimator(
-        cls, transformer: HiPPOTransformer, X: Any, index: int = 0, ax: Any = None, *, channel: int = 0
+        cls,
+        transformer: Any,
+        X: Any,
+        index: Any = 0,
+        ax: Any = None,
+        *,
+        channel: int | str = 0,
+        datetimes: bool = False,
     ) -> Self:
         """Compute the coefficients along a series and plot them.
 
         Parameters
         ----------
-        transformer : HiPPOTransformer
-            Fitted.
-        X : Panel, array, sequence or DataFrame
-            As in `HiPPOTransformer.fit`.
-        index : int, default=0
-            Which series.
+        transformer, X, index, channel, datetimes
+            As in `ReconstructionDisplay.from_estimator`.
         ax : matplotlib Axes, optional
-        channel : int, default=0
 
         Returns
         -------
         MemoryDisplay
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            As `ReconstructionDisplay.from_estimator` does.
         """
-        times, states = transformer.transform_online(check_panel(X)[[index]])[0]
+        transformer = _transformer_of(transformer)
+        one = _one_series(X, index)
+        if not one.lengths[0]:
+            raise ValueError(f"{one._called(0)} has no observations: there is nothing to draw.")
+        channel, name = _channel_of(one, channel)
         order = int(transformer.order)
-        channel = range(transformer.n_channels_)[channel]  # an IndexError if there is no such channel
-        name = f"{transformer.measure}, channel {channel}"
-        return cls(times, states[:, channel * order : (channel + 1) * order], name).plot(ax)
+        times, states = transformer.transform_online(one)[0]
+        states = states[:, channel * order : (channel + 1) * order]
+        return cls(times, states, f"{transformer.measure}, {name}", datetimes).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw the display.
@@ -247,7 +348,13 @@ class MemoryDisplay:
         bound = float(np.nanquantile(np.abs(self.coefficients), 0.995)) or 1.0
         n = np.arange(self.coefficients.shape[1])
         self.image_ = ax.pcolormesh(
-            self.times, n, self.coefficients.T, cmap="RdBu_r", vmin=-bound, vmax=bound, shading="nearest"
+            _clock(self.times, ax, self.datetimes),
+            n,
+            self.coefficients.T,
+            cmap="RdBu_r",
+            vmin=-bound,
+            vmax=bound,
+            shading="nearest",
         )
         ax.figure.colorbar(self.image_, ax=ax, label="coefficient")
         ax.set(xlabel="time", ylabel="n", title=self.name)
@@ -288,12 +395,12 @@ class MeasureDisplay:
         self.name = name
 
     @classmethod
-    def from_estimator(cls, transformer: HiPPOTransformer, ax: Any = None, *, n_points: int = 400) -> Self:
+    def from_estimator(cls, transformer: Any, ax: Any = None, *, n_points: int = 400) -> Self:
         """Plot the measure of a transformer, fitted or not.
 
         Parameters
         ----------
-        transformer : HiPPOTransformer
+        transformer : HiPPOTransformer, or Pipeline or search whose best one begins with one
         ax : matplotlib Axes, optional
         n_points : int, default=400
 
@@ -301,6 +408,10 @@ class MeasureDisplay:
         -------
         MeasureDisplay
         """
+        transformer = _transformer_of(transformer, fitted=False)
+        n_points = check_scalar(n_points, "n_points", Integral, min_val=2)
+        if transformer.measure not in MEASURES:
+            raise ValueError(f"measure={transformer.measure!r} is none of {sorted(MEASURES)}.")
         measure = MEASURES[transformer.measure]
         age = np.linspace(0, 4 if measure.window == "decaying" else 1.2, n_points)
         return cls(age, measure.density(age), transformer.measure).plot(ax)
@@ -319,6 +430,95 @@ class MeasureDisplay:
         ax = _axes(ax, "MeasureDisplay.plot")
         (self.line_,) = ax.plot(self.age, self.weight, label=self.name)
         ax.set(xlabel="age (now is 0; in timescales or durations)", ylabel="weight", ylim=(0, 2))
+        ax.legend(frameon=False)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+class LossCurveDisplay:
+    """The losses of a training, epoch by epoch.
+
+    Parameters
+    ----------
+    loss : ndarray of shape (n_epochs,)
+        Of the training series.
+    validation_loss : ndarray of shape (n_epochs,), optional
+        Of the series that were set aside.
+
+    Attributes
+    ----------
+    best_epoch : int
+        The epoch whose weights were kept, from 1 on: the one of the lowest validation loss, or the last one.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    line_ : matplotlib Line2D
+        The loss of the training series.
+
+    Examples
+    --------
+    >>> from sklearn_hippo.inspection import LossCurveDisplay
+    >>> display = LossCurveDisplay([0.7, 0.4, 0.3], [0.6, 0.45, 0.5]).plot()
+    >>> display.best_epoch
+    2
+    """
+
+    def __init__(self, loss: Any, validation_loss: Any = None):
+        self.loss = np.asarray(loss, dtype=np.float64)
+        self.validation_loss = None if validation_loss is None else np.asarray(validation_loss, dtype=np.float64)
+        kept = self.loss.size if self.validation_loss is None else np.argmin(self.validation_loss) + 1
+        self.best_epoch = int(kept)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, ax: Any = None) -> Self:
+        """Plot the losses of a fitted network.
+
+        Parameters
+        ----------
+        estimator : HiPPORNNClassifier, HiPPORNNRegressor, or Pipeline that ends with one
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        LossCurveDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator keeps no losses.
+        NotFittedError
+            If it has not been fitted.
+        """
+        found = getattr(estimator, "best_estimator_", estimator)
+        found = found.steps[-1][1] if getattr(found, "steps", None) else found
+        if not hasattr(found, "fit"):
+            raise TypeError(f"A loss curve is that of an estimator, got {type(found).__name__}.")
+        check_is_fitted(found)
+        if not hasattr(found, "loss_curve_"):
+            raise TypeError(
+                f"A {type(found).__name__} keeps no losses, as HiPPORNNClassifier and HiPPORNNRegressor do."
+            )
+        return cls(found.loss_curve_, getattr(found, "validation_loss_curve_", None)).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        LossCurveDisplay
+        """
+        ax = _axes(ax, "LossCurveDisplay.plot")
+        epochs = np.arange(1, len(self.loss) + 1)
+        (self.line_,) = ax.plot(epochs, self.loss, color="C0", label="training")
+        if self.validation_loss is not None:
+            ax.plot(epochs, self.validation_loss, color="C1", label="validation")
+            low = self.validation_loss[self.best_epoch - 1]
+            ax.plot(self.best_epoch, low, "o", color="C1", label=f"best: epoch {self.best_epoch}")
+        ax.set(xlabel="epoch", ylabel="loss")
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self
