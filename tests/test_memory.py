@@ -644,7 +644,8 @@ def test_threads_share_a_memory():
 
     def work():
         for _ in range(500):
-            memory.update([1.0, 1.0], [0.0, 0.0])
+            memory.update([1.0], [0.0])
+            memory.update(1.0, 0.0)
             _ = memory.n_observations_
 
     workers = [threading.Thread(target=work) for _ in range(8)]
