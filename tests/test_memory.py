@@ -577,17 +577,18 @@ def test_a_steep_rise_is_remembered_for_as_long_as_it_lasted(measure, gap):
     assert np.isfinite(memory.coefficients_).all()
 
 
+@pytest.mark.parametrize("n", [400, 28])  # more than wait, and few enough to wait: refused now or not at all
 @pytest.mark.parametrize("measure", ["legt", "fout"])
-def test_what_cannot_be_represented_is_refused(measure):
+def test_what_cannot_be_represented_is_refused(measure, n):
     memory = HiPPOMemory(measure, 2, timescale=1.0, n_channels=2, interpolation="hold")
     memory.update([[1.0, 2.0], [3.0, 4.0]], [0.0, 1.0])
     before = memory.to_dict()
     # The input that makes a coefficient largest has the signs of what an impulse leaves of it.
     A, B = oracles.dynamics(measure, 2)
-    t = np.linspace(1, 5, 401)[1:]
-    answers = np.array([expm(A * (5.005 - s)) @ B for s in t])
+    t = np.linspace(1, 5, n + 1)[1:]
+    answers = np.array([expm(A * (5 + 2 / n - s)) @ B for s in t])
     answer = answers[:, np.abs(answers).sum(axis=0).argmax()]
-    assert 0.01 * np.abs(answer).sum() > 1.02
+    assert 4 / n * np.abs(answer).sum() > 1.02
     with pytest.raises(ValueError, match="Stream 0, channel 1: the coefficients are beyond the largest numbers"):
         memory.update(np.column_stack([t, 1.79e308 * np.sign(answer)]), t)
     after = memory.to_dict()
