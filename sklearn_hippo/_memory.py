@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._columns import all_finite, as_times, as_values
+from ._columns import as_times, as_values
 from ._measures import MEASURES, Measure, feature_names, in_seconds
 from ._panel import Panel
 from ._projection import INTERPOLATIONS, PASTS, decay, embed, excess, project, reconstruct
@@ -39,7 +39,7 @@ _LATE = 2.0**53
 class _State:
     """Everything that is remembered, of n_streams (s) and n_channels (c); NaN where nothing was observed yet."""
 
-    count: int  # observations of every stream, missing ones included
+    count: Array  # (s,) observations, missing ones included
     heads: Array  # (s, 2) the first time, and the first one after it
     time: Array  # (s,) the last time
     first_time: Array  # (s, c) first own observation of a channel
@@ -53,7 +53,9 @@ class _State:
         unknown = np.full((n_streams, n_channels), np.nan)
         core = np.zeros((n_streams, n_channels, order))
         heads = np.full((n_streams, 2), np.nan)
-        return cls(0, heads, np.full(n_streams, np.nan), unknown, unknown, unknown, unknown, core)
+        return cls(
+            np.zeros(n_streams, np.int64), heads, np.full(n_streams, np.nan), unknown, unknown, unknown, unknown, core
+        )
 
     @property
     def excess(self) -> Array:
@@ -69,6 +71,19 @@ class _State:
                 last_value=np.ldexp(self.last_value, exponent),
                 core=np.ldexp(self.core, exponent[..., None]),
             )
+
+    def take(self, streams: Any) -> "_State":
+        """Some of the streams."""
+        return _State(**{field.name: getattr(self, field.name)[streams] for field in fields(self)})
+
+    def put(self, streams: Any, some: "_State") -> "_State":
+        """The state in which these streams are as in another one."""
+        if isinstance(streams, slice):  # all of them
+            return some
+        new = {field.name: getattr(self, field.name).copy() for field in fields(self)}
+        for name, one in new.items():
+            one[streams] = getattr(some, name)
+        return _State(**new)
 
     def misfit(self) -> tuple[int, int] | None:
         """Stream and channel of a core that could not be represented, if there is one."""
@@ -151,7 +166,7 @@ class _Rule:
         new.heads = self._heads(state.heads, times)
         seen = ~np.isnan(values)
         ends = state.first_time, state.last_time
-        together = seen.all() and (state.count == 0 or all((x == x[:, :1]).all() for x in ends))
+        together = seen.all() and (not state.count.any() or all((x == x[:, :1]).all() for x in ends))
         # A lane is a series of the kernel: a stream if its channels go together, otherwise a channel of a stream.
         width = n_channels if together else 1
 
@@ -242,15 +257,16 @@ class _Rule:
 
     def merge(self, left: _State, right: _State) -> _State:
         """The state of all observations of ``left`` and then all of ``right``."""
-        if left.count == 0 or right.count == 0:
-            return right if left.count == 0 else left
+        if not left.count.any() or not right.count.any():
+            return left if left.count.any() else right
         exponent = np.maximum(left.excess, right.excess)
         if exponent.any():
             return self.merge(left.ldexp(-exponent), right.ldexp(-exponent)).ldexp(exponent)
         n_streams, n_channels, order = left.core.shape
         heads = self._heads(left.heads, right.heads)
         only_left, only_right = np.isnan(right.last_time), np.isnan(left.last_time)
-        new = replace(right, count=left.count + right.count, heads=heads)
+        time = np.where(np.isnan(right.time), left.time, right.time)
+        new = replace(right, count=left.count + right.count, heads=heads, time=time)
         for name in ("first_time", "first_value", "last_time", "last_value", "core"):
             a, b = getattr(left, name), getattr(right, name)
             chosen = only_left | (name.startswith("first") & ~only_right)
@@ -308,6 +324,24 @@ def _inconsistency(state: _State) -> tuple[str, str] | None:
     return None
 
 
+def _groups(n_waiting: Array) -> list[tuple[int, Any]]:
+    """Numbers of waiting observations, and which streams have so many: a slice where all have."""
+    first = n_waiting[0]
+    if (n_waiting == first).all():
+        return [(int(first), slice(None))]
+    return [(int(n), np.flatnonzero(n_waiting == n)) for n in np.unique(n_waiting)]
+
+
+def _check_fit(state: _State, streams: Array) -> None:
+    """Refuse coefficients that could not be represented."""
+    misfit = state.misfit()
+    if misfit is not None:
+        raise ValueError(
+            f"Stream {streams[misfit[0]]}, channel {misfit[1]}: the coefficients are beyond the largest numbers of "
+            "float64. Divide the values."
+        )
+
+
 class HiPPOMemory(BaseEstimator):
     r"""Remember signals online, in constant memory, as the coefficients of their projection [1]_.
 
@@ -343,9 +377,9 @@ class HiPPOMemory(BaseEstimator):
     coefficients_ : ndarray of shape (n_streams, n_channels, order)
         NaN for a channel that was not observed yet.
     time_ : ndarray of shape (n_streams,)
-        Time of the last observation.
-    n_observations_ : int
-        Observations of every stream so far, missing ones included.
+        Time of the last observation; NaN before the first.
+    n_observations_ : int or ndarray of shape (n_streams,)
+        Observations of every stream so far, missing ones included; an array where they are not equally many.
 
     See Also
     --------
@@ -390,7 +424,7 @@ class HiPPOMemory(BaseEstimator):
     _state: _State
     _times: Array  # (n_streams, capacity) of observations that wait to enter the state a block at a time ...
     _values: Array  # (n_streams, capacity, n_channels) ... and their values
-    _n_waiting: int
+    _n_waiting: Array  # (n_streams,) how many of them
     _regular: bool
     _parameters: dict[str, Any]  # with which the state was made
     _checked: tuple[Any, ...]  # parameters that were found to be these
@@ -420,8 +454,8 @@ class HiPPOMemory(BaseEstimator):
 
     # --- what goes in ---------------------------------------------------------------------------------
 
-    def update(self, values: ArrayLike, times: ArrayLike | None = None) -> Self:
-        """Remember one or many new observations of every stream. Several threads may do so.
+    def update(self, values: ArrayLike, times: ArrayLike | None = None, streams: ArrayLike | None = None) -> Self:
+        """Remember one or many new observations of every stream, or of some. Several threads may do so.
 
         Parameters
         ----------
@@ -431,6 +465,9 @@ class HiPPOMemory(BaseEstimator):
         times : array-like of shape (n_streams, n_new) or (n_new,), optional
             In no decreasing order. Times of shape (n_new,) are those of all streams; for one new observation, times of
             shape (n_streams,) or a scalar will do. Without times, observation k is at time k, from the first update on.
+        streams : array-like of int, or of bool of shape (n_streams,), optional
+            Which streams the observations are of, each of them once; n_streams is their number then. Others stay as
+            they are.
 
         Returns
         -------
@@ -445,27 +482,25 @@ class HiPPOMemory(BaseEstimator):
         """
         with self._lock:
             self._initialize()
-            if self._enqueue_number(values, times):
+            if streams is None and self._enqueue_number(values, times):
                 return self
-            new_values, new_times = self._check_update(values, times)
-            m = new_values.shape[1]
-            if m == 0:
-                return self
-            # What is large must not wait: it is refused now or not at all.
-            self._enqueue(new_values, new_times, bool((np.abs(new_values) >= _LARGE).any()))
-            self._regular = times is None
+            rows = self._rows(streams)
+            new_values, new_times = self._check_update(values, times, rows)
+            if new_values.size:
+                self._enqueue(rows, new_values, new_times)
+                self._regular = times is None
         return self
 
     def _enqueue_number(self, value: Any, time: Any) -> bool:
         """Remember one number of the only channel of the only stream, if it is plain and all is well: the fast path."""
         if type(value) not in _PLAIN or self._values.size != self._values.shape[1]:
             return False
-        n = self._n_waiting
+        n = int(self._n_waiting[0])
         before = self._times[0, n - 1] if n else self._state.time[0]
         if time is None:
             if not self._regular:
                 return False
-            when = self._state.count + n
+            when = self._state.count[0] + n
         elif type(time) not in _PLAIN or not -_LATE <= time <= _LATE or time < before:
             return False
         else:
@@ -474,37 +509,62 @@ class HiPPOMemory(BaseEstimator):
             return False
         self._values[0, n, 0] = value
         self._times[0, n] = when
-        self._enter(n + 1)
+        if n + 1 < self._times.shape[1]:
+            self._n_waiting[0] = n + 1
+        else:
+            self._set_state(self._rule.absorb(self._state, self._times, self._values))
         self._regular = time is None
         return True
 
-    def _enqueue(self, values: Array, times: Array, large: bool) -> None:
-        """Let observations wait, or make room for them by having all enter the state."""
-        n, total = self._n_waiting, self._n_waiting + values.shape[1]
-        if total <= self._times.shape[1]:
-            self._times[:, n:total], self._values[:, n:total] = times, values
-            self._enter(total, at_once=large)
-        else:
-            waiting = self._times[:, :n], self._values[:, :n]
-            queue = [np.concatenate(both, axis=1) for both in zip(waiting, (times, values), strict=True)]
-            self._set_state(self._rule.absorb(self._state, *queue))
+    def _enqueue(self, rows: Array, values: Array, times: Array) -> None:
+        """Let observations wait, or make room for them by having what waits enter the state."""
+        m, capacity = times.shape[1], self._times.shape[1]
+        state, n_waiting = self._state, self._n_waiting.copy()
+        for n, some in _groups(self._n_waiting[rows]):
+            group = some if len(rows) == len(n_waiting) and isinstance(some, slice) else rows[some]
+            total = n + m
+            if total <= capacity:  # what lies beyond the waiting ones is nobody's
+                self._times[group, n:total], self._values[group, n:total] = times[some], values[some]
+            # What is large must not wait: it is refused now or not at all.
+            if total < capacity and not (np.abs(values[some]) >= _LARGE).any():
+                n_waiting[group] = total
+                continue
+            queue = self._times[group, :total], self._values[group, :total]
+            if total > capacity:
+                waiting = self._times[group, :n], self._values[group, :n]
+                new = times[some], values[some]
+                queue = np.concatenate([waiting[0], new[0]], axis=1), np.concatenate([waiting[1], new[1]], axis=1)
+            entered = self._rule.absorb(self._state.take(group), *queue)
+            _check_fit(entered, rows[some])
+            state, n_waiting[group] = state.put(group, entered), 0
+        self._state, self._n_waiting = state, n_waiting
 
-    def _enter(self, n: int, at_once: bool = False) -> None:
-        """Have the first ``n`` observations of the buffer wait, or, where they fill it, enter the state."""
-        if n == self._times.shape[1] or at_once:
-            self._set_state(self._rule.absorb(self._state, self._times[:, :n], self._values[:, :n]))
-        else:
-            self._n_waiting = n
+    def _rows(self, streams: ArrayLike | None) -> Array:
+        """Numbers of the streams."""
+        if streams is None:
+            return np.arange(self.n_streams)
+        rows = np.asarray(streams)
+        if rows.dtype == bool and rows.shape == (self.n_streams,):
+            return np.flatnonzero(rows)
+        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+            raise ValueError(
+                f"streams must be the numbers of some streams, or {self.n_streams} truth values, got {rows.dtype} of "
+                f"shape {rows.shape}."
+            )
+        wrong = rows[(rows < 0) | (rows >= self.n_streams)]
+        if wrong.size:
+            raise ValueError(f"There is no stream {wrong[0]}: there are {self.n_streams}, from 0 on.")
+        numbers, times_given = np.unique(rows, return_counts=True)
+        if (times_given > 1).any():
+            raise ValueError(
+                f"Stream {numbers[times_given > 1][0]} is given more than once: give all its new observations together."
+            )
+        return rows.astype(np.intp)
 
     def _set_state(self, state: _State) -> None:
         """Replace the state by one in which nothing waits any more."""
-        misfit = state.misfit()
-        if misfit is not None:
-            raise ValueError(
-                f"Stream {misfit[0]}, channel {misfit[1]}: the coefficients are beyond the largest numbers of float64. "
-                "Divide the values."
-            )
-        self._state, self._n_waiting = state, 0
+        _check_fit(state, np.arange(self.n_streams))
+        self._state, self._n_waiting = state, np.zeros(self.n_streams, np.intp)
 
     @classmethod
     def from_chunks(cls, chunks: Iterable[Any], measure: str = "legs", order: int = 16, **parameters: Any) -> Self:
@@ -650,7 +710,7 @@ class HiPPOMemory(BaseEstimator):
         if different:
             told = ", ".join(f"{name}={mine[name]!r} and {others.get(name)!r}" for name in different)
             raise ValueError(f"Only memories with the same parameters merge; these have {told}.")
-        if left.count and right.count and (right.heads[:, 0] < left.time).any():
+        if (right.heads[:, 0] < left.time).any():
             stream = int(np.flatnonzero(right.heads[:, 0] < left.time)[0])
             raise ValueError(
                 f"Stream {stream}: the memories overlap: the first ends at {left.time[stream]}, the second begins at "
@@ -659,7 +719,8 @@ class HiPPOMemory(BaseEstimator):
         merged = HiPPOMemory(**self.get_params())
         merged._initialize()
         merged._set_state(merged._rule.merge(left, right))
-        merged._regular = False if left.count and right.count else self._regular if left.count else other._regular
+        both = left.count.any() and right.count.any()
+        merged._regular = not both and (self if left.count.any() else other)._regular
         return merged
 
     def __add__(self, other: "HiPPOMemory") -> "HiPPOMemory":
@@ -719,10 +780,13 @@ class HiPPOMemory(BaseEstimator):
         return self._seen().time.copy()
 
     @property
-    def n_observations_(self) -> int:
+    def n_observations_(self) -> int | Array:
         """Number of observations of every stream."""
         with self._lock:
-            return self._state.count + self._n_waiting if hasattr(self, "_state") else 0
+            if not hasattr(self, "_state"):
+                return 0
+            count = self._state.count + self._n_waiting
+            return int(count[0]) if (count == count[0]).all() else count
 
     def reconstruct(self, times: ArrayLike) -> Array:
         """Evaluate what is remembered.
@@ -770,11 +834,11 @@ class HiPPOMemory(BaseEstimator):
         dict of str to ndarray
             ``np.savez(path, **memory.to_dict())`` stores it, and ``HiPPOMemory.from_dict(np.load(path))`` restores it
             to the same bits; so does JSON of their ``tolist()``. ``format`` is the version of the format, ``param_*``
-            are the parameters, ``state_*`` is the state: ``count`` observations of every stream, ``heads`` their first
+            are the parameters, ``state_*`` is the state: ``count`` observations of each stream, ``heads`` their first
             time and the first one after it, ``time`` their last, ``first_time``, ``first_value``, ``last_time`` and
             ``last_value`` a channel's own first and last observation, ``core`` the coefficients of what lies between.
-            ``waiting_times`` and ``waiting_values`` are observations that have not entered it yet; ``regular`` tells
-            whether the times were left out.
+            ``waiting_times`` and ``waiting_values`` are observations that have not entered it yet, with NaN behind
+            those of a stream that has fewer of them than others; ``regular`` tells whether the times were left out.
         """
         with self._lock:
             self._initialize()
@@ -812,7 +876,7 @@ class HiPPOMemory(BaseEstimator):
             raise ValueError(f"This is not a complete memory: it lacks the entry {name!r}.")
         for name in sorted(stored.keys() - known):
             raise ValueError(f"This is not a complete memory, but has the unknown entry {name!r}.")
-        single = {"regular", "state_count", *(one for one in known if "param" in one)} - {"param_channel_names"}
+        single = {"regular", *(one for one in known if "param" in one)} - {"param_channel_names"}
         for name in known & stored.keys() & single:
             if stored[name].ndim:
                 raise ValueError(f"{name} has shape {stored[name].shape}, not ().")
@@ -831,21 +895,25 @@ class HiPPOMemory(BaseEstimator):
             if stored[name].shape != shape:
                 raise ValueError(f"{name} has shape {stored[name].shape}, not {shape}.")
         count, regular = stored["state_count"], stored["regular"]
-        if count.dtype.kind not in "iu" or not 0 <= count < 2**53:
-            raise ValueError(f"state_count must be a number of observations, got {count.item()!r}.")
+        if count.dtype.kind not in "iu" or count.shape != (memory.n_streams,) or ((count < 0) | (count >= 2**53)).any():
+            raise ValueError(f"state_count must be a number of observations for each stream, got {count.tolist()!r}.")
         if regular.dtype.kind != "b":
             raise ValueError(f"regular must be true or false, got {regular.item()!r}.")
         floats = {k.removeprefix("state_"): v.astype(np.float64) for k, v in stored.items() if k.startswith("state_")}
-        state = _State(**(floats | {"count": int(count)}))
+        state = _State(**(floats | {"count": count.astype(np.int64)}))
         inconsistent = _inconsistency(state)
         if inconsistent is not None:
             raise ValueError(f"state_{inconsistent[0]} {inconsistent[1]}.")
-        if regular and state.count and (state.time != state.count - 1).any():
+        if regular and ((state.time != state.count - 1) & (state.count > 0)).any():
             raise ValueError("regular is true, but state_time is not that of the last of state_count observations.")
         memory._state, memory._regular = state, bool(regular)
-        if stored["waiting_values"].size or stored["waiting_times"].size:
+        values, times = stored["waiting_values"], stored["waiting_times"]
+        if values.size or times.size:
             try:
-                memory.update(stored["waiting_values"], stored["waiting_times"])
+                if times.dtype.kind != "f" or times.ndim != 2 or times.shape != values.shape[:2]:
+                    raise ValueError(f"their shapes are {times.shape} and {values.shape}.")
+                for n, some in _groups((~np.isnan(times)).sum(axis=1)):
+                    memory.update(values[some, :n], times[some, :n], np.arange(memory.n_streams)[some])
             except ValueError as error:
                 raise ValueError(f"waiting_times and waiting_values do not fit: {error}") from None
         memory._regular = bool(regular)
@@ -872,7 +940,7 @@ class HiPPOMemory(BaseEstimator):
             if not changed:
                 self._checked = parameters
                 return
-            if self.n_observations_:
+            if np.any(self.n_observations_):
                 raise ValueError(f"{changed[0]!r} has changed since the first update; reset() forgets the old state.")
         self._validate_params()
         if MEASURES[self.measure].has_timescale and self.timescale is None:
@@ -880,16 +948,17 @@ class HiPPOMemory(BaseEstimator):
         if self.channel_names is not None and len(self.channel_names) != self.n_channels:
             raise ValueError(f"channel_names has {len(self.channel_names)} names for {self.n_channels} channels.")
         state = _State.empty(self.n_streams, self.n_channels, self._rule.size(self.order))
-        self._make_room(np.empty((self.n_streams, 0)), np.empty((self.n_streams, 0, self.n_channels)))
+        nothing = np.empty((self.n_streams, 0)), np.empty((self.n_streams, 0, self.n_channels))
+        self._make_room(*nothing, np.zeros(self.n_streams, np.intp))
         self._regular = True
         self._parameters = self._used_parameters()
         self._state, self._checked = state, parameters
 
-    def _make_room(self, times: Array, values: Array) -> None:
+    def _make_room(self, times: Array, values: Array, n_waiting: Array) -> None:
         """Make the buffer, in which these observations wait."""
         n, capacity = times.shape[1], max(32, int(self.order))
         self._times, self._values = np.empty((len(times), capacity)), np.empty((len(times), capacity, values.shape[2]))
-        self._times[:, :n], self._values[:, :n], self._n_waiting = times, values, n
+        self._times[:, :n], self._values[:, :n], self._n_waiting = times, values, n_waiting
 
     def _used_parameters(self) -> dict[str, Any]:
         """The parameters, less a timescale that the measure does not have, and the past, in which it does not look."""
@@ -902,18 +971,25 @@ class HiPPOMemory(BaseEstimator):
         return parameters
 
     def _queue(self) -> tuple[Array, Array]:
-        """Times (s, m) and values (s, m, c) of the observations that wait for their block: copies."""
-        return self._times[:, : self._n_waiting].copy(), self._values[:, : self._n_waiting].copy()
+        """Times (s, m) and values (s, m, c) of the observations that wait for their block: copies, filled with NaN."""
+        n = int(self._n_waiting.max())
+        times, values = self._times[:, :n].copy(), self._values[:, :n].copy()
+        beyond = np.arange(n) >= self._n_waiting[:, None]
+        times[beyond], values[beyond] = np.nan, np.nan
+        return times, values
 
     def _settled(self) -> _State:
         """The state with the waiting observations in it; the memory itself does not change."""
         with self._lock:
             self._initialize()  # have the parameters changed?
-            state, queue = self._state, self._queue()
-        return self._rule.absorb(state, *queue)
+            state, n_waiting, (times, values) = self._state, self._n_waiting.copy(), self._queue()
+        settled = state
+        for n, some in _groups(n_waiting):
+            settled = settled.put(some, self._rule.absorb(state.take(some), times[some, :n], values[some, :n]))
+        return settled
 
     def _seen(self) -> _State:
-        if self.n_observations_ == 0:
+        if not np.any(self.n_observations_):
             raise NotFittedError("This memory has not seen any observations: call update first.")
         return self._settled()
 
@@ -924,20 +1000,20 @@ class HiPPOMemory(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
-            left_out = ("_own_lock", "_checked", "_n_waiting")
+            left_out = ("_own_lock", "_checked")
             state = {name: value for name, value in super().__getstate__().items() if name not in left_out}
             if "_times" in state:
-                state["_times"], state["_values"] = self._queue()
+                (state["_times"], state["_values"]), state["_n_waiting"] = self._queue(), self._n_waiting.copy()
             return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "_times" in state:
-            self._make_room(state["_times"], state["_values"])
+            self._make_room(state["_times"], state["_values"], state["_n_waiting"])
 
-    def _check_update(self, values: ArrayLike, times: ArrayLike | None) -> tuple[Array, Array]:
-        """Values of shape (n_streams, n_new, n_channels) and times of shape (n_streams, n_new), all of them valid."""
-        s, c = self.n_streams, self.n_channels
+    def _check_update(self, values: ArrayLike, times: ArrayLike | None, rows: Array) -> tuple[Array, Array]:
+        """Values of shape (s, n_new, n_channels) and times of shape (s, n_new) of these streams, all of them valid."""
+        s, c = len(rows), self.n_channels
         x = as_values(values, "values").astype(np.float64, copy=False)
         given = x.shape
         if x.ndim == 1 and x.size == 0:
@@ -950,16 +1026,16 @@ class HiPPOMemory(BaseEstimator):
             x = x[:, None]
         if x.ndim != 3 or x.shape[0] != s or x.shape[2] != c:
             raise ValueError(f"values must have shape ({s} streams, n_new, {c} channels), got {given}.")
-        m, count = x.shape[1], self._state.count + self._n_waiting
-        if not all_finite(x) and np.isinf(x).any():
+        m, count = x.shape[1], (self._state.count + self._n_waiting)
+        if np.isinf(x).any():
             stream, position, channel = np.argwhere(np.isinf(x))[0]
             raise ValueError(
-                f"Stream {stream}, channel {channel}: infinite value at position {position} of the update."
+                f"Stream {rows[stream]}, channel {channel}: infinite value at position {position} of the update."
             )
         if times is None:
-            if not self._regular and count:
+            if not self._regular and count.any():
                 raise ValueError("This memory has times of its own: give the times of the new observations.")
-            t = np.broadcast_to(count + np.arange(m, dtype=np.float64), (s, m))
+            t = count[rows][:, None] + np.arange(m, dtype=np.float64)
         else:
             try:
                 t = as_times(times, "times")[0]
@@ -969,21 +1045,20 @@ class HiPPOMemory(BaseEstimator):
                 t = t[:, None]
             if t.shape not in ((), (m,), (s, m)) or (t.shape == () and m != 1):
                 raise ValueError(f"times must have shape ({m},) or ({s}, {m}) for these values, got {t.shape}.")
-            t = np.broadcast_to(t, (s, m))
-            if not all_finite(t):
+            t = t if t.shape == (s, m) else np.broadcast_to(t, (s, m))
+            if not np.isfinite(t).all():
                 stream, position = np.argwhere(~np.isfinite(t))[0]
-                raise ValueError(f"Stream {stream}: the time at position {position} is {t[stream, position]}.")
+                raise ValueError(f"Stream {rows[stream]}: the time at position {position} is {t[stream, position]}.")
         if m:
-            before = (
-                self._times[:, self._n_waiting - 1] if self._n_waiting else self._state.time
-            )  # NaN before the first
+            n = self._n_waiting[rows]  # before the first observation, the time is NaN
+            before = np.where(n > 0, self._times[rows, n - 1], self._state.time[rows])
             wrong = (t[:, 0] < before).any() or (t[:, 1:] < t[:, :-1]).any()
             if wrong:
                 steps = np.diff(t, axis=1, prepend=np.where(np.isnan(before), t[:, 0], before)[:, None])
                 stream, position = np.argwhere(steps < 0)[0]
                 last = before[stream] if position == 0 else t[stream, position - 1]
                 raise ValueError(
-                    f"Stream {stream}: times decrease at position {position} of the update, from {last} to "
+                    f"Stream {rows[stream]}: times decrease at position {position} of the update, from {last} to "
                     f"{t[stream, position]}. A memory goes forward only; merge memories of other times."
                 )
         return x, t

@@ -577,17 +577,18 @@ def test_a_steep_rise_is_remembered_for_as_long_as_it_lasted(measure, gap):
     assert np.isfinite(memory.coefficients_).all()
 
 
+@pytest.mark.parametrize("n", [400, 28])  # more than wait, and few enough to wait: refused now or not at all
 @pytest.mark.parametrize("measure", ["legt", "fout"])
-def test_what_cannot_be_represented_is_refused(measure):
+def test_what_cannot_be_represented_is_refused(measure, n):
     memory = HiPPOMemory(measure, 2, timescale=1.0, n_channels=2, interpolation="hold")
     memory.update([[1.0, 2.0], [3.0, 4.0]], [0.0, 1.0])
     before = memory.to_dict()
     # The input that makes a coefficient largest has the signs of what an impulse leaves of it.
     A, B = oracles.dynamics(measure, 2)
-    t = np.linspace(1, 5, 401)[1:]
-    answers = np.array([expm(A * (5.005 - s)) @ B for s in t])
+    t = np.linspace(1, 5, n + 1)[1:]
+    answers = np.array([expm(A * (5 + 2 / n - s)) @ B for s in t])
     answer = answers[:, np.abs(answers).sum(axis=0).argmax()]
-    assert 0.01 * np.abs(answer).sum() > 1.02
+    assert 4 / n * np.abs(answer).sum() > 1.02
     with pytest.raises(ValueError, match="Stream 0, channel 1: the coefficients are beyond the largest numbers"):
         memory.update(np.column_stack([t, 1.79e308 * np.sign(answer)]), t)
     after = memory.to_dict()
@@ -644,7 +645,8 @@ def test_threads_share_a_memory():
 
     def work():
         for _ in range(500):
-            memory.update([1.0, 1.0], [0.0, 0.0])
+            memory.update([1.0], [0.0])
+            memory.update(1.0, 0.0)
             _ = memory.n_observations_
 
     workers = [threading.Thread(target=work) for _ in range(8)]
@@ -680,7 +682,7 @@ def test_numbers_are_remembered_as_arrays_are():
             long.update(np.full((1, 1, 1), x, float), *([np.full((1, 1), t, float)] if times else []))
             for bad in (
                 (np.inf,),
-                (1.0, -1e9),
+                (1.0, np.nextafter(short.time_[0], -np.inf)),
                 (1.0, np.nan),
                 (1.0, np.inf),
                 ("a", clock),
@@ -715,6 +717,95 @@ def test_values_of_every_kind():
         with pytest.raises((ValueError, TypeError), match=r"real numbers|Complex data|rectangular"):
             memory.update(wrong, 4.0)
         assert_array_equal(memory.to_dict()["waiting_values"], before)
+
+
+# --- some of the streams -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 90])
+@pytest.mark.parametrize("past", PASTS)
+@pytest.mark.parametrize("measure", MEASURES)
+def test_some_streams_are_updated_and_others_stay(measure, past, chunk):
+    rng = np.random.default_rng(chunk)
+    kwargs = {"n_channels": 2, "past": past, "add_duration": True}
+    memory, resumed = make(measure, 9, n_streams=5, **kwargs), make(measure, 9, n_streams=5, **kwargs)
+    alone = [make(measure, 9, **kwargs) for _ in range(5)]
+    times, values = wild(2, 5, 2000, 2)
+    done = np.zeros(5, int)
+    for k in range(700 // chunk + 12):
+        streams = rng.permutation(4)[: rng.integers(1, 5)]  # one of the five never comes
+        new = done[streams][:, None] + np.arange(chunk)
+        for one in (memory, resumed):
+            one.update(values[streams[:, None], new], times[streams[:, None], new], streams)
+        for s, these in zip(streams, new, strict=True):
+            alone[s].update(values[s, these], times[s, these])
+        done[streams] += chunk
+        if k % 7 == 0:
+            resumed = pickle.loads(pickle.dumps(resumed))
+            resumed = HiPPOMemory.from_dict(resumed.to_dict())
+            assert_array_equal(memory.features(), resumed.features())
+            assert_array_equal(memory.n_observations_, done)
+            for s in range(5):
+                if not done[s]:
+                    assert np.isnan(memory.coefficients_[s]).all()
+                    assert np.isnan(memory.time_[s])
+                    assert memory.features()[s, -1] == 0
+                    continue
+                close(memory.features()[s], alone[s].features()[0])
+                assert memory.time_[s] == alone[s].time_[0]
+                when = times[s, : done[s] : 11]
+                assert_allclose(memory.reconstruct(when)[s], alone[s].reconstruct(when)[0], rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_memories_of_some_streams_merge(measure):
+    times, values = wild(4, 4, 90, 2)
+    left, right, whole = (make(measure, 6, n_channels=2, n_streams=4) for _ in range(3))
+    for one in (left, whole):
+        one.update(values[:3, :40], times[:3, :40], [0, 1, 2])
+        one.update(values[:1, 40:50], times[:1, 40:50], [0])
+    for one in (right, whole):
+        one.update(values[[0, 3], 50:], times[[0, 3], 50:], [True, False, False, True])
+    close((left + right).coefficients_, whole.coefficients_)
+    assert_array_equal((left + right).time_, whole.time_)
+    assert_array_equal((left + right).n_observations_, [90, 40, 40, 40])
+    with pytest.raises(ValueError, match="Stream 0: the memories overlap"):
+        right.merge(left)
+
+
+def test_bad_updates_of_some_streams_change_nothing():
+    memory = HiPPOMemory("legt", 4, n_streams=3, timescale=1.0, interpolation="hold")
+    memory.update([1.0, 2.0], [3.0, 4.0], [2, 0]).update(1.0, 9.0, [2])
+    assert_array_equal(memory.time_, [4, np.nan, 9])
+    before = memory.to_dict()
+    for arguments, message in (
+        (([1.0], [2.0], [3]), "There is no stream 3: there are 3"),
+        (([1.0], [2.0], [-1]), "There is no stream -1"),
+        (([1.0, 2.0], [20.0, 21.0], [1, 1]), "Stream 1 is given more than once"),
+        (([1.0], [20.0], 1), "streams must be the numbers of some streams, or 3 truth values"),
+        (([1.0], [20.0], [0.5]), "streams must be the numbers"),
+        (([1.0], [20.0], [True, False]), "streams must be the numbers"),
+        (([1.0, 2.0], [8.0, 8.0], [0, 2]), "Stream 2: times decrease at position 0 of the update, from 9.0 to 8.0"),
+        (([1.0, np.inf], [9.0, 9.0], [0, 2]), "Stream 2, channel 0: infinite value"),
+        (([1.0, 2.0], [9.0, np.nan], [0, 2]), "Stream 2: the time at position 0 is nan"),
+        (([1.0, 2.0, 3.0], [9.0, 9.0], [0, 2]), "values must have shape"),
+        (([1.0, 2.0], None, [0, 2]), "give the times"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            memory.update(*arguments)
+    # One of several groups of streams cannot be represented: the others stay as they were, too.
+    A, B = oracles.dynamics("legt", 4)
+    t = np.linspace(10, 14, 401)[1:]
+    answers = np.array([expm(A * (14.005 - s)) @ B for s in t])
+    answer = 1.79e308 * np.sign(answers[:, np.abs(answers).sum(axis=0).argmax()])
+    with pytest.raises(ValueError, match="Stream 2, channel 0: the coefficients are beyond"):
+        memory.update(np.stack([t, answer]), t, [0, 2])
+    after = memory.to_dict()
+    for name, one in before.items():
+        assert_array_equal(after[name], one)
+    assert memory.update([], [], streams=[]).n_observations_.tolist() == [1, 0, 2]
+    regular = HiPPOMemory(n_streams=2).update([[5.0, 6.0]], streams=[1]).update([[1.0], [2.0]])
+    assert_array_equal(regular.time_, [0, 2])
 
 
 # --- after a transformer -------------------------------------------------------------------------------
@@ -826,7 +917,8 @@ def corruptions():
     for name in stored:
         yield name, None  # left out
     for name, value in (
-        ("state_count", -1), ("state_count", 2**62), ("state_count", 1.5), ("state_count", "x"), ("state_count", [3]),
+        ("state_count", [-1]), ("state_count", [2**62]), ("state_count", [1.5]),
+        ("state_count", 3), ("state_count", ["x"]), ("state_count", [[3]]),
         ("state_core", np.full((1, 2, 3), "a")), ("state_core", np.full((1, 2, 3), np.nan)),
         ("state_core", np.full((1, 2, 3), np.inf)), ("state_core", np.zeros((1, 2, 4))),
         ("state_core", np.zeros((1, 2, 3), complex)), ("state_time", [np.nan]), ("state_time", [np.inf]),

@@ -495,9 +495,10 @@ def test_a_memory_much_shorter_than_a_gap(measure, interpolation, timescale):
     assert oracles.relative_error(actual, reference) < 1e-11
 
 
+@pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-def test_the_largest_numbers_have_coefficients(measure, interpolation):
+def test_the_largest_numbers_have_coefficients(measure, interpolation, past):
     rng = np.random.default_rng(0)
     fine, times = rng.uniform(-1, 1, size=(40, 2)), np.cumsum(rng.exponential(size=40))
     fine[[3, 4, 17], 1] = np.nan
@@ -506,10 +507,10 @@ def test_the_largest_numbers_have_coefficients(measure, interpolation):
     series = [fine, 1.7e308 * fine, fine, 1.7e308 * unseen, 1e300 * fine, fine * [1.7e308, 1e-300]]
     panel = Panel.from_list([(times, x) for x in series])
     for window in (0.3, 2.0):
-        kwargs = {"timescale": window * (times[-1] - times[0]), "interpolation": interpolation}
+        kwargs = {"timescale": window * (times[-1] - times[0]), "interpolation": interpolation, "past": past}
         c = project(panel, MEASURES[measure], 5, **kwargs)
         assert_array_equal(c[2], c[0])  # the others do not notice
-        reference = expected(times, fine, measure, 5, kwargs["timescale"], interpolation)
+        reference = expected(times, fine, measure, 5, **kwargs)
         assert_allclose(c[1] / 1.7e308, reference, rtol=0, atol=1e-12)
         assert_allclose(c[3, 0] / 1.7e308, reference[0], rtol=0, atol=1e-12)
         assert np.isnan(c[3, 1]).all()
