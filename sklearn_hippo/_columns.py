@@ -144,9 +144,10 @@ def _from_objects(array: Array, where: str) -> Array:
             if isinstance(one, (str, bytes)):
                 raise TypeError(f"{one!r} is a string")
             numbers[position] = one
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             place = position[0] if len(position) == 1 else position
-            raise type(error)(f"{capital(where)} must hold real numbers; at position {place}: {error}.") from None
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{capital(where)} must hold real numbers; at position {place}: {error}.") from None
     return numbers
 
 

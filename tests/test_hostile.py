@@ -106,6 +106,7 @@ XS = {
     "an array of text": (lambda: np.array([["a", "b"]]), "X must hold real numbers"),
     "an array of dates": (lambda: np.array([["2020-01-01"]], "M8[D]"), "X must hold real numbers"),
     "an array of objects": (lambda: np.array([[1.0, "a"]], dtype=object), r"at position \(0, 1\)"),
+    "a number beyond all": (lambda: [[1.0], [10**400]], "Series 1 must hold real numbers; at position 0"),
     "sparse": (lambda: sparse.eye_array(3).tocsr(), "sparse data is not supported"),
     "infinite": (lambda: [[1.0], [2.0, -inf]], "Series 1, channel 0: infinite value at position 1"),
     "infinite in an array": (lambda: np.array([[1.0, inf]]), "Series 0, channel 0: infinite value at position 1"),

@@ -3,10 +3,15 @@ import sys
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_hippo import HiPPOTransformer, Panel
 from sklearn_hippo._measures import MEASURES
-from sklearn_hippo.inspection import MeasureDisplay, MemoryDisplay, ReconstructionDisplay
+from sklearn_hippo.inspection import LossCurveDisplay, MeasureDisplay, MemoryDisplay, ReconstructionDisplay
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -95,3 +100,159 @@ def test_without_matplotlib_the_error_says_so(series, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"ReconstructionDisplay\.plot requires matplotlib"):
         ReconstructionDisplay.from_estimator(HiPPOTransformer(order=3).fit(series), series)
+
+
+# --- what people ask for, and get wrong ----------------------------------------------------------------
+
+
+def test_series_by_id_and_channels_by_name(series):
+    named = Panel(
+        series.values, series.times, series.offsets, channel_names=series.channel_names, ids=["first", "second"]
+    )
+    transformer = HiPPOTransformer(order=6).fit(named)
+    expected = ReconstructionDisplay.from_estimator(transformer, named, 1, channel=1)
+    for index, channel in (("second", "cosine"), (-1, -1), (np.int64(1), np.int64(1))):
+        found = ReconstructionDisplay.from_estimator(transformer, named, index, channel=channel)
+        assert found.name == expected.name == "cosine"
+        assert_allclose(found.reconstruction, expected.reconstruction)
+    assert MemoryDisplay.from_estimator(transformer, named, "first", channel="sine").name == "legs, sine"
+
+
+def test_pipelines_and_searches_are_looked_into(series):
+    y = [0, 1] * 6
+    X = Panel.concat([series] * 6)
+    pipeline = make_pipeline(HiPPOTransformer(order=6), StandardScaler(), LogisticRegression()).fit(X, y)
+    search = GridSearchCV(pipeline, {"hippotransformer__order": [6]}, cv=2).fit(X, y)
+    alone = ReconstructionDisplay.from_estimator(HiPPOTransformer(order=6).fit(X), X)
+    for estimator in (pipeline, search):
+        assert_allclose(ReconstructionDisplay.from_estimator(estimator, X).reconstruction, alone.reconstruction)
+        assert MemoryDisplay.from_estimator(estimator, X).coefficients.shape == (80, 6)
+        assert MeasureDisplay.from_estimator(estimator).name == "legs"
+
+
+def test_dates_on_the_axis():
+    times = np.datetime64("2026-03-01") + np.arange(48) * np.timedelta64(30, "m")
+    X = [(times, np.sin(np.arange(48) / 5))]
+    transformer = HiPPOTransformer(order=6).fit(X)
+    shown = matplotlib.dates.num2date
+    for display in (
+        ReconstructionDisplay.from_estimator(transformer, X, datetimes=True, show_error=True),
+        ReconstructionDisplay.from_estimator(transformer, X, datetimes=True),
+        MemoryDisplay.from_estimator(transformer, X, datetimes=True),
+    ):
+        display.figure_.canvas.draw()
+        lowest = np.ravel(display.ax_)[-1]  # which has the labels
+        low, high = (shown(one).date().isoformat() for one in lowest.get_xlim())
+        assert low in ("2026-02-28", "2026-03-01")
+        assert high in ("2026-03-01", "2026-03-02")
+        assert any(":" in one.get_text() or "-" in one.get_text() for one in lowest.get_xticklabels())
+
+
+def test_loss_curves():
+    display = LossCurveDisplay([0.7, 0.4, 0.3], [0.6, 0.45, 0.5])
+    assert display.plot().best_epoch == 2
+    assert [one.get_text() for one in display.ax_.get_legend().get_texts()] == [
+        "training",
+        "validation",
+        "best: epoch 2",
+    ]
+    assert LossCurveDisplay([0.7, 0.4, 0.3]).plot().best_epoch == 3
+    assert display.ax_.get_xlabel() == "epoch"
+
+
+def test_loss_curves_of_networks():
+    pytest.importorskip("torch")
+    pytest.importorskip("skorch")
+    from sklearn_hippo import HiPPORNNRegressor
+
+    X, y = [[k / 5, k / 5] for k in range(20)], np.arange(20.0)
+    network = HiPPORNNRegressor(hidden_size=4, order=4, max_epochs=4, early_stopping=True, random_state=0)
+    with pytest.raises(NotFittedError):
+        LossCurveDisplay.from_estimator(network)
+    for estimator in (network.fit(X, y), make_pipeline(network)):
+        display = LossCurveDisplay.from_estimator(estimator)
+        assert_allclose(display.line_.get_ydata(), network.loss_curve_)
+        assert display.best_epoch == 1 + np.argmin(network.validation_loss_curve_)
+
+
+X = [np.sin(np.arange(9) / 4), np.arange(3.0)]
+FITTED = HiPPOTransformer(order=3).fit(X)
+NAMED = Panel.from_list(X, channel_names=["a"], ids=["u", "v"])
+WRONG = {
+    "no estimator": (
+        (None,),
+        {},
+        "A display shows a HiPPOTransformer, or a Pipeline that begins with one, got NoneType",
+    ),
+    "a measure": (("legs",), {}, "got str"),
+    "another estimator": ((StandardScaler(),), {}, "got StandardScaler"),
+    "a class": ((HiPPOTransformer,), {}, "got type"),
+    "another pipeline": ((make_pipeline(StandardScaler()),), {}, "got StandardScaler in a Pipeline"),
+    "not fitted": ((HiPPOTransformer(),), {}, "is not fitted yet"),
+    "a pipeline that is not fitted": ((make_pipeline(HiPPOTransformer()),), {}, "is not fitted yet"),
+    "no series": ((FITTED, None), {}, "X is a NoneType"),
+    "one series": ((FITTED, np.ones(3)), {}, "Expected 2D array"),
+    "other channels": ((FITTED, [np.ones((3, 2))]), {}, "X has 2 channels, but HiPPOTransformer was fitted on 1"),
+    "series 2": ((FITTED, X, 2), {}, "There is no series 2: X has 2"),
+    "series -3": ((FITTED, X, -3), {}, "There is no series -3: X has 2"),
+    "series u": ((FITTED, X, "u"), {}, "index='u' must be the position of a series, or the id of one: X has no ids"),
+    "series w": ((FITTED, NAMED, "w"), {}, "index='w' must be .*: X has 0 series of that id"),
+    "series twice": ((FITTED, NAMED[[0, 0]], "u"), {}, "index='u' must be .*: X has 2 series of that id"),
+    "series 0.5": ((FITTED, X, 0.5), {}, "index=0.5 must be the position"),
+    "series None": ((FITTED, X, None), {}, "index=None must be the position"),
+    "series True": ((FITTED, X, True), {}, "index=True must be the position"),
+    "two series": ((FITTED, X, [0, 1]), {}, r"index=\[0, 1\] must be the position"),
+    "channel 1": ((FITTED, X), {"channel": 1}, "There is no channel 1: X has 1"),
+    "channel -2": ((FITTED, X), {"channel": -2}, "There is no channel -2: X has 1"),
+    "channel a": ((FITTED, X), {"channel": "a"}, "There is no channel 'a': X has no names"),
+    "channel b": ((FITTED, NAMED), {"channel": "b"}, r"There is no channel 'b': X has the channels \['a'\]"),
+    "channel 0.5": ((FITTED, X), {"channel": 0.5}, "channel must be an instance of"),
+    "channel None": ((FITTED, X), {"channel": None}, "channel must be an instance of"),
+    "an empty series": ((FITTED, [[], [1.0]]), {}, "Series 0 has no observations: there is nothing to draw"),
+    "ax of text": ((FITTED, X, 0, "ax"), {}, "ax must be Axes of matplotlib, got str"),
+    "ax of a figure": ((FITTED, X, 0, 5), {}, "ax must be Axes of matplotlib, got int"),
+}
+OF_CURVES = {
+    "one ax for two": ({"ax": "one", "show_error": True}, "show_error draws 2 pictures: ax must be an array of 2 Axes"),
+    "three for two": ({"ax": "three", "show_error": True}, "show_error draws 2 pictures"),
+    "two for one": ({"ax": "two"}, "ax must be Axes of matplotlib, got ndarray"),
+    "no points": ({"n_points": 0}, "n_points == 0, must be >= 2"),
+    "half a point": ({"n_points": 7.5}, "n_points must be an instance of"),
+    "points of text": ({"n_points": "a"}, "n_points must be an instance of"),
+}
+
+
+@pytest.mark.parametrize("display", [ReconstructionDisplay, MemoryDisplay])
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_drawn(display, name):
+    positional, others, message = WRONG[name]
+    positional = positional if len(positional) > 1 else (*positional, X)
+    with pytest.raises((TypeError, ValueError, IndexError), match=message):
+        display.from_estimator(*positional, **others)
+
+
+@pytest.mark.parametrize("name", OF_CURVES)
+def test_curves_that_cannot_be_drawn(name):
+    others, message = OF_CURVES[name]
+    counts = {"one": 1, "two": 2, "three": 3}
+    if "ax" in others:
+        others = others | {"ax": plt.subplots(counts[others["ax"]])[1]}
+    with pytest.raises((TypeError, ValueError), match=message):
+        ReconstructionDisplay.from_estimator(FITTED, X, **others)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: MeasureDisplay.from_estimator("legs"), "got str"),
+        (lambda: MeasureDisplay.from_estimator(HiPPOTransformer("legz")), "measure='legz' is none of"),
+        (lambda: MeasureDisplay.from_estimator(FITTED, 5), "ax must be Axes of matplotlib, got int"),
+        (lambda: MeasureDisplay.from_estimator(FITTED, n_points=1), "n_points == 1, must be >= 2"),
+        (lambda: LossCurveDisplay.from_estimator(None), "A loss curve is that of an estimator, got NoneType"),
+        (lambda: LossCurveDisplay.from_estimator(FITTED), "A HiPPOTransformer keeps no losses"),
+        (lambda: LossCurveDisplay.from_estimator(make_pipeline(FITTED)), "A HiPPOTransformer keeps no losses"),
+    ],
+)
+def test_measures_and_losses_that_cannot_be_drawn(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()
