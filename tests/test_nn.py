@@ -797,3 +797,43 @@ def test_inputs_are_checked():
         rnn.cell(x, times[:, 0])
     with pytest.raises(ValueError, match=r"step must have shape \(6,\)"):
         rnn.cell(x[:, 0], times)
+
+
+# --- on the way to other runtimes ----------------------------------------------------------------------
+
+
+class Plain(torch.nn.Module):
+    """A network whose results are plain tensors, which files of programs hold."""
+
+    def __init__(self, rnn):
+        super().__init__()
+        self.rnn = rnn
+
+    def forward(self, x, times, lengths):
+        outputs, state = self.rnn(x, times, lengths)
+        return outputs, *state
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("measure", "gate", "discretization"),
+    [("legs", "timed", "bilinear"), ("fout", "gru", "backward"), ("rand", None, "zoh")],
+)
+def test_exported_programs_give_the_same_numbers(tmp_path, simd, measure, gate, discretization):
+    if simd != "baseline":
+        pytest.skip("no kernel takes part")
+    rnn = make(measure, gate, discretization, dtype=torch.float32, mask_input=True).eval()
+    x, times, _ = batch(length=7, dtype=torch.float32)  # with a tie
+    x[0, 2, 1] = x[3, 0, 0] = math.nan
+    lengths = torch.tensor([7, 3, 1, 5, 0, 7])
+    rows = torch.export.Dim("rows", min=2)
+    shapes = {name: {0: rows} for name in ("x", "times", "lengths")}
+    program = torch.export.export(Plain(rnn), (x, times, lengths), dynamic_shapes=shapes)
+    torch.export.save(program, tmp_path / "rnn.pt2")
+    loaded = torch.export.load(tmp_path / "rnn.pt2").module()
+    assert not any("Fake" in type(one).__name__ for one in rnn.cell._coordinates() if isinstance(one, torch.Tensor))
+    for n in (6, 3):
+        found, expected = loaded(x[:n], times[:n], lengths[:n]), rnn(x[:n], times[:n], lengths[:n])
+        for a, b in zip(found, (expected[0], *expected[1]), strict=True):
+            # sums in another order, over seven steps: some roundings of single precision
+            assert_allclose(a.detach(), b.detach(), rtol=0, atol=2e-5)

@@ -54,10 +54,10 @@ class Coordinates(NamedTuple):
 def coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.device) -> Coordinates:
     """Make them once for every precision: cast from double, never from each other."""
     with torch.inference_mode(False), torch.no_grad():  # they outlive the mode in which they are first needed
-        return _coordinates(measure, order, dtype, device)
+        return make_coordinates(measure, order, dtype, device)
 
 
-def _coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.device) -> Coordinates:
+def make_coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.device) -> Coordinates:
     dynamics = DYNAMICS[measure](order)
     c_origin = -np.linalg.solve(dynamics.A, dynamics.B)
 
@@ -133,7 +133,7 @@ def _complex(z: Tensor) -> Tensor:
 def _dense(z: Tensor, u: Tensor, h: Tensor, own: Coordinates, discretization: str) -> Tensor:
     """z+ - z for any A: the distance to the memory of a constant u is multiplied by a matrix, one for each step."""
     which = None
-    if not h.requires_grad:
+    if not (h.requires_grad or torch.compiler.is_compiling()):
         h, which = torch.unique(h, return_inverse=True)
     hA = h[:, None, None] * own.A
     eye = torch.eye(len(own.A), dtype=own.A.dtype, device=z.device)
@@ -320,6 +320,7 @@ def scan(
         State at a sequence's end.
     """
     compiled = gate in COMPILED_GATES and discretization in IMPLICIT and own.V is not None and tied is None
-    if not (compiled and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)):
+    compiled = compiled and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    if not compiled or torch.compiler.is_compiling():
         return loop(x, y, step, lengths, weights, hidden, memory, own, gate, discretization, tied)
     return _Scan.apply(own, gate, discretization, lengths, step, x, y, weights.U, weights.W, hidden, memory)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from .._measures import DYNAMICS
-from ._gated import DISCRETIZATIONS, GATES, Coordinates, Weights, coordinates, mind_forks, scan
+from ._gated import DISCRETIZATIONS, GATES, Coordinates, Weights, coordinates, make_coordinates, mind_forks, scan
 
 STRETCH = 128  # steps at a time where no gradient is wanted
 N_BLOCKS = {None: 1, "mgu": 2, "timed": 2, "gru": 3}  # the candidate and its gates
@@ -219,7 +219,8 @@ class HiPPOCell(_Described):
         )
 
     def _coordinates(self) -> Coordinates:
-        return coordinates(self.measure, self.order, self.weight_c.dtype, self.weight_c.device)
+        make = make_coordinates if torch.compiler.is_compiling() else coordinates  # what is traced must not be kept
+        return make(self.measure, self.order, self.weight_c.dtype, self.weight_c.device)
 
     def _scan(
         self, x: Tensor, step: Tensor, lengths: Tensor, hidden: Tensor | None, memory: Tensor | None,
@@ -288,6 +289,16 @@ class HiPPOCell(_Described):
         ones = torch.ones(len(x), dtype=torch.int64, device=x.device)
         _, hidden, memory = self._scan(x[None], step[None].double(), ones, hidden, memory)
         return hidden, memory
+
+
+def _any(wrong: Tensor) -> bool:
+    """Whether something is wrong, which is not asked while PyTorch traces: there are no values then."""
+    return not torch.compiler.is_compiling() and bool(wrong.any())
+
+
+def _none(special: Tensor) -> bool:
+    """Whether a special case does not occur; while PyTorch traces, it might."""
+    return not torch.compiler.is_compiling() and not bool(special.any())
 
 
 class HiPPOState(NamedTuple):
@@ -477,13 +488,13 @@ class HiPPORNN(_Described):
         if lengths.is_floating_point():
             raise ValueError(f"lengths must be integers, got {lengths.dtype}.")
         lengths = lengths.long()
-        if lengths.shape != (batch,) or batch == 0 or int(lengths.min()) < 0 or int(lengths.max()) > length:
+        if lengths.shape != (batch,) or batch == 0 or _any(lengths < 0) or _any(lengths > length):
             raise ValueError(
                 f"lengths must be {batch} integers from 0 to {length}; got shape {tuple(lengths.shape)} and values "
                 f"{lengths.tolist()[:10]}."
             )
         order = None
-        if (lengths.diff() > 0).any():
+        if not torch.compiler.is_compiling() and (lengths.diff() > 0).any():  # plain PyTorch takes them in any order
             order = torch.argsort(lengths, descending=True, stable=True)
             back = torch.argsort(order)
             lengths = lengths[order]
@@ -492,7 +503,7 @@ class HiPPORNN(_Described):
             state = None if state is None else HiPPOState(*(one[order] for one in state))
         if state is None:
             state = self._initial_state(x)
-        if length and int(lengths.max()):
+        if length and not _none(lengths > 0):
             inside = (torch.arange(length)[:, None] < lengths).to(x.device)
             step, start, time, stamp = self._steps(times, inside, lengths.to(x.device), state, order)
             x, seen = self._fill(x, inside, mask, state.seen, stamp)
@@ -526,7 +537,7 @@ class HiPPORNN(_Described):
         length, batch, n_channels = x.shape
         inside = inside[..., None]
         observed = (~torch.isnan(x) if mask is None else mask.bool() & ~torch.isnan(x)) & inside
-        complete = bool((observed == inside).all())
+        complete = _none(observed != inside)
         if complete:
             filled = torch.where(inside, x, 0.0)
             last = (inside.sum(dim=0) - 1).expand(batch, n_channels)[None]
@@ -537,7 +548,7 @@ class HiPPORNN(_Described):
             filled = torch.cat([before[None], torch.where(observed, x, 0.0)]).gather(0, latest)
             seen = filled[-1]  # what lies behind the end is not observed
             filled = torch.where(inside, filled, 0.0)
-        if torch.isinf(filled).any():
+        if _any(torch.isinf(filled)):
             t, _, channel = torch.nonzero(torch.isinf(filled))[0].tolist()
             raise ValueError(f"Infinite value at position {t}, channel {channel}. Write NaN for what was not observed.")
         if self.mask_input:
@@ -558,22 +569,22 @@ class HiPPORNN(_Described):
         if times is None:
             times = torch.where(fresh, 0.0, state.time + 1) + row
         times = torch.where(inside, times.double(), 0.0)
-        if not torch.isfinite(times).all():
+        if _any(~torch.isfinite(times)):
             t, _ = torch.nonzero(~torch.isfinite(times))[0].tolist()
             raise ValueError(f"The time at position {t} is not finite.")
         before = torch.cat([state.time[None], times[:-1]])
-        if (inside & (times < before)).any():
+        if _any(inside & (times < before)):
             t, _ = torch.nonzero(inside & (times < before))[0].tolist()
             raise ValueError(f"Times decrease at position {t}. Sort the observations by time.")
         tied = inside & (times == before)
-        if tied[0].any():
+        if _any(tied[0]):
             i = int(torch.nonzero(tied[0])[0])
             raise ValueError(
                 f"Sequence {i if order is None else int(order[i])} goes on at {times[0, i].item()}, the time at which "
                 "its state ends: observations of one stamp belong into one call."
             )
         stamp = None
-        if tied.any():
+        if not _none(tied):
             stamp = torch.where(tied, 0, row).cummax(dim=0).values
             before = before.gather(0, stamp)
         starts = torch.isnan(before)  # where no stamp was before
