@@ -2,13 +2,19 @@
 
 Order 64, one thread, medians of thousands of calls, amortized: the work that is put off is in them. The reference for a
 memory is what a recurrence costs at the least in NumPy: a product of a matrix, which is known in advance because the
-steps are all alike, with the state.
+steps are all alike, with the state. And what it costs to read series from a list, and to predict one.
 """
 
-import numpy as np
-from common import RESULTS, medians, report
+import warnings
 
-from sklearn_hippo import HiPPOMemory
+import numpy as np
+import pandas as pd
+import torch
+from common import RESULTS, medians, report
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from sklearn_hippo import HiPPOMemory, HiPPORNNClassifier, HiPPOTransformer, Panel
 
 ORDER = 64
 
@@ -88,5 +94,51 @@ def streams(table):
         )
 
 
+def lists(table):
+    """Series of 50 into a panel, without and with their own times."""
+    rng = np.random.default_rng(0)
+    n = 20_000
+    pairs = [(np.sort(rng.uniform(size=50)), rng.normal(size=50)) for _ in range(n)]
+    series = [pd.Series(values, times) for times, values in pairs[: n // 10]]
+    panel = Panel.from_list(pairs)
+    transformer = HiPPOTransformer(order=16).fit(panel)
+    (reference,) = medians(lambda: transformer.transform(panel))
+    for what, many in (("tuples of arrays", pairs), ("pandas Series", series)):
+        (ours,) = medians(lambda many=many: Panel.from_list(many))
+        table.add_row(
+            f"Panel.from_list, a series of 50, {what}",
+            f"{1e6 * ours / len(many):.1f} us",
+            f"its transform, order 16: {1e6 * reference / n:.1f} us",
+            f"{ours / len(many) / (reference / n):.1f} x",
+        )
+
+
+def predictions(table):
+    """One series at a time, as a service predicts them."""
+    rng = np.random.default_rng(0)
+    X, y = [rng.normal(size=(50, 3)) for _ in range(40)], np.arange(40) % 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # noise teaches nothing
+        network = HiPPORNNClassifier(max_epochs=1).fit(X, y)
+    features = make_pipeline(HiPPOTransformer(), LogisticRegression()).fit(X, y)
+    ours, reference = (
+        one / len(X) for one in medians(*(lambda m=m: [m.predict([x]) for x in X] for m in (network, features)))
+    )
+    table.add_row(
+        "HiPPORNNClassifier.predict, one series of 50 x 3",
+        f"{1e6 * ours:.0f} us",
+        f"HiPPOTransformer and LogisticRegression: {1e6 * reference:.0f} us",
+        f"{ours / reference:.1f} x",
+    )
+
+
 if __name__ == "__main__":
-    report(updates, streams, columns=("what", "a call", "reference", "ratio"), path=RESULTS / "small_speed.csv")
+    torch.set_num_threads(1)
+    report(
+        updates,
+        streams,
+        lists,
+        predictions,
+        columns=("what", "a call", "reference", "ratio"),
+        path=RESULTS / "small_speed.csv",
+    )
