@@ -353,9 +353,10 @@ def _rand_dynamics(order: int) -> Dynamics:
     """Random A and B, always the same ones: the control against which the structure of the others is measured."""
     rng = np.random.RandomState(0)
     A, B = rng.randn(order, order) / np.sqrt(order), rng.randn(order)
-    # Its eigenvalues fill the unit disk, some of them beyond: as far to the left as it takes for all memory to fade.
-    decay = max(1.0, np.linalg.eigvals(A).real.max() + 0.5)
-    return Dynamics(A - decay * np.eye(order), B)
+    # Its eigenvalues fill the unit disk, some of them beyond: as far to the left as it takes for all memory to fade. A
+    # constant is remembered by a vector as long as it is large, as it is in an orthonormal basis.
+    A -= max(1.0, np.linalg.eigvals(A).real.max() + 0.5) * np.eye(order)
+    return Dynamics(A, B / np.linalg.norm(np.linalg.solve(A, B)))
 
 
 @dataclass(frozen=True, eq=False)

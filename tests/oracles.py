@@ -145,7 +145,8 @@ def dynamics(measure, order):
     if measure == "rand":
         random = np.random.RandomState(0)
         A, B = random.randn(order, order) / np.sqrt(order), random.randn(order)
-        return A - max(1, np.linalg.eigvals(A).real.max() + 0.5) * np.eye(order), B
+        A -= max(1, np.linalg.eigvals(A).real.max() + 0.5) * np.eye(order)
+        return A, B / np.sqrt(np.sum((np.linalg.inv(A) @ B) ** 2))
     raise ValueError(measure)
 
 

@@ -144,6 +144,8 @@ def test_a_random_memory_fades(order):
     A = DYNAMICS["rand"](order).A
     assert_array_equal(A, DYNAMICS["rand"](order).A)
     assert np.linalg.eigvals(A).real.max() < -0.5 + 1e-12 * order
+    constant = np.linalg.solve(A, -DYNAMICS["rand"](order).B)
+    assert np.linalg.norm(constant) == pytest.approx(1, rel=1e-12)  # A is well conditioned: some hundreds
 
 
 @pytest.mark.parametrize("discretization", ["zoh", "linear"])
