@@ -242,9 +242,13 @@ class Panel:
     def __delattr__(self, name: str) -> None:
         raise AttributeError("A Panel is immutable.")
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        state = self.values, self.times, self.offsets, self.channel_names, self._has_missing, self.ids, self.id_names
-        return Panel._trusted, state
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in Panel.__slots__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._set(*(state[name] for name in (
+            "values", "times", "offsets", "channel_names", "_has_missing", "ids", "id_names",
+        )))  # fmt: skip
 
     def __repr__(self) -> str:
         return (

@@ -202,12 +202,12 @@ def _check_stability(dynamics: Dynamics, step: Array, panel: Panel) -> None:
     growth = np.abs(1 + np.multiply.outer([step.max(initial=0)], eigenvalues)).max()
     if growth > 1 + 1e-12:
         row = int(np.argmax(step))
-        series = int(np.searchsorted(panel.offsets, row, side="right")) - 1
+        series, position = panel._place(row)
         limit = np.min(-2 * eigenvalues.real / np.abs(eigenvalues) ** 2)
         raise ValueError(
-            f"discretization='forward' is unstable at order {len(dynamics.B)}: the step to position "
-            f"{row - panel.offsets[series]} of series {series} is {step[row]:.3g}, and above {limit:.3g} an error "
-            "grows from step to step. Use 'bilinear' or 'zoh', or a smaller order."
+            f"{panel._called(series)}: the step to position {position} is {step[row]:.3g}, and above {limit:.3g} an "
+            f"error grows from step to step, where discretization='forward' is unstable at order {len(dynamics.B)}. "
+            "Use 'bilinear' or 'zoh', or a smaller order."
         )
 
 

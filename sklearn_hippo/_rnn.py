@@ -364,7 +364,7 @@ class _HiPPORNN(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
                     "each series."
                 )
             panel = merge_stamps(validate_panel(self, X, reset=fresh))
-            y = self._check_y(y)
+            y = self._check_y(y, panel)
             check_consistent_length(panel, y)
             weights = _check_sample_weight(sample_weight, np.empty(len(panel)), dtype=np.float64)
             if (weights < 0).any():
@@ -392,7 +392,7 @@ class _HiPPORNN(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
                 self._train(*data, n_epochs, fresh, resumable, epoch_ends)
             return self._loss_of_a_constant(target, weights)
 
-    def _check_y(self, y: Any) -> Array:
+    def _check_y(self, y: Any, panel: Panel) -> Array:
         raise NotImplementedError
 
     def _check_device(self) -> torch.device:
@@ -760,6 +760,11 @@ def _mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[fl
     return float(np.ldexp(mean, exponent)), scale
 
 
+def _called(panel: Panel, series: int) -> str:
+    """How to speak of a series to which something was given beside the panel, which may be of another length."""
+    return panel._called(int(series)) if series < len(panel) else f"Series {series}"
+
+
 def _silent(*_: Any) -> None:
     pass
 
@@ -882,7 +887,7 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
     def _criterion(self) -> type[nn.Module]:
         return nn.CrossEntropyLoss if self._labels is None else nn.BCEWithLogitsLoss
 
-    def _check_y(self, y: Any) -> Array:
+    def _check_y(self, y: Any, panel: Panel) -> Array:
         if hasattr(y, "toarray"):  # sparse, as label binarizers make it
             y = y.toarray()
         if _is_table_of_labels(y):
@@ -890,7 +895,9 @@ class HiPPORNNClassifier(ClassifierMixin, _HiPPORNN):
         y = column_or_1d(y, warn=True)
         missing = [i for i, one in enumerate(y.tolist()) if _is_missing_label(one)]
         if missing:
-            raise ValueError(f"The label of series {missing[0]} is {y[missing[0]]}: leave out series without a label.")
+            raise ValueError(
+                f"{_called(panel, missing[0])} has the label {y[missing[0]]}: leave out series without a label."
+            )
         check_classification_targets(y)
         return y
 
@@ -1132,13 +1139,13 @@ class HiPPORNNRegressor(RegressorMixin, _HiPPORNN):
         tags.target_tags.multi_output = True
         return tags
 
-    def _check_y(self, y: Any) -> Array:
+    def _check_y(self, y: Any, panel: Panel) -> Array:
         y = np.asarray(y)
         y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite=False, input_name="y")
         wrong = np.argwhere(~np.isfinite(y))
         if len(wrong):
             raise ValueError(
-                f"The target of series {wrong[0, 0]} is {y[tuple(wrong[0])]}: leave out series without a target."
+                f"{_called(panel, wrong[0, 0])} has the target {y[tuple(wrong[0])]}: leave out series without a target."
             )
         if y.ndim > 2:
             raise ValueError(f"y must have shape (n_series,) or (n_series, n_targets), got {y.shape}.")

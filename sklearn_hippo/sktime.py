@@ -7,7 +7,14 @@ both compute the same. Needs sktime: ``pip install "sklearn-hippo[sktime]"``.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._sktime_features import HiPPOFeatures
+try:
+    from ._sktime_features import HiPPOFeatures
+except ModuleNotFoundError as error:
+    if error.name not in ("sktime", "pandas", "skbase"):
+        raise
+    raise ImportError(
+        f'sklearn_hippo.sktime needs sktime and pandas (there is no {error.name}): pip install "sklearn-hippo[sktime]"'
+    ) from error
 
 if TYPE_CHECKING:
     from ._sktime_rnn import HiPPORNNTimeSeriesClassifier, HiPPORNNTimeSeriesRegressor

@@ -969,3 +969,15 @@ def test_cells_go_there_and_back():
     assert some.ids.tolist() == ["y", "new", "w"]
     assert some.lengths.tolist() == [1, 0, 2]
     assert list(Panel([1.0]).to_cells()) == ["x0"]
+
+
+def test_skops_keeps_panels():
+    io = pytest.importorskip("skops.io")
+    panel = Panel([1.0, np.nan, 3.0], [0.0, 1.0, 5.0], [0, 2, 3], channel_names=["x"], ids=[7, 8], id_names="who")
+    stored = io.dumps(panel)
+    assert io.get_untrusted_types(data=stored) == ["sklearn_hippo._panel.Panel"]
+    loaded = io.loads(stored, trusted=["sklearn_hippo._panel.Panel"])
+    assert_same(loaded, panel)
+    assert (loaded.channel_names, loaded.id_names, loaded.ids.tolist()) == (("x",), ("who",), [7, 8])
+    with pytest.raises(ValueError, match="read-only"):
+        loaded.values[0] = 2

@@ -791,17 +791,20 @@ def test_bad_targets():
             estimator.fit(panel, y == "slow", np.zeros(20))
     with pytest.raises(ValueError, match="only one class: 'slow'"):
         classifier.fit(panel, ["slow"] * 20)
-    with pytest.raises(ValueError, match="The label of series 2 is None"):
+    named = Panel(panel.values, panel.times, panel.offsets, ids=np.arange(20) + 100, id_names="machine")
+    with pytest.raises(ValueError, match=r"Series 2 \(machine 102\) has the label None"):
+        classifier.fit(named, [*"ab", None, *"ab" * 8, "a"])
+    with pytest.raises(ValueError, match="Series 2 has the label None"):
         classifier.fit(panel, np.where(np.arange(20) == 2, None, y))
-    with pytest.raises(ValueError, match="The label of series 2 is nan"):
+    with pytest.raises(ValueError, match="Series 2 has the label nan"):
         classifier.fit(panel, np.where(np.arange(20) == 2, np.nan, 1.0))
-    with pytest.raises(ValueError, match="The target of series 5 is nan"):
+    with pytest.raises(ValueError, match="Series 5 has the target nan"):
         regressor.fit(panel, np.where(np.arange(20) == 5, np.nan, 1.0))
-    with pytest.raises(ValueError, match="The target of series 5 is inf"):
+    with pytest.raises(ValueError, match="Series 5 has the target inf"):
         regressor.fit(panel, np.where(np.arange(20) == 5, np.inf, 1.0))
     with pytest.raises(ValueError, match="class_weight must be finite"):
         HiPPORNNClassifier(**QUICK, class_weight={"slow": -1, "fast": 1}).fit(panel, y)
-    with pytest.raises(ValueError, match="The label of series 1 is <NA>"):
+    with pytest.raises(ValueError, match="Series 1 has the label <NA>"):
         classifier.fit(panel, pd.array([*y[:1], pd.NA, *y[2:]], dtype="string"))
     assert not hasattr(classifier, "net_")
 
