@@ -666,8 +666,9 @@ def test_single_precision_does_not_drift_over_many_steps(measure, discretization
     assert max(errors) < 2 * math.pi * order * torch.finfo(torch.float32).eps
 
 
+@pytest.mark.parametrize("way", ["plain"])
 @pytest.mark.parametrize("measure", [m for m in DYNAMICS if m != "rand"])
-def test_plain_steps_do_not_drift_either(monkeypatch, measure):
+def test_plain_steps_do_not_drift_either(monkeypatch, measure, way):
     plain(monkeypatch)
     torch.manual_seed(0)
     x = torch.ones(2, 3000, 1)
@@ -815,13 +816,12 @@ class Plain(torch.nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("way", ["plain"])
 @pytest.mark.parametrize(
     ("measure", "gate", "discretization"),
     [("legs", "timed", "bilinear"), ("fout", "gru", "backward"), ("rand", None, "zoh")],
 )
-def test_exported_programs_give_the_same_numbers(tmp_path, simd, measure, gate, discretization):
-    if simd != "baseline":
-        pytest.skip("no kernel takes part")
+def test_exported_programs_give_the_same_numbers(tmp_path, way, measure, gate, discretization):
     rnn = make(measure, gate, discretization, dtype=torch.float32, mask_input=True).eval()
     x, times, _ = batch(length=7, dtype=torch.float32)  # with a tie
     x[0, 2, 1] = x[3, 0, 0] = math.nan
