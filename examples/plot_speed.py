@@ -3,7 +3,7 @@ What a transform costs
 ======================
 
 The time of `HiPPOTransformer.transform` against the length of a series, the order, the number of channels and the
-number of threads, as `examples/benchmarks/scaling.py` measured them on a 2-core cloud machine (Intel Xeon, AVX-512):
+number of threads, as `examples/benchmarks/scaling.py` measured them on a 2-core cloud machine (AMD EPYC, AVX-512):
 medians, double precision, one thread unless said.
 """
 

@@ -88,7 +88,7 @@ def test_channels_that_come_late_or_fall_silent(measure, interpolation, past):
     memory = make(measure, 12, n_channels=3, n_streams=2, interpolation=interpolation, past=past)
     for k in range(0, 300, 20):
         memory.update(values[:, k : k + 20], times[:, k : k + 20])
-        for s in range(2):
+        for s in range(2) if k % 40 == 20 else ():
             for c in range(3):
                 seen = values[s, : k + 20, c]
                 if not np.isnan(seen).all():
@@ -732,7 +732,7 @@ def test_some_streams_are_updated_and_others_stay(measure, past, chunk):
     alone = [make(measure, 9, **kwargs) for _ in range(5)]
     times, values = wild(2, 5, 2000, 2)
     done = np.zeros(5, int)
-    for k in range(700 // chunk + 12):
+    for k in range(min(700 // chunk + 12, 150)):  # some blocks of every stream
         streams = rng.permutation(4)[: rng.integers(1, 5)]  # one of the five never comes
         new = done[streams][:, None] + np.arange(chunk)
         for one in (memory, resumed):
@@ -740,7 +740,7 @@ def test_some_streams_are_updated_and_others_stay(measure, past, chunk):
         for s, these in zip(streams, new, strict=True):
             alone[s].update(values[s, these], times[s, these])
         done[streams] += chunk
-        if k % 7 == 0:
+        if k % 19 == 0:
             resumed = pickle.loads(pickle.dumps(resumed))
             resumed = HiPPOMemory.from_dict(resumed.to_dict())
             assert_array_equal(memory.features(), resumed.features())
