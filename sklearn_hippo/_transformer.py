@@ -13,7 +13,7 @@ from sklearn.utils import Tags, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
-from ._columns import as_times, as_values
+from ._columns import as_times, as_values, named_index
 from ._compat import CallbackSupportMixin, fit_task, with_ids
 from ._measures import MEASURES, Measure, feature_names, in_seconds
 from ._panel import Panel, check_observed, check_panel, learned_timescale, own_times, validate_panel
@@ -305,7 +305,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         Panel
-            Values are NaN where a sliding window does not reach.
+            Values are NaN where a sliding window does not reach. The ids are those of ``times``, if it is a panel, or
+            of the index of X, if it is a pandas frame.
 
         Raises
         ------
@@ -317,6 +318,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         n_features = self.n_channels_ * int(self.order) + self.add_duration
         if C.shape[1] != n_features:
             raise ValueError(f"X has {C.shape[1]} features, but {type(self).__name__} makes {n_features}.")
+        source = times if isinstance(times, Panel) else None
+        ids = named_index(X) if source is None and hasattr(X, "iloc") else getattr(source, "ids", None)
         times, offsets = self._evaluation_times(C, times)
         values = reconstruct(
             C[:, : self.n_channels_ * int(self.order)].reshape(len(C), self.n_channels_, int(self.order)),
@@ -326,7 +329,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             *series_span(times, offsets, self._interpolation),
             timescale=self.timescale_,
         )
-        return Panel(values, times, offsets, channel_names=self.channel_names_)
+        names = getattr(source, "id_names", None)
+        return Panel(values, times, offsets, channel_names=self.channel_names_, ids=ids, id_names=names)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Names of the features: ``<channel>__<measure>_c<n>``, and ``duration``.

@@ -784,6 +784,10 @@ def test_features_keep_the_ids_of_their_series():
         assert_array_equal(features, HiPPOTransformer(order=2).fit_transform(panel))
         assert transformer.transform(panel[::-1]).index.tolist() == panel.ids.tolist()[::-1]
         assert transformer.transform_online(panel).ids.tolist() == panel.ids.tolist()
+        for back in (transformer.inverse_transform(features), transformer.inverse_transform(features, panel)):
+            assert back.ids.tolist() == panel.ids.tolist()
+            assert back.id_names == panel.id_names
+        assert transformer.inverse_transform(features.to_numpy()).ids is None
         bare = Panel(panel.values, panel.times, panel.offsets)
         assert transformer.fit_transform(bare).index.tolist() == list(range(len(panel)))
     polars = HiPPOTransformer(order=2).set_output(transform="polars").fit_transform(panel)
