@@ -475,8 +475,8 @@ class HiPPOMemory(BaseEstimator):
 
         Raises
         ------
-        ValueError
-            If shapes do not match, a value is infinite, or times are not finite or decrease, within the update or
+        ValueError, TypeError
+            If values or times are not numbers, shapes do not match, a value is infinite, or times are not finite or decrease, within the update or
             against the memory's last time; or if coefficients would be beyond the largest numbers. The memory stays as
             it was.
         """
