@@ -476,9 +476,9 @@ class HiPPOMemory(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If values or times are not numbers, shapes do not match, a value is infinite, or times are not finite or decrease, within the update or
-            against the memory's last time; or if coefficients would be beyond the largest numbers. The memory stays as
-            it was.
+            If values or times are not numbers, shapes do not match, a value is infinite, or times are not finite or
+            decrease, within the update or against the memory's last time; or if coefficients would be beyond the
+            largest numbers. The memory stays as it was.
         """
         with self._lock:
             self._initialize()
