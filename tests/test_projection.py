@@ -403,14 +403,20 @@ def test_dense_chunks_are_what_their_points_are(seed, length, order, measure, in
     assert_allclose(dense, points, rtol=0, atol=1e-10 * np.abs(points).max())
 
 
-@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-@pytest.mark.parametrize("measure", MEASURES)
-def test_long_dense_series_against_quadrature(measure, interpolation):
+@cache  # for every instruction set
+def long_and_dense(measure, interpolation):
+    """A series, a timescale and coefficients by quadrature."""
     times, values = np.cumsum(np.random.default_rng(1).exponential(size=6000)), np.empty((6000, 1))
     values[:, 0] = np.sin(times / 300) + np.random.default_rng(2).normal(size=6000) / 10
     timescale = 0.8 * (times[-1] - times[0])
+    return times, values, timescale, expected(times, values, measure, 96, timescale, interpolation)
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("measure", MEASURES)
+def test_long_dense_series_against_quadrature(measure, interpolation):
+    times, values, timescale, reference = long_and_dense(measure, interpolation)
     actual = coefficients(times, values, measure, 96, timescale=timescale, interpolation=interpolation)
-    reference = expected(times, values, measure, 96, timescale, interpolation)
     assert oracles.relative_error(actual, reference) < 1e-10
 
 
