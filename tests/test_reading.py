@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from extras import optional
+from extras import Missing, optional
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -167,7 +167,7 @@ def lists_of_series():
     yield "instants", [((1e9 * t).astype("M8[ns]"), b) for t, b in zip(times, blocks, strict=True)]
     yield "spans", [((1e9 * t).astype("m8[us]"), b) for t, b in zip(times, blocks, strict=True)]
     yield "views", [(t[::-1][::-1], b[:, ::-1]) for t, b in zip(times, blocks, strict=True)]
-    if hasattr(pd, "DataFrame"):
+    if not isinstance(pd, Missing):
         yield "pandas", [pd.Series(b[:, 0], t) for t, b in zip(times, blocks, strict=True)]
         frames = [pd.DataFrame(b, t, columns=["a", "b"]) for t, b in zip(times, blocks, strict=True)]
         yield "frames", frames
