@@ -16,7 +16,7 @@ $(VENV)/builds: pyproject.toml .ci/constraints.txt
 	$(INSTALL) --upgrade pip "setuptools>=77" "cython>=3.1"
 	touch $@
 
-$(VENV)/demo: $(VENV)/builds setup.py $(wildcard _ext/*.pyx _ext/*.h)
+$(VENV)/demo: $(VENV)/builds setup.py $(wildcard _ext/*.pyx _ext/*.pxi _ext/*.h)
 	$(INSTALL) --no-build-isolation --editable ".[demo]"
 	touch $@
 
@@ -24,7 +24,7 @@ $(VENV)/dependencies: $(VENV)/builds
 	$(INSTALL) --no-build-isolation --editable ".[dev]"
 	touch $@ $(VENV)/demo $(VENV)/built
 
-$(VENV)/built: $(VENV)/dependencies setup.py $(wildcard _ext/*.pyx _ext/*.h)
+$(VENV)/built: $(VENV)/dependencies setup.py $(wildcard _ext/*.pyx _ext/*.pxi _ext/*.h)
 	$(INSTALL) --no-build-isolation --no-deps --editable .
 	touch $@ $(VENV)/demo
 

@@ -15,11 +15,9 @@ OPENMP = {
     "unix": [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"])],
 }
 WITHOUT = {"msvc": ([], []), "unix": (["-fopenmp-simd"], [])}  # the hints for vectorization need no library
-HEADERS = {
-    "projection": ["_ext/moments.h", "_ext/moments_body.h"],
-    "rnn": ["_ext/cell.h", "_ext/cell_dispatch.h", "_ext/cell_body.h", "_ext/moments.h", "_ext/moments_body.h"],
-    "recurrence": ["_ext/wavefront.h", "_ext/wavefront_body.h", "_ext/moments.h", "_ext/moments_body.h"],
-}
+MODULES = ("projection", "recurrence", "rnn")
+# Whatever a module may include.
+INCLUDED = sorted(str(path) for path in Path("_ext").glob("*") if path.suffix in (".h", ".pxi"))
 
 
 class Build(build_ext):
@@ -54,7 +52,7 @@ class Build(build_ext):
 setup(
     cmdclass={"build_ext": Build},
     ext_modules=[
-        Extension(f"sklearn_hippo._ext_{name}", [f"_ext/{name}.pyx"], depends=headers, include_dirs=["_ext"])
-        for name, headers in HEADERS.items()
+        Extension(f"sklearn_hippo._ext_{name}", [f"_ext/{name}.pyx"], depends=INCLUDED, include_dirs=["_ext"])
+        for name in MODULES
     ],
 )

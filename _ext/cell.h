@@ -7,44 +7,24 @@
  *
  * where x and y are what the inputs contribute. Only the product with W is a matrix product, one for all rows in every step.
  *
- * The memory is kept in coordinates in which its dynamics are normal plus low rank (Modes of _measures.py): z_j + i z_{K+j}
- * is a complex mode, lambda_j = i frequency_j - damping, and
- *
- *     z' = lambda z - V^T V z + V^T b f.
- *
- * An implicit step, weight a on the new state, is (I - w A) z+ = (I + (1 - a) h A) z + h B f with w = a h. With
- * kappa = 1 / (1 - w lambda) and q = V kappa V^T, a system of the size of the rank is left,
- *
- *     (I + w q) sigma = h (b f - V kappa z),   z+ = kappa (z / a + V^T sigma) - (1 / a - 1) z,
- *
- * in which nothing large cancels, however long the step: h V kappa and h (I + w q)^{-1} are bounded where they meet.
- *
- * Where |w lambda| < 1, z+ = z + kappa (h lambda z + V^T sigma) is the same. There many steps are remembered: the rounding
- * of kappa / a - 1 / a + 1, a number near 1 and the same in every step, would add up over all of them, as that of small
- * increments does not; what the sum loses of them is carried on (Kahan). Modes are in the order of their frequencies, so that the slow ones are the first.
+ * The step of a memory is that of modes.h.
  */
 #ifndef HIPPO_CELL_H
 #define HIPPO_CELL_H
 
-#include <float.h>
-#include <stdint.h>
-#include "moments.h"
+#include "modes.h"
 
-#define MAX_RANK 2
 #define PADDING 64
 
 enum { NO_GATE, MGU, TIMED };
 
 /* All arrays are of the precision in use. */
 typedef struct {
-    ptrdiff_t length, batch, n_hidden, n_outputs, n_memories, n_modes;  /* n_outputs: 2 n_hidden, or n_hidden without gate */
-    int rank, gate;
-    double damping, implicit, b[MAX_RANK];
+    ptrdiff_t length, batch, n_hidden, n_outputs, n_memories;  /* n_outputs: 2 n_hidden, or n_hidden without gate */
+    int gate;
+    modes_t modes;
     const double *step;       /* (length, batch), infinite where a memory starts */
     const ptrdiff_t *active;  /* (length,), does not increase */
-    const void *frequency;    /* (n_modes,) */
-    const void *V;            /* (rank, 2 n_modes) */
-    const void *origin;       /* (2 n_modes,) the memory of a constant 1 */
     const void *x, *y;        /* (length, batch, n_memories), (length, batch, n_outputs) */
     const void *U, *W;        /* (n_memories, n_hidden), (n_outputs, n_memories * 2 n_modes) */
     void *u;                  /* (length, batch, n_memories) */
@@ -67,44 +47,34 @@ typedef struct {
     void (*prepack)(const sequence_t *, int backward);
 } kernels_t;
 
-/* sums over modes may be reordered; a compiler without OpenMP ignores the request */
-#define PRAGMA(x) _Pragma(#x)
-#if defined(__GNUC__)
-#define SIMD PRAGMA(omp simd)
-#define SIMD_SUM(...) PRAGMA(omp simd reduction(+ : __VA_ARGS__))
-#else
-#define SIMD
-#define SIMD_SUM(...)
-#endif
+/* What exponential functions are made of: adding MAGIC, 1.5 2^MANTISSA, whose last bit is worth one, rounds to integers. */
+typedef int32_t bits_float;
+#define MAGIC_float 12582912.0f
+#define MANTISSA_float 23
+#define BIAS_float 127
+#define LARGEST_float 87.0f
+#define TERMS_float 7
 
-#define JOIN_(f, precision, isa) f##_##precision##_##isa
-#define JOIN(f, precision, isa) JOIN_(f, precision, isa)
+typedef int64_t bits_double;
+#define MAGIC_double 6755399441055744.0
+#define MANTISSA_double 52
+#define BIAS_double 1023
+#define LARGEST_double 708.0
+#define TERMS_double 12
 
 #define REAL float
-#define INT int32_t
-#define MAGIC 12582912.0f   /* 1.5 2^23: its last bit is worth one, so that adding it rounds to an integer */
-#define MANTISSA 23
-#define BIAS 127
-#define LARGEST 87.0f
-#define LONGEST 1e9
-#define TERMS 7
-#define TYPED(f) f##_float
-#include "cell_dispatch.h"
+#define BODY "cell_body.h"
+#include "each_simd.h"
+#undef REAL
 
 #define REAL double
-#define INT int64_t
-#define MAGIC 6755399441055744.0
-#define MANTISSA 52
-#define BIAS 1023
-#define LARGEST 708.0
-#define LONGEST 1e100
-#define TERMS 12
-#define TYPED(f) f##_double
-#include "cell_dispatch.h"
+#define BODY "cell_body.h"
+#include "each_simd.h"
+#undef REAL
 
 static kernels_t select_kernels(int is_double)
 {
-    return is_double ? select_double() : select_float();
+    return is_double ? IN_USE(kernels_double) : IN_USE(kernels_float);
 }
 
 #endif

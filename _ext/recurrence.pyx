@@ -5,39 +5,33 @@
 Every function advances ``memory`` over the observations of every series, in place, and writes the states that it visits
 into ``states`` unless that is None. ``step`` is the dimensionless step that leads to an observation; values are filled.
 """
-from os import environ
-
 from cython.parallel cimport prange, threadid
+from libc.string cimport memcpy
 
-cdef extern from "wavefront.h" nogil:
-    enum: MAX_LANES
+include "simd.pxi"
+
+cdef extern from "scan.h" nogil:
+    enum: MAX_RANK
     ctypedef struct factors_t:
         const double* d
         const double* p
         const double* q
         const double* b
-    struct simd_t:
-        int lanes
-    simd_t simd
-    int select_simd(const char*)
-    ctypedef void (*wavefront_fn)(Py_ssize_t, double, const factors_t*, const double*, const double*, double*,
-                                  double*, Py_ssize_t, Py_ssize_t, double*) noexcept nogil
-    wavefront_fn select_wavefront()
+    void wavefront(Py_ssize_t order, double implicit, const factors_t*, const double* step, const double* f, double* c,
+                   double* states, Py_ssize_t stride, Py_ssize_t n_states, double* diagonals)
+    ctypedef struct modes_t:
+        Py_ssize_t n_modes
+        int rank
+        double damping, implicit
+        double b[MAX_RANK]
+        const void* frequency
+        const void* V
+        const void* origin
+    void scan_double(const modes_t*, Py_ssize_t length, Py_ssize_t n_channels, const double* step, const double* f,
+                     double* memory, double* states, double* scratch)
 
 # Steps that leave no trace: the slope of a rise by one would overflow over a shorter one.
 cdef double INSTANT = 1e-290
-
-
-def use_simd(name=None):
-    """Choose the instruction set by name, the best one for None."""
-    cdef bytes encoded = b"" if name is None else name.encode()
-    if not select_simd(NULL if name is None else <const char*> encoded):
-        raise ValueError(f"This machine or build does not offer {name!r}: choose avx512, avx2 or baseline.")
-
-
-def n_lanes():
-    """Width of the vectors in use, on which the padding of the factors depends."""
-    return simd.lanes
 
 
 def scan_triangular(
@@ -55,17 +49,16 @@ def scan_triangular(
     cdef factors_t f
     cdef Py_ssize_t i, n_series = begins.shape[0]
     cdef double* states_0 = NULL if states is None else &states[0, 0, 0]
-    cdef wavefront_fn wavefront = select_wavefront()
     cdef int n_threads = scratch.shape[0]
     f.d, f.p, f.q, f.b = &factors[0, 0], &factors[1, 0], &factors[2, 0], &factors[3, 0]
     for i in prange(n_series, nogil=True, schedule="dynamic", num_threads=n_threads):
-        _triangular(wavefront, &f, implicit, &step[0], &values[0, 0], begins[i], ends[i], memory.shape[1],
+        _triangular(&f, implicit, &step[0], &values[0, 0], begins[i], ends[i], memory.shape[1],
                     memory.shape[2], &memory[i, 0, 0], states_0, &scratch[threadid(), 0])
 
 
-cdef void _triangular(wavefront_fn wavefront, const factors_t* f, double implicit, const double* step,
-                      const double* values, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t n_channels, Py_ssize_t order,
-                      double* memory, double* states, double* scratch) noexcept nogil:
+cdef void _triangular(const factors_t* f, double implicit, const double* step, const double* values, Py_ssize_t begin,
+                      Py_ssize_t end, Py_ssize_t n_channels, Py_ssize_t order, double* memory, double* states,
+                      double* scratch) noexcept nogil:
     cdef double[MAX_LANES] h
     cdef double[MAX_LANES] x
     cdef Py_ssize_t k, c, j, n
@@ -82,41 +75,33 @@ cdef void _triangular(wavefront_fn wavefront, const factors_t* f, double implici
             k += n
 
 
-def scan_schur(
-    const double complex[:, ::1] T,      # IN    (order, order) upper triangular: A = U T U^H
-    const double complex[::1] b,         # IN    (order,) U^H B
+def scan_modes(
+    const double[::1] frequency,         # IN    (n_modes,)
+    const double[:, ::1] V,              # IN    (rank, 2 n_modes)
+    const double[::1] origin,            # IN    (2 n_modes,) the memory of a constant 1
+    const double[::1] b,                 # IN    (rank,)
+    double damping,
     double implicit,                     # IN    as in scan_triangular
-    const double[::1] step,              # IN    (n_observations,)
+    const double[::1] step,              # IN    (n_observations,), endless where nothing is left of what was before
     const double[:, ::1] values,         # IN    (n_observations, n_channels)
     const Py_ssize_t[::1] begins,        # IN    (n_series,)
     const Py_ssize_t[::1] ends,          # IN    (n_series,)
-    double complex[:, :, ::1] memory,    # INOUT (n_series, n_channels, order) U^H c
-    double complex[:, :, ::1] states,    # OUT   (n_observations, n_channels, order) or None
+    double[:, :, ::1] memory,            # INOUT (n_series, n_channels, 2 n_modes)
+    double[:, :, ::1] states,            # OUT   (n_observations, n_channels, 2 n_modes) or None
+    double[:, ::1] scratch,              # WORK  (n_threads, (3 + 4 n_channels) n_modes)
 ):
-    """Any stable A in its Schur form: a triangular solve in O(order^2) a step, in place."""
-    cdef Py_ssize_t i, k, c, n, m, order = T.shape[0]
-    cdef double h, ahead, behind
-    cdef double complex old, new
-    with nogil:
-        for i in range(begins.shape[0]):
-            for k in range(begins[i], ends[i]):
-                h = step[k]
-                ahead = implicit * h
-                behind = h - ahead
-                for c in range(values.shape[1]):
-                    for n in range(order):  # (I + (1 - a) h T) z + h b f, row by row: row n needs only later ones
-                        old = memory[i, c, n] + h * values[k, c] * b[n]
-                        for m in range(n, order):
-                            old = old + behind * T[n, m] * memory[i, c, m]
-                        memory[i, c, n] = old
-                    for n in range(order - 1, -1, -1):  # (I - a h T) z = that, backwards
-                        new = memory[i, c, n]
-                        for m in range(n + 1, order):
-                            new = new + ahead * T[n, m] * memory[i, c, m]
-                        memory[i, c, n] = new / (1 - ahead * T[n, n])
-                    if states is not None:
-                        for n in range(order):
-                            states[k, c, n] = memory[i, c, n]
+    """Any A that is normal plus low rank, in the coordinates in which it is: modes.h has the algebra."""
+    cdef modes_t m
+    cdef Py_ssize_t i, n_channels = memory.shape[1], size = memory.shape[1] * memory.shape[2]
+    cdef double* states_0 = NULL if states is None else &states[0, 0, 0]
+    cdef int n_threads = scratch.shape[0], r
+    m.n_modes, m.rank, m.damping, m.implicit = frequency.shape[0], V.shape[0], damping, implicit
+    m.frequency, m.V, m.origin = &frequency[0], &V[0, 0], &origin[0]
+    for r in range(V.shape[0]):
+        m.b[r] = b[r]
+    for i in prange(begins.shape[0], nogil=True, schedule="dynamic", num_threads=n_threads):
+        scan_double(&m, ends[i] - begins[i], n_channels, &step[begins[i]], &values[begins[i], 0], &memory[i, 0, 0],
+                    NULL if states_0 == NULL else states_0 + begins[i] * size, &scratch[threadid(), 0])
 
 
 def scan_exponential(
@@ -131,52 +116,59 @@ def scan_exponential(
     const Py_ssize_t[::1] ends,          # IN    (n_series,)
     double[:, :, ::1] memory,            # INOUT (n_series, n_channels, order)
     double[:, :, ::1] states,            # OUT   (n_observations, n_channels, order) or None
-    double[:, ::1] scratch,              # WORK  (3, order + 2)
+    double[:, ::1] scratch,              # WORK  (n_threads, 3 (order + 2))
 ):
     """Exact steps for held values (rises of zero) and for straight lines, with any A.
 
     The state is augmented by the value and its slope, exp(G h) is a product over the binary digits of h.
     """
-    cdef Py_ssize_t i, k, c, n, j, order = memory.shape[2], size = memory.shape[2] + 2
+    cdef Py_ssize_t i, n_powers = powers.shape[0], n_channels = memory.shape[1], order = memory.shape[2]
+    cdef double* states_0 = NULL if states is None else &states[0, 0, 0]
+    cdef int n_threads = scratch.shape[0]
+    for i in prange(begins.shape[0], nogil=True, schedule="dynamic", num_threads=n_threads):
+        _exponential(&powers[0, 0, 0], n_powers, &generator[0, 0], longest, n_terms, &step[0], &values[0, 0],
+                     &rises[0, 0], begins[i], ends[i], n_channels, order, &memory[i, 0, 0], states_0,
+                     &scratch[threadid(), 0])
+
+
+cdef void _exponential(const double* powers, Py_ssize_t n_powers, const double* generator, double longest, int n_terms,
+                       const double* step, const double* values, const double* rises, Py_ssize_t begin, Py_ssize_t end,
+                       Py_ssize_t n_channels, Py_ssize_t order, double* memory, double* states,
+                       double* scratch) noexcept nogil:
+    cdef Py_ssize_t k, c, n, j, size = order + 2
     cdef double h, digit, rise
-    cdef double* x = &scratch[0, 0]
-    cdef double* y = &scratch[1, 0]
-    cdef double* z = &scratch[2, 0]
+    cdef double* x = scratch
+    cdef double* y = scratch + size
+    cdef double* z = scratch + 2 * size
+    cdef double* state
     cdef int term
-    with nogil:
-        for i in range(begins.shape[0]):
-            for k in range(begins[i], ends[i]):
-                for c in range(values.shape[1]):
-                    h = step[k]
-                    if h > INSTANT:
-                        for n in range(order):
-                            x[n] = memory[i, c, n]
-                        rise = rises[k, c]
-                        if h >= 2 * longest:  # all before is forgotten, and bounded work is left
-                            rise *= longest / h
-                            h = longest
-                        x[order] = values[k, c] - rise
-                        x[order + 1] = rise / h
-                        digit = longest
-                        for j in range(powers.shape[0]):
-                            if h >= digit:
-                                _multiply(&powers[j, 0, 0], size, x, y)
-                                for n in range(size):
-                                    x[n] = y[n]
-                                h -= digit
-                            digit /= 2
-                        for n in range(size):
-                            z[n] = x[n]
-                        for term in range(1, n_terms + 1):
-                            _multiply(&generator[0, 0], size, z, y)
-                            for n in range(size):
-                                z[n] = y[n] * (h / term)
-                                x[n] += z[n]
-                        for n in range(order):
-                            memory[i, c, n] = x[n]
-                    if states is not None:
-                        for n in range(order):
-                            states[k, c, n] = memory[i, c, n]
+    for k in range(begin, end):
+        for c in range(n_channels):
+            state = memory + c * order
+            h = step[k]
+            if h > INSTANT:
+                rise = rises[k * n_channels + c]
+                if h >= 2 * longest:  # all before is forgotten, and bounded work is left
+                    rise = rise * (longest / h)
+                    h = longest
+                memcpy(x, state, order * sizeof(double))
+                x[order], x[order + 1] = values[k * n_channels + c] - rise, rise / h
+                digit = longest
+                for j in range(n_powers):
+                    if h >= digit:
+                        _multiply(powers + j * size * size, size, x, y)
+                        memcpy(x, y, size * sizeof(double))
+                        h = h - digit
+                    digit = digit / 2
+                memcpy(z, x, size * sizeof(double))
+                for term in range(1, n_terms + 1):
+                    _multiply(generator, size, z, y)
+                    for n in range(size):
+                        z[n] = y[n] * (h / term)
+                        x[n] = x[n] + z[n]
+                memcpy(state, x, order * sizeof(double))
+            if states != NULL:
+                memcpy(states + (k * n_channels + c) * order, state, order * sizeof(double))
 
 
 def scan_repeated(
@@ -189,29 +181,35 @@ def scan_repeated(
     const Py_ssize_t[::1] ends,
     double[:, :, ::1] memory,             # INOUT
     double[:, :, ::1] states,             # OUT
-    double[:, ::1] scratch,               # WORK  (2, order + 2)
+    double[:, ::1] scratch,               # WORK  (n_threads, 2 (order + 2))
 ):
     """As scan_exponential, where few different steps repeat: one product of a matrix and a vector each."""
-    cdef Py_ssize_t i, k, c, n, order = memory.shape[2], size = memory.shape[2] + 2
+    cdef Py_ssize_t i, n_channels = memory.shape[1], order = memory.shape[2]
+    cdef double* states_0 = NULL if states is None else &states[0, 0, 0]
+    cdef int n_threads = scratch.shape[0]
+    for i in prange(begins.shape[0], nogil=True, schedule="dynamic", num_threads=n_threads):
+        _repeated(&transitions[0, 0, 0], &which[0], &lengths[0], &values[0, 0], &rises[0, 0], begins[i], ends[i],
+                  n_channels, order, &memory[i, 0, 0], states_0, &scratch[threadid(), 0])
+
+
+cdef void _repeated(const double* transitions, const Py_ssize_t* which, const double* lengths, const double* values,
+                    const double* rises, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t n_channels, Py_ssize_t order,
+                    double* memory, double* states, double* scratch) noexcept nogil:
+    cdef Py_ssize_t k, c, at, size = order + 2
     cdef double h
-    cdef double* x = &scratch[0, 0]
-    cdef double* y = &scratch[1, 0]
-    with nogil:
-        for i in range(begins.shape[0]):
-            for k in range(begins[i], ends[i]):
-                h = lengths[which[k]]
-                for c in range(values.shape[1]):
-                    if h > INSTANT:
-                        for n in range(order):
-                            x[n] = memory[i, c, n]
-                        x[order] = values[k, c] - rises[k, c]
-                        x[order + 1] = rises[k, c] / h
-                        _multiply(&transitions[which[k], 0, 0], size, x, y)
-                        for n in range(order):
-                            memory[i, c, n] = y[n]
-                    if states is not None:
-                        for n in range(order):
-                            states[k, c, n] = memory[i, c, n]
+    cdef double* x = scratch
+    cdef double* y = scratch + size
+    for k in range(begin, end):
+        h = lengths[which[k]]
+        for c in range(n_channels):
+            at = k * n_channels + c
+            if h > INSTANT:
+                memcpy(x, memory + c * order, order * sizeof(double))
+                x[order], x[order + 1] = values[at] - rises[at], rises[at] / h
+                _multiply(transitions + which[k] * size * size, size, x, y)
+                memcpy(memory + c * order, y, order * sizeof(double))
+            if states != NULL:
+                memcpy(states + at * order, memory + c * order, order * sizeof(double))
 
 
 cdef void _multiply(const double* A, Py_ssize_t size, const double* x, double* y) noexcept nogil:
@@ -231,6 +229,3 @@ cdef void _multiply(const double* A, Py_ssize_t size, const double* x, double* y
             total = total + A[n * size + m] * x[m]
             m += 1
         y[n] = total + ((even + odd) + (third + fourth))
-
-
-use_simd(environ.get("SKLEARN_HIPPO_SIMD") or None)

@@ -4,23 +4,27 @@
 
 The rows of a batch are independent, so every thread takes some of them through all of time.
 """
-from os import environ
-
 from cython cimport floating
 from cython.parallel cimport prange
 
+include "simd.pxi"
+
 cdef extern from "cell.h" nogil:
     enum: MAX_RANK, PADDING, _NO_GATE "NO_GATE", _MGU "MGU", _TIMED "TIMED"
-    ctypedef struct sequence_t:
-        Py_ssize_t length, batch, n_hidden, n_outputs, n_memories, n_modes
-        int rank, gate
+    ctypedef struct modes_t:
+        Py_ssize_t n_modes
+        int rank
         double damping, implicit
         double b[MAX_RANK]
-        const double* step
-        const Py_ssize_t* active
         const void* frequency
         const void* V
         const void* origin
+    ctypedef struct sequence_t:
+        Py_ssize_t length, batch, n_hidden, n_outputs, n_memories
+        int gate
+        modes_t modes
+        const double* step
+        const Py_ssize_t* active
         const void* x
         const void* y
         const void* U
@@ -43,17 +47,9 @@ cdef extern from "cell.h" nogil:
         sequence_fn backward
         void (*prepack)(const sequence_t*, int) noexcept nogil
     kernels_t select_kernels(int is_double)
-    int select_simd(const char*)
 
 NO_GATE, MGU, TIMED = _NO_GATE, _MGU, _TIMED
 PACKING = PADDING
-
-
-def use_simd(name=None):
-    """Choose the instruction set by name, the best one for None."""
-    cdef bytes encoded = b"" if name is None else name.encode()
-    if not select_simd(NULL if name is None else <const char*> encoded):
-        raise ValueError(f"This machine or build does not offer {name!r}: choose avx512, avx2 or baseline.")
 
 
 cdef class Sequence:
@@ -125,18 +121,16 @@ def sequence(
     one.kept = (frequency, V, origin, step, active, x, y, U, W, u, memory, hidden, act, packed)
     one.is_double = floating is double
     one.s.length, one.s.batch, one.s.n_memories = x.shape[0], x.shape[1], x.shape[2]
-    one.s.n_hidden, one.s.n_outputs, one.s.n_modes = U.shape[1], W.shape[0], frequency.shape[0]
-    one.s.rank, one.s.gate, one.s.damping, one.s.implicit = V.shape[0], gate, damping, implicit
+    one.s.n_hidden, one.s.n_outputs, one.s.gate = U.shape[1], W.shape[0], gate
+    one.s.modes.n_modes, one.s.modes.rank = frequency.shape[0], V.shape[0]
+    one.s.modes.damping, one.s.modes.implicit = damping, implicit
     for r in range(V.shape[0]):
-        one.s.b[r] = b[r]
+        one.s.modes.b[r] = b[r]
+    one.s.modes.frequency, one.s.modes.V, one.s.modes.origin = &frequency[0], &V[0, 0], &origin[0]
     one.s.step, one.s.active = &step[0, 0], &active[0]
-    one.s.frequency, one.s.V, one.s.origin = &frequency[0], &V[0, 0], &origin[0]
     one.s.x, one.s.y, one.s.U, one.s.W = &x[0, 0, 0], &y[0, 0, 0], &U[0, 0], &W[0, 0]
     one.s.u, one.s.memory, one.s.hidden, one.s.act = (
         &u[0, 0, 0], &memory[0, 0, 0], &hidden[0, 0, 0], &act[0, 0, 0]
     )
     one.s.packed = &packed[0]
     return one
-
-
-use_simd(environ.get("SKLEARN_HIPPO_SIMD") or None)

@@ -9,15 +9,11 @@
 #ifndef HIPPO_WAVEFRONT_H
 #define HIPPO_WAVEFRONT_H
 
-#include <stddef.h>
-#include "moments.h"
+#include "simd.h"
 
 typedef struct {
     const double *d, *p, *q, *b;  /* reversed, with lanes - 1 zeros on both sides */
 } factors_t;
-
-typedef void (*wavefront_fn)(ptrdiff_t order, double implicit, const factors_t *, const double *step, const double *f,
-                             double *c, double *states, ptrdiff_t stride, ptrdiff_t n_states, double *diagonals);
 
 /* (b[0], a[0], a[1], ...): every lane hands on to the next one. */
 #if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 12)
@@ -33,47 +29,9 @@ typedef long long index_8 __attribute__((vector_size(64)));
 #define SHIFT_8(a, b) __builtin_shuffle(a, b, (index_8){8, 0, 1, 2, 3, 4, 5, 6})
 #endif
 
-#define NAME(f) f##_baseline
-#define TARGET
-#define LANES BASELINE_LANES
-#define SHIFT SHIFT_2
-#include "wavefront_body.h"
-#undef NAME
-#undef TARGET
-#undef LANES
-#undef SHIFT
+#define BODY "wavefront_body.h"
+#include "each_simd.h"
 
-#ifdef HIPPO_X86
-#define NAME(f) f##_avx2
-#define TARGET __attribute__((target("avx2,fma")))
-#define LANES 4
-#define SHIFT SHIFT_4
-#include "wavefront_body.h"
-#undef NAME
-#undef TARGET
-#undef LANES
-#undef SHIFT
-
-#define NAME(f) f##_avx512
-#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma")))
-#define LANES 8
-#define SHIFT SHIFT_8
-#include "wavefront_body.h"
-#undef NAME
-#undef TARGET
-#undef LANES
-#undef SHIFT
-#endif
-
-static wavefront_fn select_wavefront(void)
-{
-#ifdef HIPPO_X86
-    if (simd.lanes == 8)
-        return wavefront_avx512;
-    if (simd.lanes == 4)
-        return wavefront_avx2;
-#endif
-    return wavefront_baseline;
-}
+#define wavefront IN_USE(wavefront)
 
 #endif

@@ -1,4 +1,4 @@
-/* The body of wavefront.h, included once per instruction set with NAME, TARGET and LANES defined. */
+/* See wavefront.h and each_simd.h. */
 
 #if LANES > 1
 typedef double NAME(wave) __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
@@ -25,7 +25,7 @@ TARGET static void NAME(wavefront)(ptrdiff_t order, double implicit, const facto
         wave entering = input * 0;
 #if LANES > 1
         entering[0] = i < order ? c[i] : 0;
-        old = SHIFT(made, entering);
+        old = JOIN(SHIFT, LANES)(made, entering);
 #else
         old = i < order ? c[i] : 0;
 #endif

@@ -1,19 +1,11 @@
-from enum import IntEnum
-
 import numpy as np
 from numpy.typing import NDArray
-
-class Chart(IntEnum):
-    LEGENDRE = 0
-    CHEBYSHEV = 1
-    FOURIER = 2
-    WARPED = 3
-    LAGUERRE = 4
 
 def has_openmp() -> bool: ...
 def simd_name() -> str: ...
 def use_simd(name: str | None = None) -> None: ...
 def rule_sizes() -> tuple[int, int, int]: ...
+def cost_model(**changes: float) -> dict[str, float]: ...
 def scratch_size(n_channels: int, n_moments: int, n_sequences: int, n_columns: int) -> int: ...
 def project(
     values: NDArray[np.floating],

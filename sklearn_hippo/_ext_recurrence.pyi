@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 def use_simd(name: str | None = None) -> None: ...
+def simd_name() -> str: ...
 def n_lanes() -> int: ...
 def scan_triangular(
     factors: NDArray[np.float64],
@@ -14,16 +15,20 @@ def scan_triangular(
     states: NDArray[np.float64] | None,
     scratch: NDArray[np.float64],
 ) -> None: ...
-def scan_schur(
-    T: NDArray[np.complex128],
-    b: NDArray[np.complex128],
+def scan_modes(
+    frequency: NDArray[np.float64],
+    V: NDArray[np.float64],
+    origin: NDArray[np.float64],
+    b: NDArray[np.float64],
+    damping: float,
     implicit: float,
     step: NDArray[np.float64],
     values: NDArray[np.float64],
     begins: NDArray[np.intp],
     ends: NDArray[np.intp],
-    memory: NDArray[np.complex128],
-    states: NDArray[np.complex128] | None,
+    memory: NDArray[np.float64],
+    states: NDArray[np.float64] | None,
+    scratch: NDArray[np.float64],
 ) -> None: ...
 def scan_exponential(
     powers: NDArray[np.float64],

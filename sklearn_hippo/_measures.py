@@ -104,7 +104,7 @@ def _legendre_recurrence(n_moments: int) -> tuple[Recurrence, Array]:
 class Legendre(Basis):
     """sqrt(2n + 1) P_n on r in [-1, 1]: the uniform density."""
 
-    chart = "LEGENDRE"
+    chart = "legendre"
     low = -1.0
 
     def n_moments(self, order: int) -> int:
@@ -144,7 +144,7 @@ class Legendre(Basis):
 class WarpedLegendre(Basis):
     """sqrt(2n + 1) P_n(2w - 1) on w = exp(r): the exponential density, in the basis of the memory inside S4."""
 
-    chart = "WARPED"
+    chart = "warped"
     reach = 46.0
 
     def recurrence(self, n_moments: int) -> Recurrence:
@@ -178,7 +178,7 @@ class WarpedLegendre(Basis):
 class Laguerre(Basis):
     """L_n(-r): the exponential density."""
 
-    chart = "LAGUERRE"
+    chart = "laguerre"
     reach = 92.0  # |L_n(z)| exp(-z) <= exp(-z / 2)
 
     def recurrence(self, n_moments: int) -> Recurrence:
@@ -203,7 +203,7 @@ class Laguerre(Basis):
 class Fourier(Basis):
     """1, sqrt2 cos(2 pi r), sqrt2 sin(2 pi r), sqrt2 cos(4 pi r), ... on r in [0, 1]: the uniform density."""
 
-    chart = "FOURIER"
+    chart = "fourier"
     n_sequences = 2
 
     def n_moments(self, order: int) -> int:
@@ -249,7 +249,7 @@ class Fourier(Basis):
 class Chebyshev(Basis):
     """1, sqrt2 T_1, sqrt2 T_2, ... on r = cos(theta) in [-1, 1]: the density 1 / (pi sin(theta))."""
 
-    chart = "CHEBYSHEV"
+    chart = "chebyshev"
     low = -1.0
 
     def n_moments(self, order: int) -> int:
@@ -378,6 +378,7 @@ class Modes:
     b: Array  # (rank,)
     into: Array  # (2 K, order)
     out: Array  # (order, 2 K)
+    origin: Array  # (2 K,) the memory of a constant 1, -A^{-1} B
 
 
 @lru_cache(maxsize=64)
@@ -408,7 +409,8 @@ def modes(dynamics: Dynamics) -> Modes:
     V[:, : len(real)][:, alone] = np.where(np.abs(single) < 1e-12 * np.abs(V).max(), 0, single)
     # B lies in the span of V: it is where the end points of the window act.
     b = np.linalg.lstsq(V.T, Z.T @ (dynamics.B / scale), rcond=None)[0]
-    return Modes(frequency, dynamics.damping, V, b, Z.T / scale, scale[:, None] * Z)
+    into, out = Z.T / scale, scale[:, None] * Z
+    return Modes(frequency, dynamics.damping, V, b, into, out, -into @ np.linalg.solve(dynamics.A, dynamics.B))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from ._measures import MEASURES, Measure, feature_names, in_seconds
 from ._panel import Panel
 from ._projection import INTERPOLATIONS, PASTS, decay, embed, excess, project, reconstruct
 from ._recurrence import EXACT, exact_steps, interpolation_of
+from ._threads import threads_of
 
 Array = NDArray[Any]
 
@@ -99,6 +100,7 @@ class _Rule:
     timescale: float | None
     interpolation: str
     past: str
+    n_threads: int = 1
 
     def size(self, order: int) -> int:
         """Length of a core: the order, or as many numbers as the dynamics need for it."""
@@ -107,13 +109,17 @@ class _Rule:
     def fade(self, core: Array, h: Array) -> Array:
         """exp(A h) c for (n, channels, order) and h of shape (n,)."""
         if self.measure.exact:
-            return decay(core, self.measure, h)
+            return decay(core, self.measure, h, n_threads=self.n_threads)
         n, channels, order = core.shape
         faded = core.copy()
         begins = np.arange(n, dtype=np.intp)
         silence = np.zeros((n, channels))
-        exact_steps(self._dynamics(order), "hold", silence, h, begins, begins + 1, faded)
+        exact_steps(self._dynamics(order), "hold", h, silence, begins, begins + 1, faded, n_threads=self.n_threads)
         return faded
+
+    def embed(self, core: Array, low: Array, high: Array) -> Array:
+        """As `_projection.embed`."""
+        return embed(core, low, high, n_threads=self.n_threads)
 
     def _dynamics(self, order: int) -> Any:
         assert self.measure.dynamics is not None
@@ -133,13 +139,16 @@ class _Rule:
                 steps = np.diff(panel.times, prepend=0) / self.timescale
             steps[begins] = 0
             later = core.copy()
-            exact_steps(self._dynamics(order), self.interpolation, panel.values, steps, begins, ends, later)
+            exact_steps(
+                self._dynamics(order), self.interpolation, steps, panel.values, begins, ends, later,
+                n_threads=self.n_threads,
+            )  # fmt: skip
             return later
         if self.timescale is None:
             # In the window from first to stop, the block is a function that is zero before its start.
             length = stop - first
             window, timescale = Measure("sliding", self.measure.basis), np.where(length > 0, length, 1.0)
-            kept = embed(core, np.zeros(len(first)), (start - first) / timescale)
+            kept = self.embed(core, np.zeros(len(first)), (start - first) / timescale)
         else:
             window, timescale = self.measure, np.full(len(first), self.timescale)
             kept = self.fade(core, (stop - start) / self.timescale)
@@ -147,7 +156,9 @@ class _Rule:
             values = panel.values.copy()
             values[begins] = 0
             panel = Panel(values, panel.times, panel.offsets)
-        added = project(panel, window, order, timescale=timescale, interpolation=self.interpolation)
+        added = project(
+            panel, window, order, timescale=timescale, interpolation=self.interpolation, n_threads=self.n_threads
+        )
         moved = stop > start
         added[~moved] = 0  # no time has passed: a jump, which has no weight yet
         kept[~moved] = core[~moved]
@@ -239,8 +250,8 @@ class _Rule:
         elif self.timescale is None:
             length = np.where(instant, 1.0, stop - start)
             low, high = np.clip([(begin - start) / length, (end - start) / length], 0, 1)
-            total = embed(core, low, high)
-            total += embed(one * head, np.zeros(len(low)), low) + embed(one * tail, high, np.ones(len(low)))
+            total = self.embed(core, low, high)
+            total += self.embed(one * head, np.zeros(len(low)), low) + self.embed(one * tail, high, np.ones(len(low)))
         else:
             # A constant input x takes a state to x e_0, since A e_0 + B = 0.
             with np.errstate(over="ignore"):
@@ -288,7 +299,7 @@ class _Rule:
             length = np.where(last > first, last - first, 1.0)
             middle = np.clip((meet - first) / length, 0, 1)
             middle[last <= first] = 1.0
-            core = embed(bridged, np.zeros(len(both)), middle) + embed(later, middle, np.ones(len(both)))
+            core = self.embed(bridged, np.zeros(len(both)), middle) + self.embed(later, middle, np.ones(len(both)))
         else:
             core = self.fade(bridged, (last - meet) / self.timescale) + later
         flat = new.core.reshape(n_streams * n_channels, order)
@@ -371,6 +382,9 @@ class HiPPOMemory(BaseEstimator):
         Whether `features` ends with the durations.
     channel_names : tuple of str, optional
         For the names of the features; by default x0, x1, ...
+    n_jobs : int, optional
+        Threads over the streams, as in scikit-learn: None is one, -1 all processors. They help where steps are most of
+        the work: many streams, and the sliding measures.
 
     Attributes
     ----------
@@ -419,6 +433,7 @@ class HiPPOMemory(BaseEstimator):
         "past": [StrOptions(set(PASTS))],
         "add_duration": ["boolean"],
         "channel_names": [tuple, list, None],
+        "n_jobs": [Integral, None],
     }
 
     _state: _State
@@ -441,6 +456,7 @@ class HiPPOMemory(BaseEstimator):
         past: str = "constant",
         add_duration: bool = False,
         channel_names: Sequence[str] | None = None,
+        n_jobs: int | None = None,
     ):
         self.measure = measure
         self.order = order
@@ -451,6 +467,7 @@ class HiPPOMemory(BaseEstimator):
         self.past = past
         self.add_duration = add_duration
         self.channel_names = channel_names
+        self.n_jobs = n_jobs
 
     # --- what goes in ---------------------------------------------------------------------------------
 
@@ -669,6 +686,7 @@ class HiPPOMemory(BaseEstimator):
             past=transformer.past,
             add_duration=bool(transformer.add_duration),
             channel_names=transformer.channel_names_,
+            n_jobs=transformer.n_jobs,
         )
 
     def reset(self) -> Self:
@@ -872,7 +890,7 @@ class HiPPOMemory(BaseEstimator):
             raise ValueError(f"This is not a memory in format {_FORMAT}, which HiPPOMemory.to_dict writes.")
         known = {"format", "waiting_times", "waiting_values", "regular"}
         known |= {f"param_{name}" for name in cls().get_params()} | {f"state_{field.name}" for field in fields(_State)}
-        for name in sorted(known - stored.keys() - {"param_timescale", "param_channel_names"}):
+        for name in sorted(known - stored.keys() - {"param_timescale", "param_channel_names", "param_n_jobs"}):
             raise ValueError(f"This is not a complete memory: it lacks the entry {name!r}.")
         for name in sorted(stored.keys() - known):
             raise ValueError(f"This is not a complete memory, but has the unknown entry {name!r}.")
@@ -925,13 +943,13 @@ class HiPPOMemory(BaseEstimator):
     def _rule(self) -> _Rule:
         measure = MEASURES[self.measure]
         timescale = in_seconds(self.timescale) if measure.has_timescale else None
-        return _Rule(measure, timescale, self.interpolation, self.past)
+        return _Rule(measure, timescale, self.interpolation, self.past, threads_of(self.n_jobs))
 
     def _initialize(self) -> None:
         """Check the parameters and make an empty state, before the first use."""
         parameters = (
             self.measure, self.order, self.n_channels, self.n_streams, self.timescale, self.interpolation, self.past,
-            self.add_duration, self.channel_names,
+            self.add_duration, self.channel_names, self.n_jobs,
         )  # fmt: skip
         if self.__dict__.get("_checked") == parameters:
             return
@@ -943,6 +961,7 @@ class HiPPOMemory(BaseEstimator):
             if np.any(self.n_observations_):
                 raise ValueError(f"{changed[0]!r} has changed since the first update; reset() forgets the old state.")
         self._validate_params()
+        threads_of(self.n_jobs)  # raises for 0
         if MEASURES[self.measure].has_timescale and self.timescale is None:
             raise ValueError(f"measure={self.measure!r} needs a timescale, in units of the times.")
         if self.channel_names is not None and len(self.channel_names) != self.n_channels:
@@ -961,8 +980,9 @@ class HiPPOMemory(BaseEstimator):
         self._times[:, :n], self._values[:, :n], self._n_waiting = times, values, n_waiting
 
     def _used_parameters(self) -> dict[str, Any]:
-        """The parameters, less a timescale that the measure does not have, and the past, in which it does not look."""
+        """The parameters of the state: without threads, nor a timescale and a past that the measure does not have."""
         parameters = self.get_params()
+        del parameters["n_jobs"]
         parameters["timescale"] = in_seconds(self.timescale)
         if self.channel_names is not None:
             parameters["channel_names"] = tuple(self.channel_names)

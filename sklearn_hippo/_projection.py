@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import jv, roots_legendre
 
-from ._ext_projection import Chart, node_moments, rule_sizes, scratch_size
+from ._ext_projection import node_moments, rule_sizes, scratch_size
 from ._ext_projection import project as _project
 from ._measures import Basis, Laguerre, Legendre, Measure
 from ._panel import Panel
@@ -151,7 +151,7 @@ def _share(lengths: NDArray[np.intp], n_threads: int) -> tuple[NDArray[np.intp],
 def _describe(basis: Basis, order: int) -> tuple[Any, ...]:
     """What the kernel needs to know of a basis."""
     return (
-        Chart[basis.chart], basis.n_sequences, order, basis.low, basis.high, basis.reach,
+        basis.chart, basis.n_sequences, order, basis.low, basis.high, basis.reach,
         basis.recurrence(basis.n_moments(order)), basis.integration(order)(),
     )  # fmt: skip
 
@@ -180,7 +180,7 @@ def _gauss_nodes(order: int) -> tuple[Array, Array, Array]:
     return (nodes + 1) / 2, 1 / (room * slope**2), _LEGENDRE.evaluate(nodes, order)
 
 
-def embed(coefficients: Array, low: Array, high: Array) -> Array:
+def embed(coefficients: Array, low: Array, high: Array, *, n_threads: int = 1) -> Array:
     """Legendre coefficients of functions that fill only a part of a window, and are zero elsewhere.
 
     Parameters
@@ -189,6 +189,7 @@ def embed(coefficients: Array, low: Array, high: Array) -> Array:
         Of the functions on their own windows.
     low, high : ndarray of shape (n_series,)
         Where these lie in the new windows, in [0, 1].
+    n_threads : int
 
     Returns
     -------
@@ -205,12 +206,12 @@ def embed(coefficients: Array, low: Array, high: Array) -> Array:
     moments = np.empty((n_series, n_channels, n_moments))
     node_moments(
         r, np.ascontiguousarray(weighted), _describe(legendre, order), _RULES[np.dtype(np.float64)],
-        _scratch(legendre, order, n_channels, 1), moments,
+        _scratch(legendre, order, n_channels, max(1, min(n_threads, n_series))), moments,
     )  # fmt: skip
     return moments[..., :order] * legendre.scale(order)
 
 
-def decay(coefficients: Array, measure: Measure, h: Array) -> Array:
+def decay(coefficients: Array, measure: Measure, h: Array, *, n_threads: int = 1) -> Array:
     """Coefficients exp(A h) c, after a dimensionless time h in which nothing came in, of the measures that are exact.
 
     Parameters
@@ -218,13 +219,14 @@ def decay(coefficients: Array, measure: Measure, h: Array) -> Array:
     coefficients : ndarray of shape (n_series, n_channels, order)
     measure : Measure
     h : ndarray of shape (n_series,)
+    n_threads : int
 
     Returns
     -------
     ndarray of shape (n_series, n_channels, order)
     """
     if not isinstance(measure.basis, Laguerre):  # LegS: the old window is the first exp(-h) of the new one
-        return embed(coefficients, np.zeros(len(h)), np.exp(-h))
+        return embed(coefficients, np.zeros(len(h)), np.exp(-h), n_threads=n_threads)
     # exp(A h) is a Toeplitz matrix, with the Laguerre functions' differences below the diagonal.
     order = coefficients.shape[2]
     h = np.minimum(h, 700.0)  # where all is lost, but nothing overflows

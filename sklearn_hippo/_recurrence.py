@@ -2,9 +2,9 @@
 
 A step of length h takes c' = A c + B f to the next observation. The exact ones ("zoh" for held values, "linear" for
 straight lines) of LegS, its time-invariant twin and LagT end in the projection itself, so `project` computes them. The
-others step through time: the triangular measures in O(order), any other in the Schur form of A, or exactly, with
-exp(A h) as a product over the binary digits of h, from a table that does not grow with the length. Where few different
-steps repeat, as in regular series, each has its exp(A h).
+others step through time: implicit steps in O(order), of triangular measures and of those whose A is normal plus low
+rank (and densely, of any other); exact ones with exp(A h) as a product over the binary digits of h, from a table that
+does not grow with the length. Where few different steps repeat, as in regular series, each has its exp(A h).
 """
 
 from functools import lru_cache
@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm, schur
+from scipy.linalg import expm
 
 from ._ext_projection import fill
-from ._ext_recurrence import n_lanes, scan_exponential, scan_repeated, scan_schur, scan_triangular
-from ._measures import Dynamics, Measure
+from ._ext_recurrence import n_lanes, scan_exponential, scan_modes, scan_repeated, scan_triangular
+from ._measures import Dynamics, Measure, modes
 from ._panel import Panel, own_times
 from ._projection import excess, project, series_span
 
@@ -118,15 +118,16 @@ def recur(
     elif past == "constant":  # which dynamics do not change: A e_0 + B = 0
         memory[..., 0] = values[begins]
     states = np.empty((len(values), panel.n_channels, size)) if visit else None
+    walk = (step, values, begins, ends, memory, states)
+    n_threads = max(1, min(n_threads, len(panel)))
     if discretization in EXACT:
-        exact_steps(dynamics, interpolation, values, step, begins, ends, memory, states)
+        exact_steps(dynamics, interpolation, *walk, n_threads=n_threads)
     elif dynamics.factors is not None:
-        factors = np.zeros((4, size + 2 * (n_lanes() - 1)))
-        factors[:, n_lanes() - 1 : n_lanes() - 1 + size] = np.stack([*dynamics.factors, dynamics.B])[:, ::-1]
-        scratch = np.empty((max(1, min(n_threads, len(panel))), n_lanes() * (size + n_lanes())))
-        scan_triangular(factors, IMPLICIT[discretization], step, values, begins, ends, memory, states, scratch)
+        _triangular_steps(dynamics.factors, dynamics.B, IMPLICIT[discretization], *walk, n_threads=n_threads)
+    elif dynamics.V is not None:
+        _modal_steps(dynamics, IMPLICIT[discretization], *walk, n_threads=n_threads)
     else:
-        memory, states = _schur_steps(dynamics, IMPLICIT[discretization], step, values, begins, ends, memory, states)
+        _dense_steps(dynamics, IMPLICIT[discretization], *walk)
     # A function of no duration is a constant, or what its past was.
     reached = ends - 1 if states is None else np.arange(len(values), dtype=np.intp)
     out = (memory if states is None else states)[..., :order]
@@ -239,36 +240,69 @@ def _digits(dynamics: Dynamics) -> tuple[Array, Array]:
 
 
 def exact_steps(
-    dynamics: Dynamics, interpolation: str, values: Array, step: Array, begins: Array, ends: Array, memory: Array,
-    states: Array | None = None,
+    dynamics: Dynamics, interpolation: str, step: Array, values: Array, begins: Array, ends: Array, memory: Array,
+    states: Array | None = None, *, n_threads: int = 1,
 ) -> None:  # fmt: skip
     """Advance ``memory``, in place, over values that are held, or that rise in straight lines from the one before."""
     rises = np.zeros_like(values)
     if interpolation == "linear":
         rises[1:] = np.diff(values, axis=0)
         rises[begins] = 0
-    order = len(dynamics.B)
-    size = order + 2
+    size = len(dynamics.B) + 2
+    n_threads = max(1, min(n_threads, len(begins)))
     lengths, which = np.unique(step, return_inverse=True)
     if len(lengths) <= _FEW and lengths[-1] <= _LONGEST:
         transitions = np.stack([_transition(dynamics, float(h)) for h in lengths])
-        scratch = np.empty((2, size))
+        scratch = np.empty((n_threads, 2 * size))
         scan_repeated(transitions, which, lengths, values, rises, begins, ends, memory, states, scratch)
         return
     generator, powers = _digits(dynamics)
+    scratch = np.empty((n_threads, 3 * size))
     # The rest of a step is below 2^-8 / |G|: six terms leave 2^-56 / 7!.
-    scan_exponential(
-        powers, generator, _LONGEST, 6, step, values, rises, begins, ends, memory, states, np.empty((3, size))
-    )
+    scan_exponential(powers, generator, _LONGEST, 6, step, values, rises, begins, ends, memory, states, scratch)
 
 
-def _schur_steps(
-    dynamics: Dynamics, implicit: float, step: Array, values: Array, begins: Array, ends: Array,
-    memory: Array, states: Array | None,
-) -> tuple[Array, Array | None]:  # fmt: skip
-    T, U = schur(dynamics.A, output="complex")
-    state = np.ascontiguousarray(memory @ U.conj())
-    visited = None if states is None else np.empty(states.shape, np.complex128)
-    b = np.ascontiguousarray(U.conj().T @ dynamics.B)
-    scan_schur(np.ascontiguousarray(T), b, implicit, step, values, begins, ends, state, visited)
-    return (state @ U.T).real, None if visited is None else (visited @ U.T).real
+def _triangular_steps(
+    factors: tuple[Array, Array, Array], B: Array, implicit: float, step: Array, values: Array, begins: Array,
+    ends: Array, memory: Array, states: Array | None, *, n_threads: int,
+) -> None:  # fmt: skip
+    order, lanes = len(B), n_lanes()
+    padded = np.zeros((4, order + 2 * (lanes - 1)))
+    padded[:, lanes - 1 : lanes - 1 + order] = np.stack([*factors, B])[:, ::-1]
+    scratch = np.empty((n_threads, lanes * (order + lanes)))
+    scan_triangular(padded, implicit, step, values, begins, ends, memory, states, scratch)
+
+
+def _modal_steps(
+    dynamics: Dynamics, implicit: float, step: Array, values: Array, begins: Array, ends: Array, memory: Array,
+    states: Array | None, *, n_threads: int,
+) -> None:  # fmt: skip
+    own = modes(dynamics)
+    size, n_channels = 2 * len(own.frequency), memory.shape[1]
+    z = np.ascontiguousarray(memory @ own.into.T)
+    visited = None if states is None else np.empty((len(states), n_channels, size))
+    scan_modes(
+        own.frequency, own.V, own.origin, own.b, own.damping, implicit, step, values, begins, ends, z, visited,
+        np.empty((n_threads, (3 + 4 * n_channels) * (size // 2))),
+    )  # fmt: skip
+    np.matmul(z, own.out.T, out=memory)
+    if states is not None and visited is not None:
+        np.matmul(visited, own.out.T, out=states)
+
+
+def _dense_steps(
+    dynamics: Dynamics, implicit: float, step: Array, values: Array, begins: Array, ends: Array, memory: Array,
+    states: Array | None,
+) -> None:  # fmt: skip
+    """Advance ``memory`` under an A of which nothing is known: all series side by side, a dense system a step."""
+    A, B = dynamics.A, dynamics.B
+    for k in range(int((ends - begins).max())):
+        on = np.flatnonzero(begins + k < ends)
+        at = begins[on] + k
+        hA = step[at, None, None] * A
+        ahead = np.eye(len(B)) - implicit * hA
+        # (I - a h A) (c+ - c) = h (A c + B f), column by channel
+        rise = (hA @ memory[on].swapaxes(1, 2)) + (step[at, None] * B)[..., None] * values[at, None]
+        memory[on] += np.linalg.solve(ahead, rise).swapaxes(1, 2)
+        if states is not None:
+            states[at] = memory[on]

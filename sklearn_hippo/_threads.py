@@ -2,6 +2,8 @@
 
 import os
 
+from joblib import cpu_count, effective_n_jobs
+
 _HOME = os.getpid()
 
 
@@ -11,3 +13,15 @@ def usable_threads(n_threads: int) -> int:
     There OpenMP, if it had threads before, would wait for them for ever.
     """
     return n_threads if os.getpid() == _HOME else 1
+
+
+def threads_of(n_jobs: int | None) -> int:
+    """Threads that an ``n_jobs`` of scikit-learn asks for, at most one for each processor.
+
+    Raises
+    ------
+    ValueError
+        If it is 0.
+    """
+    n = usable_threads(effective_n_jobs(n_jobs))
+    return n if n == 1 else min(n, cpu_count())  # which reads files

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from joblib import cpu_count, effective_n_jobs
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags, check_scalar
@@ -19,7 +19,7 @@ from ._measures import MEASURES, Measure, feature_names, in_seconds
 from ._panel import Panel, check_observed, check_panel, learned_timescale, own_times, validate_panel
 from ._projection import INTERPOLATIONS, PASTS, project, reconstruct, series_span
 from ._recurrence import DISCRETIZATIONS, interpolation_of, prefixes, recur
-from ._threads import usable_threads
+from ._threads import threads_of
 
 Array = NDArray[Any]
 
@@ -399,8 +399,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     @property
     def _n_threads(self) -> int:
-        n = usable_threads(effective_n_jobs(self.n_jobs))
-        return n if n == 1 else min(n, cpu_count())  # which reads files
+        return threads_of(self.n_jobs)
 
     @property
     def _measure(self) -> Measure:

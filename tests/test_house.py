@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "_columns": set(),
     "_compat": set(),
     "_measures": set(),
-    "_memory": {"_columns", "_measures", "_panel", "_projection", "_recurrence"},
+    "_memory": {"_columns", "_measures", "_panel", "_projection", "_recurrence", "_threads"},
     "_panel": {"_columns", "_reading"},
     "_projection": {"_ext_projection", "_measures", "_panel"},
     "_rnn": {"_compat", "_measures", "_panel", "_training", "nn._gated"},

@@ -960,3 +960,23 @@ def test_a_restored_memory_has_arrays_of_its_own():
             if one.ndim:
                 one.fill(7)
         assert_array_equal(memory.coefficients_, before)
+
+
+@pytest.mark.parametrize("measure", ["legs", "lagt", "legs_lti", "legt", "fout"])
+def test_threads_change_nothing(measure):
+    rng = np.random.default_rng(0)
+    times, values = np.cumsum(rng.exponential(size=(9, 70)), axis=1), rng.normal(size=(9, 70, 2))
+    values[rng.random(values.shape) < 0.2] = np.nan
+    made = []
+    for n_jobs in (None, 2, -1):
+        first, second = (HiPPOMemory(measure, 7, n_channels=2, n_streams=9, timescale=9.0, n_jobs=n_jobs) for _ in "ab")
+        first.update(values[:, :50], times[:, :50])
+        second.update(values[:, 50:], times[:, 50:])
+        made.append(first + second)
+        assert made[-1].n_jobs == n_jobs
+    for one in made[1:]:
+        assert_array_equal(one.coefficients_, made[0].coefficients_)
+    assert_array_equal((made[0] + HiPPOMemory(**made[1].get_params())).coefficients_, made[0].coefficients_)
+    assert HiPPOMemory.from_dict(made[1].to_dict()).n_jobs == 2
+    with pytest.raises(ValueError, match="n_jobs == 0"):
+        HiPPOMemory(n_jobs=0).update(1.0)

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import oracles
@@ -174,3 +175,16 @@ def test_small_numbers_keep_their_digits_beside_the_largest(measure, visit):
     expected = recur(Panel.from_list(many), MEASURES[measure], 5, **kwargs)
     of_states = np.repeat(sizes, 20, axis=0) if visit else sizes
     assert_allclose(states / of_states[..., None], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("discretization", ["forward", "bilinear", "backward"])
+@pytest.mark.parametrize("measure", ONLINE)
+def test_dynamics_of_which_nothing_is_known(measure, discretization):
+    own = MEASURES[measure]
+    plain = replace(own, dynamics=lambda order: replace(own.dynamics(order), factors=None, V=None), exact=False)
+    panel = Panel.from_list([walk(seed, 20 + seed) for seed in range(4)])
+    kwargs = {"timescale": 5000.0, "discretization": discretization, "visit": True}
+    if (measure, discretization) == ("legs", "forward"):  # whose first steps are too long
+        return
+    actual, expected = recur(panel, plain, 4, **kwargs), recur(panel, own, 4, **kwargs)
+    assert_allclose(actual, expected, rtol=1e-11, atol=1e-11)

@@ -59,15 +59,14 @@ def coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.devi
 
 def make_coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.device) -> Coordinates:
     dynamics = DYNAMICS[measure](order)
-    c_origin = -np.linalg.solve(dynamics.A, dynamics.B)
 
     def tensor(x: NDArray[Any], dtype: torch.dtype = dtype) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(x), dtype=dtype, device=device)
 
     if dynamics.V is None:
-        identity = np.eye(len(dynamics.B))
+        identity, origin = np.eye(len(dynamics.B)), -np.linalg.solve(dynamics.A, dynamics.B)
         return Coordinates(
-            tensor(identity), tensor(identity), tensor(c_origin), tensor(dynamics.A, torch.float64), None, None, (), 0.0
+            tensor(identity), tensor(identity), tensor(origin), tensor(dynamics.A, torch.float64), None, None, (), 0.0
         )
     m = modes(dynamics)
     n = len(m.frequency)
@@ -76,7 +75,7 @@ def make_coordinates(measure: str, order: int, dtype: torch.dtype, device: torch
     A[turn, n + turn] -= m.frequency
     A[n + turn, turn] += m.frequency
     return Coordinates(
-        tensor(m.into), tensor(m.out), tensor(m.into @ c_origin), tensor(A, torch.float64), tensor(m.frequency),
+        tensor(m.into), tensor(m.out), tensor(m.origin), tensor(A, torch.float64), tensor(m.frequency),
         tensor(m.V), tuple(m.b), m.damping,
     )  # fmt: skip
 
@@ -105,7 +104,7 @@ def advance(
 
 
 def _implicit(z: Tensor, u: Tensor, h: Tensor, own: Coordinates, implicit: float) -> Tensor:
-    """z+ - z of (I - w A) z+ = (I + (h - w) A) z + h B u by the formula of Woodbury; the algebra is in _ext/cell.h."""
+    """z+ - z of (I - w A) z+ = (I + (h - w) A) z + h B u by the formula of Woodbury; the algebra is in _ext/modes.h."""
     assert own.V is not None
     assert own.frequency is not None
     h = h[:, None].clamp(max=LONGEST[h.dtype])
