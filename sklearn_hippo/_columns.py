@@ -452,3 +452,24 @@ def lists_of(column: Any) -> tuple[Any, NDArray[np.intp]] | None:
     fixed = kind == "FixedSizeListArray"
     sizes = np.full(len(column), column.type.list_size) if fixed else column.sizes.to_numpy()
     return column.flatten(), np.concatenate([[0], np.cumsum(sizes)])
+
+
+def in_seconds(timescale: Any) -> float | None:
+    """A timescale as a number: of seconds, if it is a duration of Python, NumPy or pandas, as times are.
+
+    Raises
+    ------
+    ValueError
+        If it is a duration that is not positive, or of months or years, which have no fixed length.
+    """
+    if timescale is None or not isinstance(timescale, (timedelta, np.timedelta64)):
+        return timescale
+    if isinstance(timescale, timedelta):
+        seconds = timescale.total_seconds()
+    elif np.datetime_data(timescale)[0] in ("Y", "M", "generic"):
+        raise ValueError(f"timescale={timescale!r} has no fixed length: give it in weeks or shorter units.")
+    else:
+        seconds = float(timescale / np.timedelta64(1, "s"))
+    if not seconds > 0:
+        raise ValueError(f"timescale={timescale!r} must be positive.")
+    return seconds

@@ -1,9 +1,10 @@
 """What differs between the versions of scikit-learn, in one place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 
 try:
@@ -12,6 +13,25 @@ except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """No callbacks in this version."""
+
+
+__all__ = ["CallbackSupportMixin", "Interval", "Registered", "StrOptions", "fit_task", "with_ids"]
+
+
+class Registered(StrOptions):
+    """One of the names in a registry, which may have more entries by the time a parameter is checked."""
+
+    def __init__(self, registry: Callable[[], Iterable[str]]):
+        self._registry = registry
+        super().__init__(set(registry()))
+
+    @property
+    def options(self) -> set[str]:
+        return set(self._registry())
+
+    @options.setter
+    def options(self, known: set[str]) -> None:
+        pass
 
 
 @contextmanager

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
-from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._columns import as_times, as_values
-from ._measures import MEASURES, Measure, feature_names, in_seconds
+from ._columns import as_times, as_values, in_seconds
+from ._compat import Interval, Registered, StrOptions
+from ._measures import MEASURES, Measure, feature_names, with_memory
 from ._panel import Panel
-from ._projection import INTERPOLATIONS, PASTS, decay, embed, excess, project, reconstruct
+from ._projection import INTERPOLATIONS, PASTS, embed, excess, fade, project, reconstruct
 from ._recurrence import EXACT, exact_steps, interpolation_of
 from ._threads import threads_of
 
@@ -108,8 +108,8 @@ class _Rule:
 
     def fade(self, core: Array, h: Array) -> Array:
         """exp(A h) c for (n, channels, order) and h of shape (n,)."""
-        if self.measure.exact:
-            return decay(core, self.measure, h, n_threads=self.n_threads)
+        if self.measure.exact and self.measure.basis.fades:
+            return fade(core, self.measure.basis, h, n_threads=self.n_threads)
         n, channels, order = core.shape
         faded = core.copy()
         begins = np.arange(n, dtype=np.intp)
@@ -424,7 +424,7 @@ class HiPPOMemory(BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
-        "measure": [StrOptions({name for name, measure in MEASURES.items() if measure.dynamics is not None})],
+        "measure": [Registered(with_memory)],
         "order": [Interval(Integral, 1, None, closed="left")],
         "n_channels": [Interval(Integral, 1, None, closed="left")],
         "n_streams": [Interval(Integral, 1, None, closed="left")],
@@ -667,7 +667,7 @@ class HiPPOMemory(BaseEstimator):
                     f"A memory solves the dynamics exactly, method='recurrence' with discretization="
                     f"{transformer.discretization!r} does not: train with 'zoh' or 'linear'."
                 )
-        elif measure.dynamics is None:
+        elif not measure.has_memory:
             raise ValueError(
                 f"measure={transformer.measure!r} has no online form: train with 'legs', 'legs_lti' or 'lagt'."
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import factorial
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import jv, roots_legendre
 
+from ._bases import Basis, Legendre
 from ._ext_projection import node_moments, rule_sizes, scratch_size
 from ._ext_projection import project as _project
-from ._measures import Basis, Laguerre, Legendre, Measure
+from ._measures import Measure
 from ._panel import Panel
 
 Array = NDArray[Any]
@@ -211,13 +212,13 @@ def embed(coefficients: Array, low: Array, high: Array, *, n_threads: int = 1) -
     return moments[..., :order] * legendre.scale(order)
 
 
-def decay(coefficients: Array, measure: Measure, h: Array, *, n_threads: int = 1) -> Array:
-    """Coefficients exp(A h) c, after a dimensionless time h in which nothing came in, of the measures that are exact.
+def fade(coefficients: Array, basis: Basis, h: Array, *, n_threads: int = 1) -> Array:
+    """Coefficients exp(A h) c, after a dimensionless time h in which nothing came in, in a basis that knows them.
 
     Parameters
     ----------
     coefficients : ndarray of shape (n_series, n_channels, order)
-    measure : Measure
+    basis : Basis
     h : ndarray of shape (n_series,)
     n_threads : int
 
@@ -225,16 +226,7 @@ def decay(coefficients: Array, measure: Measure, h: Array, *, n_threads: int = 1
     -------
     ndarray of shape (n_series, n_channels, order)
     """
-    if not isinstance(measure.basis, Laguerre):  # LegS: the old window is the first exp(-h) of the new one
-        return embed(coefficients, np.zeros(len(h)), np.exp(-h), n_threads=n_threads)
-    # exp(A h) is a Toeplitz matrix, with the Laguerre functions' differences below the diagonal.
-    order = coefficients.shape[2]
-    h = np.minimum(h, 700.0)  # where all is lost, but nothing overflows
-    column = np.diff(measure.basis.evaluate(-h, order), axis=1, prepend=0) * np.exp(-h)[:, None]
-    later = np.zeros_like(coefficients)
-    for n in range(order):
-        later[..., n:] += coefficients[..., n : n + 1] * column[:, None, : order - n]
-    return later
+    return basis.fade(coefficients, h, partial(embed, n_threads=n_threads))
 
 
 def reconstruct(

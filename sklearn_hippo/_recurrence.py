@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import expm
 
+from ._dynamics import Dynamics, modes
 from ._ext_projection import fill
 from ._ext_recurrence import n_lanes, scan_exponential, scan_modes, scan_repeated, scan_triangular
-from ._measures import Dynamics, Measure, modes
+from ._measures import Measure
 from ._panel import Panel, own_times
 from ._projection import excess, project, series_span
 
@@ -108,12 +109,12 @@ def recur(
     exponent = excess(np.maximum.reduceat(np.nan_to_num(np.abs(values)), begins)[..., None], axis=2)
     of_rows = np.repeat(exponent, panel.lengths, axis=0)
     values = np.ldexp(values, -of_rows)
-    step, started = steps(panel, dynamics.clock, interpolation, timescale)
+    step, started = steps(panel, measure.clock, interpolation, timescale)
     if discretization == "forward":
         _check_stability(dynamics, step, panel)
     size = len(dynamics.B)
     memory = np.zeros((len(panel), panel.n_channels, size))
-    if dynamics.clock == "log":
+    if measure.clock == "log":
         memory[..., 0] = values[started]
     elif past == "constant":  # which dynamics do not change: A e_0 + B = 0
         memory[..., 0] = values[begins]
@@ -134,7 +135,7 @@ def recur(
     first = np.repeat(begins, panel.lengths)[reached]
     constant = reached <= first if panel.times is None else panel.times[reached] <= panel.times[first]
     out[constant] = 0
-    if dynamics.clock == "log":
+    if measure.clock == "log":
         out[constant, :, 0] = values[reached[constant]]
     else:
         out[constant, :, 0] = values[first[constant]] * (past == "constant")

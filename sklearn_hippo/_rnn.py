@@ -26,14 +26,14 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_array, check_random_state, column_or_1d, compute_class_weight
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 from skorch.callbacks import EarlyStopping, GradientNormClipping, ProgressBar
 from torch import nn
 
-from ._compat import CallbackSupportMixin, fit_task, with_ids
-from ._measures import DYNAMICS, in_seconds
+from ._columns import in_seconds
+from ._compat import CallbackSupportMixin, Interval, Registered, StrOptions, fit_task, with_ids
+from ._measures import MEASURES, with_dynamics
 from ._panel import Panel, check_observed, learned_timescale, merge_stamps, validate_panel
 from ._training import (
     Batches,
@@ -182,7 +182,7 @@ class _HiPPORNN(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
     """What the classifier and the regressor share: everything but the targets."""
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
-        "measure": [StrOptions(set(DYNAMICS))],
+        "measure": [Registered(with_dynamics)],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "order": [Interval(Integral, 1, None, closed="left"), None],
         "memory_size": [Interval(Integral, 1, None, closed="left")],
@@ -430,7 +430,7 @@ class _HiPPORNN(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
             values = panel.values[seen, c].astype(np.float64)
             self.mean_[c], self.scale_[c] = _mean_and_scale(values, of_rows[seen], reach=_REACH)
         self.timescale_ = None
-        if DYNAMICS[self.measure](1).clock == "linear":
+        if MEASURES[self.measure].has_timescale:
             observed = panel._observed
             duration = _median(panel.durations[observed], weights[observed])
             self.timescale_ = learned_timescale(self.measure, in_seconds(self.timescale), duration)

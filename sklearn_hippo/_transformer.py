@@ -10,12 +10,11 @@ from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags, check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
-from ._columns import as_times, as_values, named_index
-from ._compat import CallbackSupportMixin, fit_task, with_ids
-from ._measures import MEASURES, Measure, feature_names, in_seconds
+from ._columns import as_times, as_values, in_seconds, named_index
+from ._compat import CallbackSupportMixin, Interval, Registered, StrOptions, fit_task, with_ids
+from ._measures import MEASURES, Measure, feature_names, with_projection
 from ._panel import Panel, check_observed, check_panel, learned_timescale, own_times, validate_panel
 from ._projection import INTERPOLATIONS, PASTS, project, reconstruct, series_span
 from ._recurrence import DISCRETIZATIONS, interpolation_of, prefixes, recur
@@ -119,7 +118,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
-        "measure": [StrOptions(set(MEASURES))],
+        "measure": [Registered(with_projection)],
         "order": [Interval(Integral, 1, None, closed="left")],
         "timescale": [timedelta, np.timedelta64, Interval(Real, 0, None, closed="neither"), None],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],

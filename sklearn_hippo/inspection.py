@@ -12,7 +12,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
-from ._measures import MEASURES
+from ._measures import MEASURES, with_projection
 from ._panel import Panel, check_panel
 from ._projection import reconstruct, series_span
 from ._transformer import HiPPOTransformer
@@ -410,11 +410,11 @@ class MeasureDisplay:
         """
         transformer = _transformer_of(transformer, fitted=False)
         n_points = check_scalar(n_points, "n_points", Integral, min_val=2)
-        if transformer.measure not in MEASURES:
-            raise ValueError(f"measure={transformer.measure!r} is none of {sorted(MEASURES)}.")
+        if transformer.measure not in with_projection():
+            raise ValueError(f"measure={transformer.measure!r} is none of {sorted(with_projection())}.")
         measure = MEASURES[transformer.measure]
         age = np.linspace(0, 4 if measure.window == "decaying" else 1.2, n_points)
-        return cls(age, measure.density(age), transformer.measure).plot(ax)
+        return cls(age, measure.basis.density(age), transformer.measure).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw the display.

@@ -2,6 +2,7 @@ import sys
 
 import numpy as np
 import pytest
+from makers import MEASURES
 from numpy.testing import assert_allclose
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -10,7 +11,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_hippo import HiPPOTransformer, Panel
-from sklearn_hippo._measures import MEASURES
 from sklearn_hippo.inspection import LossCurveDisplay, MeasureDisplay, MemoryDisplay, ReconstructionDisplay
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -90,7 +90,7 @@ def test_memory(series):
 def test_measures(measure):
     display = MeasureDisplay.from_estimator(HiPPOTransformer(measure), plt.subplots()[1])
     assert display.line_.get_label() == measure
-    density = MEASURES[measure].density
+    density = MEASURES[measure].basis.density
     middles = (np.arange(1_000_000) + 0.5) / 1_000_000 * (40 if measure in ("lagt", "legs_lti") else 1)
     assert_allclose(density(middles).mean() * (40 if measure in ("lagt", "legs_lti") else 1), 1, atol=1e-3)
     assert density(np.array([-0.1]))[0] == 0

@@ -1,9 +1,8 @@
 import numpy as np
 import oracles
 import pytest
+from makers import MEASURES
 from numpy.testing import assert_allclose
-
-from sklearn_hippo._measures import MEASURES
 
 
 def test_the_registry_is_the_documented_one():

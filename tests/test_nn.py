@@ -14,10 +14,11 @@ import oracles
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from makers import DYNAMICS
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_hippo import HiPPOMemory
-from sklearn_hippo._measures import DYNAMICS, modes
+from sklearn_hippo._dynamics import modes
 
 torch = pytest.importorskip("torch")
 

@@ -11,11 +11,11 @@ import oracles
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from makers import MEASURES
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_hippo import Panel, _projection
 from sklearn_hippo._ext_projection import simd_name
-from sklearn_hippo._measures import MEASURES
 from sklearn_hippo._projection import INTERPOLATIONS, PASTS, every_point, project, series_span
 from sklearn_hippo._projection import reconstruct as reconstruct_between
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 import numpy as np
 import oracles
 import pytest
+from makers import DYNAMICS, MEASURES
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 from sklearn_hippo import Panel
-from sklearn_hippo._measures import DYNAMICS, MEASURES
-from sklearn_hippo._projection import decay, embed
+from sklearn_hippo._projection import embed, fade
 from sklearn_hippo._recurrence import recur
 
 pytestmark = pytest.mark.usefixtures("simd")
@@ -112,8 +112,8 @@ def test_decay_is_the_matrix_exponential(measure, order):
     h = np.array([0.0, 1e-3, 0.7, 5.0])
     A, _ = oracles.dynamics(measure, order)
     expected = np.stack([one @ expm(A * step).T for one, step in zip(c, h, strict=True)])
-    assert_allclose(decay(c, MEASURES[measure], h), expected, atol=1e-11)
-    assert_allclose(decay(c, MEASURES[measure], np.full(4, 2000.0)), 0, atol=1e-100)
+    assert_allclose(fade(c, MEASURES[measure].basis, h), expected, atol=1e-11)
+    assert_allclose(fade(c, MEASURES[measure].basis, np.full(4, 2000.0)), 0, atol=1e-100)
 
 
 def test_embed_is_exact():

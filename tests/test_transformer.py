@@ -13,6 +13,7 @@ import oracles
 import pytest
 import sklearn
 from extras import optional
+from makers import MEASURES
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -37,7 +38,6 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_hippo import HiPPOTransformer, Panel
-from sklearn_hippo._measures import MEASURES
 from sklearn_hippo.datasets import drop_observations, scale_time
 
 pd, pl = optional("pandas"), optional("polars")

@@ -18,7 +18,7 @@ import torch
 from common import medians, report
 from torch import nn
 
-from sklearn_hippo._measures import DYNAMICS
+from sklearn_hippo._measures import dynamics_of
 from sklearn_hippo.nn import HiPPORNN
 
 THREADS, BATCH, LENGTH, CHANNELS = 2, 64, 200, 8
@@ -30,7 +30,7 @@ class Dense(nn.Module):
 
     def __init__(self, input_size, hidden_size):
         super().__init__()
-        dynamics = DYNAMICS["legs"](hidden_size)
+        dynamics = dynamics_of("legs", hidden_size)
         eye = np.eye(hidden_size)
         steps = np.log(np.arange(2, LENGTH + 1) / np.arange(1, LENGTH))
         # the memory starts at u e_0

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._dynamics import modes
 from .._ext_rnn import MGU, NO_GATE, PACKING, TIMED, Sequence, sequence
-from .._measures import DYNAMICS, modes
+from .._measures import dynamics_of
 from .._threads import usable_threads
 
 # How much of a step is implicit; the exact step for a held input needs the matrix exponential.
@@ -58,7 +59,7 @@ def coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.devi
 
 
 def make_coordinates(measure: str, order: int, dtype: torch.dtype, device: torch.device) -> Coordinates:
-    dynamics = DYNAMICS[measure](order)
+    dynamics = dynamics_of(measure, order)
 
     def tensor(x: NDArray[Any], dtype: torch.dtype = dtype) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(x), dtype=dtype, device=device)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from .._measures import DYNAMICS
+from .._measures import MEASURES, dynamics_of, with_dynamics
 from ._gated import DISCRETIZATIONS, GATES, Coordinates, Weights, coordinates, make_coordinates, mind_forks, scan
 
 STRETCH = 128  # steps at a time where no gradient is wanted
@@ -158,7 +158,7 @@ class HiPPOCell(_Described):
     ):
         super().__init__()
         for name, value, allowed in (
-            ("measure", measure, tuple(DYNAMICS)), ("gate", gate, GATES),
+            ("measure", measure, tuple(with_dynamics())), ("gate", gate, GATES),
             ("discretization", discretization, DISCRETIZATIONS),
         ):  # fmt: skip
             if value not in allowed:
@@ -172,7 +172,7 @@ class HiPPOCell(_Described):
         input_size, hidden_size, order, memory_size = map(int, (input_size, hidden_size, order, memory_size))
         self.input_size, self.hidden_size, self.order, self.memory_size = input_size, hidden_size, order, memory_size
         self.measure, self.gate, self.discretization = measure, gate, discretization
-        self.n_states = len(DYNAMICS[measure](order).B)
+        self.n_states = len(dynamics_of(measure, order).B)
         n_outputs = N_BLOCKS[gate] * hidden_size
 
         def parameter(*shape: int) -> nn.Parameter:
@@ -195,7 +195,7 @@ class HiPPOCell(_Described):
         ):  # fmt: skip
             if weight is not None:
                 nn.init.uniform_(weight, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
-        scale = DYNAMICS[self.measure](self.order).scale
+        scale = dynamics_of(self.measure, self.order).scale
         if scale is not None:  # of a basis that is not orthonormal: begin as with the one that is
             with torch.no_grad():
                 blocks = self.weight_c.view(len(self.weight_c), self.memory_size, self.order)
@@ -394,7 +394,7 @@ class HiPPORNN(_Described):
         )  # fmt: skip
         self.input_size, self.hidden_size = input_size, hidden_size
         self.mask_input, self.batch_first = bool(mask_input), batch_first
-        self.clock = DYNAMICS[measure](self.cell.order).clock
+        self.clock = MEASURES[measure].clock
         if self.clock == "linear" and (timescale is None or not 0 < timescale < math.inf):
             raise ValueError(f"measure={measure!r} needs a positive timescale, in units of the times; got {timescale}.")
         if self.clock == "log" and (timescale is not None or learn_timescale):
