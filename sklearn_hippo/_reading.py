@@ -1,11 +1,13 @@
-"""Lists of series, columns of cells and long tables as values, times and offsets: what a panel is made of."""
+"""Lists of series, padded arrays, columns of cells and long tables as values, times and offsets: parts of a panel."""
 
 import warnings
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_scalar
 
 from ._columns import (
     all_finite,
@@ -181,6 +183,43 @@ def warn_transposed(n_channels: int, length: int) -> None:
         UserWarning,
         stacklevel=5,
     )
+
+
+# --- padded arrays ---------------------------------------------------------------------------------------
+
+
+def read_padded(X: Any, lengths: Any = None, time_channel: Any = None) -> Parts:
+    """Series of an array of shape (n_series, max_length, n_channels), or (n_series, max_length)."""
+    X = as_values(X, "X")
+    if X.ndim == 2 and time_channel is None:
+        X = X[:, :, None]
+    if X.ndim != 3:
+        raise ValueError(f"X must have shape (n_series, max_length, n_channels), got {X.shape}.")
+    if 0 in X.shape:
+        raise ValueError(f"X is empty: its shape is {X.shape}.")
+    n_series, max_length, _ = X.shape
+    if lengths is None:
+        observed = np.asarray(~np.isnan(X).all(axis=2))
+        lengths = np.where(observed.any(axis=1), max_length - np.argmax(observed[:, ::-1], axis=1), 0)
+    else:
+        lengths = np.asarray(lengths)
+        if lengths.shape != (n_series,) or lengths.dtype.kind not in "iu":
+            raise ValueError(f"lengths must be {n_series} integers, one for each series.")
+        wrong = np.flatnonzero((lengths < 0) | (lengths > max_length))
+        if len(wrong):
+            i = wrong[0]
+            raise ValueError(f"Series {i}: length {lengths[i]} is not between 0 and {max_length}.")
+    kept = np.arange(max_length) < lengths[:, None]
+    values = X.reshape(-1, X.shape[2]) if kept.all() else X[kept]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    times = None
+    if time_channel is not None:
+        time_channel = check_scalar(time_channel, "time_channel", Integral)
+        if not -X.shape[2] <= time_channel < X.shape[2]:
+            raise ValueError(f"time_channel={time_channel}, but X has {X.shape[2]} channels.")
+        times = values[:, time_channel]
+        values = np.delete(values, time_channel, axis=1)
+    return Parts(values, times, offsets, None)
 
 
 # --- cells -----------------------------------------------------------------------------------------------

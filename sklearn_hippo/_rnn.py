@@ -34,7 +34,7 @@ from torch import nn
 from ._columns import in_seconds
 from ._compat import CallbackSupportMixin, Interval, Registered, StrOptions, fit_task, with_ids
 from ._measures import MEASURES, with_dynamics
-from ._panel import Panel, check_observed, learned_timescale, merge_stamps, validate_panel
+from ._panel import Panel, merge_stamps
 from ._training import (
     Batches,
     Checkpoint,
@@ -48,6 +48,7 @@ from ._training import (
     epoch_seed,
     tensors_of,
 )
+from ._validation import check_observed, learned_timescale, validate_panel
 from .nn._gated import DISCRETIZATIONS, GATES
 
 Array = NDArray[Any]
@@ -656,7 +657,7 @@ class _HiPPORNN(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transform
     def _outputs_online(self, X: Any, names: list[str], function: Callable[[Array], Array]) -> Panel:
         """A function of the outputs after every observation."""
         panel, outputs = self._evaluate(X, every=True)
-        return panel._with(function(outputs), panel.times, channel_names=names)
+        return panel.replace(values=function(outputs), channel_names=names)
 
     def transform(self, X: Any) -> Array:
         """Compute the last hidden state of every series: features that were trained for the targets.

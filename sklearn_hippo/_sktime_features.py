@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sktime.transformations.base import BaseTransformer
 
-from ._panel import Panel, check_panel
+from ._panel import Panel
 from ._transformer import HiPPOTransformer
+from ._validation import check_panel
 
 # What the adapters take as it is; sktime converts everything else to the first of these, which keeps lengths and times.
 MTYPES = ["df-list", "numpy3D", "pd-multiindex", "nested_univ"]

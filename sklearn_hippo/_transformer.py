@@ -15,10 +15,11 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 from ._columns import as_times, as_values, in_seconds, named_index
 from ._compat import CallbackSupportMixin, Interval, Registered, StrOptions, fit_task, with_ids
 from ._measures import MEASURES, Measure, feature_names, with_projection
-from ._panel import Panel, check_observed, check_panel, learned_timescale, own_times, validate_panel
+from ._panel import Panel, own_times
 from ._projection import INTERPOLATIONS, PASTS, project, reconstruct, series_span
 from ._recurrence import DISCRETIZATIONS, interpolation_of, prefixes, recur
 from ._threads import threads_of
+from ._validation import check_observed, check_panel, learned_timescale, validate_panel
 
 Array = NDArray[Any]
 
@@ -287,7 +288,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             first = 0.0 if panel.times is None else panel.times[begins]
             states = np.column_stack([states, np.where(times > first, times - start, 0)]).astype(states.dtype)
         offsets = np.concatenate([[0], np.cumsum(np.bincount(series, minlength=len(panel)))])
-        return panel._with(states, times, offsets, self.get_feature_names_out())
+        return panel.replace(values=states, times=times, offsets=offsets, channel_names=self.get_feature_names_out())
 
     def inverse_transform(self, X: ArrayLike, times: Any = None) -> Panel:
         """Turn coefficients back into series.

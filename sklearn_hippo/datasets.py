@@ -17,7 +17,8 @@ from sklearn.datasets._base import RemoteFileMetadata, _fetch_remote
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from ._panel import Panel, check_panel, own_times
+from ._panel import Panel, own_times
+from ._validation import check_panel
 
 __all__ = [
     "SKTIME_DATASETS",
@@ -193,7 +194,7 @@ def _fetch(remote: RemoteFileMetadata, data_home: str | os.PathLike[str] | None,
 def _keep(panel: Panel, kept: NDArray[np.bool_]) -> Panel:
     series = np.repeat(np.arange(len(panel)), panel.lengths)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(series[kept], minlength=len(panel)))])
-    return panel._with(panel.values[kept], own_times(panel)[kept], offsets)
+    return panel.replace(values=panel.values[kept], times=own_times(panel)[kept], offsets=offsets)
 
 
 @validate_params(
@@ -241,7 +242,7 @@ def drop_observations(panel: Panel, fraction: float, random_state: Any = None, *
     lot = np.where(np.isnan(values), -1, rng.uniform(size=values.shape))
     best = np.maximum.reduceat(lot, panel.offsets[:-1])[series]
     values[(lot < fraction) & (lot < best)] = np.nan
-    return panel._with(values, panel.times)
+    return panel.replace(values=values)
 
 
 @validate_params(
@@ -293,7 +294,7 @@ def scale_time(panel: Panel, factor: float) -> Panel:
     >>> scale_time(Panel([1.0, 2.0, 3.0]), 3).times
     array([0., 3., 6.])
     """
-    return panel._with(panel.values, factor * own_times(panel))
+    return panel.replace(times=factor * own_times(panel))
 
 
 @validate_params(
@@ -328,4 +329,4 @@ def jitter_times(panel: Panel, scale: float, random_state: Any = None) -> Panel:
     lot[panel.offsets[:-1]] = 0
     lot[panel.offsets[1:] - 1] = 0
     times = times + lot * np.where(lot < 0, gaps[:-1], gaps[1:])
-    return panel._with(panel.values, times)
+    return panel.replace(times=times)

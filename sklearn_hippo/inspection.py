@@ -13,9 +13,10 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from ._measures import MEASURES, with_projection
-from ._panel import Panel, check_panel
+from ._panel import Panel
 from ._projection import reconstruct, series_span
 from ._transformer import HiPPOTransformer
+from ._validation import check_panel
 
 __all__ = ["LossCurveDisplay", "MeasureDisplay", "MemoryDisplay", "ReconstructionDisplay"]
 

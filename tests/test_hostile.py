@@ -14,7 +14,7 @@ from extras import optional
 from scipy import sparse
 
 from sklearn_hippo import HiPPOMemory, HiPPOTransformer, Panel
-from sklearn_hippo._panel import check_panel
+from sklearn_hippo._validation import check_panel
 
 pd, pl, pa = (optional(name) for name in ("pandas", "polars", "pyarrow"))
 nan, inf = np.nan, np.inf

@@ -26,19 +26,31 @@ MAY_IMPORT = {
     "_dynamics": set(),
     "_measures": {"_bases", "_dynamics"},
     "_memory": {"_columns", "_compat", "_measures", "_panel", "_projection", "_recurrence", "_threads"},
-    "_panel": {"_columns", "_reading"},
+    "_conversions": {"_columns", "_interop", "_reading"},
+    "_interop": {"_columns", "_reading"},
+    "_panel": {"_columns", "_conversions"},
+    "_validation": {"_columns", "_panel", "_reading"},
     "_projection": {"_bases", "_ext_projection", "_measures", "_panel"},
-    "_rnn": {"_columns", "_compat", "_measures", "_panel", "_training", "nn._gated"},
+    "_rnn": {"_columns", "_compat", "_measures", "_panel", "_training", "_validation", "nn._gated"},
     "_training": {"_panel", "nn"},
     "_reading": {"_columns"},
     "_recurrence": {"_dynamics", "_ext_projection", "_ext_recurrence", "_measures", "_panel", "_projection"},
     "_threads": set(),
-    "_transformer": {"_columns", "_compat", "_measures", "_panel", "_projection", "_recurrence", "_threads"},
-    "datasets": {"_panel"},
-    "inspection": {"_measures", "_panel", "_projection", "_transformer"},
+    "_transformer": {
+        "_columns",
+        "_compat",
+        "_measures",
+        "_panel",
+        "_projection",
+        "_recurrence",
+        "_threads",
+        "_validation",
+    },
+    "datasets": {"_panel", "_validation"},
+    "inspection": {"_measures", "_panel", "_projection", "_transformer", "_validation"},
     "show_versions": {"_ext_projection"},
     "sktime": {"_sktime_features", "_sktime_rnn"},
-    "_sktime_features": {"_panel", "_transformer"},
+    "_sktime_features": {"_panel", "_transformer", "_validation"},
     "_sktime_rnn": {"_rnn", "_sktime_features"},
     "nn.__init__": {"nn._modules"},
     "nn._gated": {"_dynamics", "_ext_rnn", "_measures", "_threads"},
@@ -146,8 +158,9 @@ def public_objects():
             if callable(one):
                 yield f"{module}.{name}"
             if isinstance(one, type):
-                own = (m for m, f in vars(one).items() if not m.startswith("_") and callable(f))
-                yield from (f"{module}.{name}.{m}" for m in own)
+                ours = (c for c in one.__mro__ if c.__module__.startswith("sklearn_hippo") and c.__name__[0] != "_")
+                own = {m for c in ours for m, f in vars(c).items() if not m.startswith("_") and callable(f)}
+                yield from (f"{module}.{name}.{m}" for m in sorted(own))
 
 
 @pytest.mark.parametrize("name", list(public_objects()))

@@ -13,7 +13,7 @@ from sklearn.utils import _safe_indexing
 
 from sklearn_hippo import HiPPOTransformer, Panel
 from sklearn_hippo._columns import as_values
-from sklearn_hippo._panel import check_panel
+from sklearn_hippo._validation import check_panel
 
 # All forms that series come in, also those of other libraries.
 pd, pl, pa = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
@@ -797,7 +797,7 @@ def test_a_column_of_a_table_is_converted_once(monkeypatch):
         calls.append(where)
         return as_values(values, where)
 
-    monkeypatch.setattr("sklearn_hippo._panel.as_values", counting)
+    monkeypatch.setattr("sklearn_hippo._validation.as_values", counting)
     HiPPOTransformer(order=2).fit(pd.DataFrame(np.zeros((5, 20))))
     assert sorted(one for one in calls if one.startswith("column")) == sorted(f"column '{c}'" for c in range(20))
     assert len(calls) <= 23  # and all of them together
@@ -981,3 +981,45 @@ def test_skops_keeps_panels():
     assert (loaded.channel_names, loaded.id_names, loaded.ids.tolist()) == (("x",), ("who",), [7, 8])
     with pytest.raises(ValueError, match="read-only"):
         loaded.values[0] = 2
+
+
+def test_some_parts_are_replaced():
+    panel = Panel([1.0, 2.0, np.nan], [0.0, 1.0, 5.0], [0, 2, 3], channel_names=["x"], ids=["a", "b"], id_names="who")
+    later = panel.replace(times=panel.times + 1, values=-panel.values)
+    assert_array_equal(later.times, [1, 2, 6])
+    assert_array_equal(later.values[:, 0], [-1, -2, np.nan])
+    assert (later.channel_names, later.ids.tolist(), later.id_names) == (("x",), ["a", "b"], ("who",))
+    assert_array_equal(panel.times, [0, 1, 5])
+    assert panel.replace() == panel
+    assert panel.replace(ids=[1, 2]).id_names is None
+    assert panel.replace(times=None).times is None
+    assert panel.replace(values=np.ones((3, 2)), channel_names=None).n_channels == 2
+    with pytest.raises(TypeError, match="A Panel has no 'value' to replace, but values, times"):
+        panel.replace(value=1)
+    with pytest.raises(ValueError, match=r"Series 0 \(who 'a'\): times decrease at position 1"):
+        panel.replace(times=[1.0, 0.0, 0.0])
+    with pytest.raises(ValueError, match="channel_names must be 2 different strings"):
+        panel.replace(values=np.ones((3, 2)))
+
+
+def test_panels_are_equal_if_their_series_are():
+    panel = Panel([1.0, np.nan, 3.0], [0.0, 1.0, 0.0], [0, 2, 3], channel_names=["x"], ids=[("a", 1), ("b", 2)])
+    assert panel == pickle.loads(pickle.dumps(panel))
+    assert panel[[0, 1]] == panel[:] == panel
+    assert panel.replace(times=None) == panel  # the same times, implicit
+    for other in (
+        panel[::-1],
+        panel[:1],
+        panel.replace(values=panel.values + 1),
+        panel.replace(times=panel.times + 1),
+        panel.replace(offsets=[0, 1, 3], times=None),
+        panel.replace(channel_names=None),
+        panel.replace(ids=None),
+        panel.replace(ids=[("a", 1), ("b", 3)]),
+        panel.replace(ids=panel.ids, id_names=["one", "two"]),
+        "something else",
+    ):
+        assert panel != other
+    assert Panel(np.ones(3, np.float32)) == Panel(np.ones(3))
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(panel)

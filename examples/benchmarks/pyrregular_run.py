@@ -36,7 +36,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
 from sklearn_hippo import HiPPOTransformer, Panel
-from sklearn_hippo._panel import check_panel, own_times
+from sklearn_hippo._panel import own_times
+from sklearn_hippo._validation import check_panel
 
 OFFLINE = {
     "JapaneseVowels": lambda split: aeon.datasets.load_japanese_vowels(split=split),
