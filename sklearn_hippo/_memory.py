@@ -20,11 +20,11 @@ from sklearn.exceptions import NotFittedError
 
 from ._columns import as_times, as_values, in_seconds
 from ._compat import Interval, Registered, StrOptions
+from ._machine import threads_of
 from ._measures import MEASURES, Measure, feature_names, with_memory
 from ._panel import Panel
 from ._projection import INTERPOLATIONS, PASTS, embed, excess, fade, project, reconstruct
 from ._recurrence import EXACT, exact_steps, interpolation_of
-from ._threads import threads_of
 
 Array = NDArray[Any]
 

@@ -1,121 +1,40 @@
-"""What skorch trains for the RNN estimators: the network, batches of series, and what happens after every epoch."""
+"""Training by skorch: a net with weighted losses, what happens after every epoch, checkpoints, and the session."""
 
 import math
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
+from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, ProgressBar
 from skorch.utils import to_tensor
 from torch import Tensor, nn
-from torch.utils.data import BatchSampler, DataLoader, Dataset
 
+from ._batches import Batches, Series
 from ._panel import Panel
-from .nn import HiPPORNN
 
 Array = NDArray[Any]
 
+# More series than these are learned by heart rather than learned from.
+_MANY = 2000
 
-class Network(nn.Module):
-    """A HiPPO-RNN and a linear map of its last hidden state."""
-
-    def __init__(self, n_outputs: int, *, dropout: float = 0.0, **rnn: Any):
-        super().__init__()
-        self.rnn = HiPPORNN(**rnn)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.rnn.hidden_size, n_outputs)
-
-    def forward(self, x: Tensor, lengths: Tensor, times: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
-        """Outputs of shape (batch, n_outputs); the weights of the series are the loss's."""
-        return self.head(self.dropout(self.hidden(x, lengths, times)))
-
-    def hidden(self, x: Tensor, lengths: Tensor, times: Tensor | None = None, *, every: bool = False) -> Tensor:
-        """Last hidden states (batch, hidden_size), or those after every observation (n_observations, hidden_size)."""
-        outputs, state = self.rnn(x, times, lengths)
-        if not every:
-            return state.hidden
-        return outputs[torch.arange(x.shape[1], device=x.device) < lengths.to(x.device)[:, None]]
-
-
-Batch = tuple[dict[str, Tensor], Tensor]
-
-
-class Series(Dataset[Batch]):
-    """The series of a panel, handed out as padded batches with their weights, and their targets."""
-
-    def __init__(self, panel: Panel, y: Array | None = None, weights: Array | None = None):
-        self.values = torch.tensor(panel.values)
-        self.times = None if panel.times is None else torch.tensor(panel.times)
-        self.first = torch.as_tensor(panel.offsets[:-1].copy())
-        self.lengths = torch.as_tensor(panel.lengths.copy())
-        self.y = torch.zeros(len(panel)) if y is None else torch.as_tensor(y)
-        self.weights = torch.ones(len(panel)) if weights is None else torch.as_tensor(weights, dtype=torch.float32)
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-    def __getitem__(self, index: int) -> Batch:
-        return self.__getitems__([index])
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        chosen = torch.as_tensor(indices)
-        lengths = self.lengths[chosen]
-        last = (self.first[chosen] + lengths - 1)[:, None]  # what lies behind the end is not read
-        rows = torch.minimum(self.first[chosen, None] + torch.arange(int(lengths.max())), last).clamp(min=0)
-        batch = {"x": self.values[rows], "lengths": lengths, "weight": self.weights[chosen]}
-        if self.times is not None:
-            batch["times"] = self.times[rows]
-        return batch, self.y[chosen]
-
-
-class _Buckets(BatchSampler):
-    """Batches of series of about the same length, in random order, from PyTorch's generator."""
-
-    def __init__(self, lengths: Tensor, batch_size: int):
-        self.lengths, self.batch_size = lengths, batch_size
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.lengths) / self.batch_size)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        n = len(self.lengths)
-        rough = self.lengths * (1 + 0.2 * torch.rand(n))  # so that neighbours change from epoch to epoch
-        order = torch.argsort(rough)
-        order = order.roll(int(torch.randint(n, ())))  # and it is not always the longest that make a small batch
-        batches = order.split(self.batch_size)
-        return (batches[k].tolist() for k in torch.randperm(len(batches)))
-
-
-class _InOrder(BatchSampler):
-    def __init__(self, n: int, batch_size: int):
-        self.n, self.batch_size = n, batch_size
-
-    def __len__(self) -> int:
-        return math.ceil(self.n / self.batch_size)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return (list(range(k, min(k + self.batch_size, self.n))) for k in range(0, self.n, self.batch_size))
-
-
-def _itself(batch: Any) -> Any:
-    return batch
-
-
-class Batches(DataLoader[Batch]):
-    """Batches of a `Series`: of similar lengths in random order, or as they come."""
-
-    def __init__(self, dataset: Series, batch_size: int, *, shuffle: bool = False, **params: Any):
-        sampler = _Buckets(dataset.lengths, batch_size) if shuffle else _InOrder(len(dataset), batch_size)
-        params.setdefault("generator", torch.Generator())  # the loader seeds its workers: not from the global one
-        super().__init__(dataset, batch_sampler=sampler, collate_fn=_itself, **params)
+# What net_params may not set, and what to use instead.
+_RESERVED = {
+    "module": "Write a skorch net of your own around sklearn_hippo.nn.HiPPORNN.",
+    "train_split": "Use early_stopping and validation_fraction.",
+    "max_epochs": "Use the parameter of the same name.",
+    "warm_start": "Use the parameter of the same name.",
+}
 
 
 class Net(NeuralNet):
@@ -138,7 +57,7 @@ class Net(NeuralNet):
             return outputs.argmax(axis=1)
         return outputs.argmax(axis=1) if isinstance(self.criterion_, nn.CrossEntropyLoss) else outputs
 
-    def evaluated(self) -> Network:
+    def evaluated(self) -> Any:
         """A copy of the module for evaluation, on the CPU in double precision: outputs are the same in every batch.
 
         It is made anew after a tensor of the module has changed.
@@ -286,6 +205,269 @@ class Checkpoint:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, self.path)
+
+
+class Session:
+    """What an estimator does with its net: make it, train it, go on with it, and store it."""
+
+    _module: ClassVar[type[nn.Module]]  # with a `head`, and `hidden(x, lengths, times, every=)` before it
+    net_class: ClassVar[type[Net]] = Net
+    net_: Net
+    _built: dict[str, Any]  # what the network was made with
+    _lr: float  # of the last training
+    _seed: int
+
+    lr: float
+    schedule: str
+    weight_decay: float
+    batch_size: int
+    max_grad_norm: float | None
+    early_stopping: bool | str
+    validation_fraction: float
+    n_iter_no_change: int
+    warm_start: bool
+    checkpoint: str | os.PathLike[str] | None
+    net_params: dict[str, Any] | None
+    verbose: int
+    random_state: Any
+    device: Any
+
+    if TYPE_CHECKING:
+
+        def get_params(self) -> dict[str, Any]: ...
+        def _criterion(self) -> type[nn.Module]: ...
+        def _module_params(self) -> dict[str, Any]: ...
+        def _check_device(self) -> torch.device: ...
+
+    def _train(
+        self, panel: Panel, target: Array, weights: Array, n_epochs: int, fresh: bool, resumable: bool, epoch_ends: Any
+    ) -> None:
+        everything = np.arange(len(panel)), None
+        self._stops_early = len(panel) > _MANY if self.early_stopping == "auto" else bool(self.early_stopping)
+        rows: tuple[Array, Array | None] = self._split(target) if self._stops_early else everything
+        data = tuple(None if r is None else Series(panel[r], target[r], weights[r]) for r in rows)
+        self._check_net_params()
+        checkpoint, net, stopped = None, None, False
+        if self.checkpoint is not None and resumable:
+            checkpoint = Checkpoint(self.checkpoint, self._fingerprint(panel, target, weights))
+            net, stopped = checkpoint.load()
+        resumed = net is not None
+        cuda = [self.device] if torch.device(self.device or "cpu").type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(epoch_seed(self._seed, 0))
+            if fresh:
+                self._built = self._module_params()
+            if net is None:
+                net = self._make_net().initialize() if fresh else self._continued()
+            self._lr = self.lr
+            first = 0 if resumed else len(net.history)
+            remaining = first + n_epochs - len(net.history)
+            epochs = dict(net.callbacks_)["hippo_epochs"]
+            schedule = self.schedule if n_epochs > 1 else "constant"
+            save = None if checkpoint is None else checkpoint.save
+            epochs.set_params(save=save, watch=epoch_ends, schedule=schedule, first=first, n_epochs=n_epochs)
+            self.net_ = net
+            interrupted = False
+            try:
+                if not resumed:
+                    net.notify("on_train_begin", X=data, y=None)
+                if not stopped and remaining > 0:
+                    try:
+                        net.fit_loop(data, epochs=remaining)
+                    except KeyboardInterrupt:
+                        stopped = epochs.asked or _ran_out_of_patience(net)
+                        interrupted = not stopped
+                        self._drop_unfinished(data[1] is not None)
+                    if not all(torch.isfinite(one).all() for one in net.module_.parameters()):
+                        raise diverged("weights are not finite any more")
+            finally:
+                epochs.set_params(save=None, watch=None)
+            # Stored as it would go on: with the last weights, and the best ones beside them. After an interruption, the
+            # last whole epoch is there already.
+            if checkpoint is not None and not interrupted:
+                checkpoint.save(net, stopped)
+            net.notify("on_train_end", X=data, y=None)
+        self._read_history()
+
+    def _drop_unfinished(self, validated: bool) -> None:
+        """Ctrl-C comes in the middle of an epoch."""
+        history = self.net_.history
+        if not {"train_loss", "dur", *(["valid_loss"] if validated else [])} <= set(history[-1]):
+            del history[-1]
+        if not history:
+            raise KeyboardInterrupt
+
+    def _continued(self) -> Net:
+        """The same network and optimizer, trained on with the parameters of now."""
+        wanted = self._module_params()
+        changed = [name for name, value in wanted.items() if value != self._built[name] and "dropout" not in name]
+        if changed:
+            raise ValueError(
+                f"{changed[0].removeprefix('module__')!r} has changed since the network was made, which warm_start and "
+                "partial_fit go on with. Use fit with warm_start=False to begin anew."
+            )
+        old, self._built = self.net_, wanted
+        history = [dict(row) for row in old.history]
+        net = self._restored(old.module_.state_dict(), deepcopy(old.optimizer_.state_dict()), history)
+        if self._stops_early:  # what was not validated is no best epoch
+            for row in net.history:
+                row.setdefault("valid_loss", np.inf)
+                row.setdefault("valid_loss_best", False)
+        for group in net.optimizer_.param_groups:  # a schedule may have ended at zero
+            group["initial_lr"] = group["lr"] = group.get("initial_lr", group["lr"]) * self.lr / self._lr
+            if "optimizer" not in (self.net_params or {}) and group.get("weight_decay", 0) > 0:
+                group["weight_decay"] = self.weight_decay
+        return net
+
+    def _read_history(self) -> None:
+        history = self.net_.history
+        self.n_iter_ = len(history)
+        self.loss_curve_ = [float(row["train_loss"]) for row in history]
+        patience = next((one for _, one in self.net_.callbacks_ if isinstance(one, EarlyStopping)), None)
+        self._best_epoch = self.n_iter_ - 1 if patience is None else max(getattr(patience, "best_epoch_", 0) - 1, 0)
+        validated = any("valid_loss" in row for row in history)
+        self.validation_loss_curve_ = [float(row["valid_loss"]) for row in history] if validated else None
+
+    def _split(self, target: Array) -> tuple[Array, Array]:
+        """Series for training and for validation."""
+        n = len(target)
+        if n < 2:
+            raise ValueError("early_stopping=True needs at least two series: one of them to validate on.")
+        classes = target if target.dtype.kind == "i" else None  # which labels and numbers are not
+        try:
+            return train_test_split(
+                np.arange(n), test_size=self.validation_fraction, stratify=classes, random_state=self._seed
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {n} series cannot be set aside for early stopping: "
+                f"{error} Change validation_fraction or use early_stopping=False."
+            ) from None
+
+    def _check_net_params(self) -> None:
+        params = self.net_params or {}
+        for name, instead in _RESERVED.items():
+            if name in params:
+                raise ValueError(f"net_params may not set {name!r}: the estimator does. {instead}")
+        if isinstance(params.get("callbacks"), str):
+            raise ValueError(f"callbacks={params['callbacks']!r} in net_params: give a list of callbacks.")
+
+    def _make_net(self) -> Net:
+        params = dict(self.net_params or {})
+        callbacks: list[Any] = deepcopy(list(params.pop("callbacks", None) or []))  # they keep state of the training
+        if self.max_grad_norm is not None:
+            callbacks.append(("hippo_clip", GradientNormClipping(self.max_grad_norm)))
+        if self._stops_early:
+            sink = print if self.verbose else _silent
+            patience = Patience(patience=self.n_iter_no_change, load_best=True, sink=sink)
+            callbacks.append(("hippo_early_stopping", patience))
+        if self.verbose > 1:
+            callbacks.append(("hippo_progress", ProgressBar()))
+        callbacks.append(("hippo_epochs", Epochs(self._seed)))  # it has the last word
+        defaults = {
+            "criterion": self._criterion(),
+            "criterion__reduction": "none",
+            "optimizer": torch.optim.AdamW,
+            "iterator_train": Batches,
+            "iterator_train__shuffle": True,
+            "iterator_valid": Batches,
+            "batch_size": int(self.batch_size),
+            "lr": self.lr,
+            "verbose": int(self.verbose),
+            "device": self.device or "cpu",
+        }
+        if self.weight_decay > 0 or "optimizer" not in params:
+            defaults["optimizer__weight_decay"] = self.weight_decay
+        if self.weight_decay > 0:  # the logarithm of a time has no natural zero to decay to
+            defaults["optimizer__param_groups"] = [("*log_timescale", {"weight_decay": 0.0})]
+        return self.net_class(self._module, callbacks=callbacks, train_split=None, **(defaults | self._built | params))
+
+    def _fingerprint(self, panel: Panel, target: Array, weights: Array) -> str:
+        params = self.get_params()
+        for name in ("checkpoint", "verbose", "device", *([] if self.schedule == "cosine" else ["max_epochs"])):
+            del params[name]
+        given = {name: value for name, value in (self.net_params or {}).items() if name != "callbacks"}
+        params["net_params"] = sorted((name, value) for name, value in given.items() if _is_plain(value))
+        if not isinstance(self.random_state, Integral):
+            raise ValueError(
+                f"A checkpoint needs a training that can be repeated: set random_state to an integer, not "
+                f"{self.random_state!r}."
+            )
+        data = panel.values, panel.times, panel.offsets, target, weights
+        return str(joblib.hash([type(self).__name__, repr(params), *data]))
+
+    def _fitted_attributes(self) -> dict[str, Any]:
+        self._read_history()
+        return {name: value for name, value in vars(self).items() if name not in self.get_params()}
+
+    # --- persistence ----------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Arrays instead of a net: loads on any device and version, and without trusting PyTorch's pickles."""
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        if "net_" in state:
+            net = state.pop("net_")
+            state["_net_state"] = {
+                "module": arrays_of(net.module_.state_dict()),
+                "optimizer": arrays_of(net.optimizer_.state_dict()),
+                "history": [
+                    {name: value for name, value in row.items() if isinstance(value, (bool, int, float))}
+                    for row in net.history
+                ],
+            }
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        stored = state.pop("_net_state", None) if isinstance(state, dict) else None
+        super().__setstate__(state)  # type: ignore[misc]
+        if stored is None:
+            return
+        try:
+            self._check_device()
+            params = {}
+        except ValueError:
+            params = {"device": "cpu"}  # trained where there was another device
+        with torch.random.fork_rng(devices=[]):
+            module, optimizer = (tensors_of(stored[part]) for part in ("module", "optimizer"))
+            self.net_ = self._restored(module, optimizer, stored["history"], **params)
+
+    def _restored(self, module: Any, optimizer: Any, history: list[Any], **params: Any) -> Net:
+        """A net of the parameters of now, with what another one has learned."""
+        net = self._make_net()
+        net.set_params(**params)
+        net.initialize()
+        net.module_.load_state_dict(module)
+        before, now = (
+            [group.keys() - {"initial_lr"} for group in one["param_groups"]]
+            for one in (optimizer, net.optimizer_.state_dict())
+        )
+        try:
+            if before != now:
+                raise ValueError("options of another kind")
+            net.optimizer_.load_state_dict(optimizer)
+        except (KeyError, ValueError):  # net_params has another optimizer by now
+            warnings.warn(
+                "The state of the optimizer does not fit net_params: it begins anew.", UserWarning, stacklevel=2
+            )
+        net.history.extend(history)
+        return net
+
+
+def _silent(*_: Any) -> None:
+    pass
+
+
+def _ran_out_of_patience(net: Net) -> bool:
+    return any(isinstance(one, EarlyStopping) and one.misses_ >= one.patience for _, one in net.callbacks_)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value looks the same in the next process."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    return isinstance(value, (str, int, float, bool, type, type(None)))
 
 
 def arrays_of(state: Any) -> Any:

@@ -1,6 +1,5 @@
 """HiPPOTransformer: series in, coefficients out, and back."""
 
-import os
 from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any, Self
@@ -14,11 +13,11 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 
 from ._columns import as_times, as_values, in_seconds, named_index
 from ._compat import CallbackSupportMixin, Interval, Registered, StrOptions, fit_task, with_ids
+from ._machine import check_memory, threads_of
 from ._measures import MEASURES, Measure, feature_names, with_projection
 from ._panel import Panel, own_times
 from ._projection import INTERPOLATIONS, PASTS, project, reconstruct, series_span
 from ._recurrence import DISCRETIZATIONS, interpolation_of, prefixes, recur
-from ._threads import threads_of
 from ._validation import check_observed, check_panel, learned_timescale, validate_panel
 
 Array = NDArray[Any]
@@ -418,11 +417,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         """Refuse what cannot fit into memory, before the machine starts to swap."""
         # The features, and the sums of one thread.
         n_bytes = panel.n_channels * int(self.order) * (len(panel) * panel.values.itemsize + 200)
-        if hasattr(os, "sysconf") and n_bytes > (memory := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
-            raise ValueError(
-                f"order={self.order} would need {n_bytes / 2**30:.3g} GiB for {len(panel)} series of "
-                f"{panel.n_channels} channels; this machine has {memory / 2**30:.3g} GiB. Choose a smaller order."
-            )
+        whose = f" for {len(panel)} series of {panel.n_channels} channels"
+        check_memory(n_bytes, f"order={self.order}", "Choose a smaller order.", whose=whose)
 
     def _evaluation_times(self, C: Array, times: Any) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """Times of all series end to end, and the offsets of the series."""

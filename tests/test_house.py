@@ -18,48 +18,55 @@ import sklearn_hippo
 PACKAGE = Path(sklearn_hippo.__file__).parent
 
 # Each module and the ones of ours that it may import. A leaf imports nothing of ours.
+# fmt: off
 MAY_IMPORT = {
-    "__init__": {"_memory", "_panel", "_rnn", "_transformer"},
+    # leaves
+    "_bases": set(),
     "_columns": set(),
     "_compat": set(),
-    "_bases": set(),
     "_dynamics": set(),
+    "_machine": set(),
+    "_scales": set(),
+    # measures and series
     "_measures": {"_bases", "_dynamics"},
-    "_memory": {"_columns", "_compat", "_measures", "_panel", "_projection", "_recurrence", "_threads"},
-    "_conversions": {"_columns", "_interop", "_reading"},
+    "_reading": {"_columns"},
     "_interop": {"_columns", "_reading"},
+    "_conversions": {"_columns", "_interop", "_reading"},
     "_panel": {"_columns", "_conversions"},
     "_validation": {"_columns", "_panel", "_reading"},
-    "_projection": {"_bases", "_ext_projection", "_measures", "_panel"},
-    "_rnn": {"_columns", "_compat", "_measures", "_panel", "_training", "_validation", "nn._gated"},
-    "_training": {"_panel", "nn"},
-    "_reading": {"_columns"},
-    "_recurrence": {"_dynamics", "_ext_projection", "_ext_recurrence", "_measures", "_panel", "_projection"},
-    "_threads": set(),
-    "_transformer": {
-        "_columns",
-        "_compat",
-        "_measures",
-        "_panel",
-        "_projection",
-        "_recurrence",
-        "_threads",
-        "_validation",
-    },
     "datasets": {"_panel", "_validation"},
-    "inspection": {"_measures", "_panel", "_projection", "_transformer", "_validation"},
-    "show_versions": {"_ext_projection"},
-    "sktime": {"_sktime_features", "_sktime_rnn"},
+    # numbers
+    "_projection": {"_bases", "_ext_projection", "_measures", "_panel"},
+    "_recurrence": {"_dynamics", "_ext_projection", "_ext_recurrence", "_measures", "_panel", "_projection"},
+    "nn._described": set(),
+    "nn._inputs": set(),
+    "nn._steps": {"_dynamics", "_machine", "_measures"},
+    "nn._gated": {"_ext_rnn", "nn._steps"},
+    "nn._rnn": {"_measures", "nn._described", "nn._gated", "nn._inputs", "nn._steps"},
+    "nn.__init__": {"nn._rnn"},
+    # estimators
+    "_transformer": {"_columns", "_compat", "_machine", "_measures", "_panel", "_projection", "_recurrence",
+                     "_validation"},
+    "_memory": {"_columns", "_compat", "_machine", "_measures", "_panel", "_projection", "_recurrence"},
+    "_batches": {"_panel"},
+    "_training": {"_batches", "_panel"},
+    "_network": {"_batches", "_columns", "_compat", "_measures", "_panel", "_scales", "_training", "_validation"},
+    "_targets": {"_compat", "_network", "_panel", "_scales"},
+    "_rnn": {"_compat", "_machine", "_network", "_panel", "_targets", "nn", "nn._gated", "nn._steps"},
     "_sktime_features": {"_panel", "_transformer", "_validation"},
     "_sktime_rnn": {"_rnn", "_sktime_features"},
-    "nn.__init__": {"nn._modules"},
-    "nn._gated": {"_dynamics", "_ext_rnn", "_measures", "_threads"},
-    "nn._modules": {"_measures", "nn._gated"},
+    "__init__": {"_memory", "_panel", "_rnn", "_transformer"},
+    "sktime": {"_sktime_features", "_sktime_rnn"},
+    "inspection": {"_measures", "_panel", "_projection", "_transformer", "_validation"},
+    "show_versions": {"_ext_projection"},
 }
-FOREIGN = {"torch": {"_rnn", "_training", "nn._gated", "nn._modules"}, "skorch": {"_rnn", "_training"},
+TRAINED = {"_batches", "_network", "_rnn", "_targets", "_training"}
+FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._rnn", "nn._steps"},
+           "skorch": {"_network", "_training"},
            "sktime": {"datasets", "_sktime_features", "_sktime_rnn"},
            "pandas": {"_compat", "_sktime_features"}, "polars": set(), "pyarrow": set(),
-           "matplotlib": {"inspection"}}  # fmt: skip
+           "matplotlib": {"inspection"}}
+# fmt: on
 
 
 def name_of(path):

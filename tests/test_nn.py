@@ -22,7 +22,7 @@ from sklearn_hippo._dynamics import modes
 
 torch = pytest.importorskip("torch")
 
-from sklearn_hippo.nn import HiPPOCell, HiPPORNN, HiPPOState, _gated  # noqa: E402
+from sklearn_hippo.nn import HiPPOCell, HiPPORNN, HiPPOState, _gated, _steps  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("simd")  # every test, under every instruction set
 
@@ -109,7 +109,7 @@ def test_modes_are_the_dynamics_in_other_coordinates(measure, order):
     assert_allclose(m.out @ m.into, np.eye(len(dynamics.B)), atol=1e-13)
 
 
-@pytest.mark.parametrize("discretization", _gated.DISCRETIZATIONS)
+@pytest.mark.parametrize("discretization", _steps.DISCRETIZATIONS)
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("measure", DYNAMICS)
 def test_outputs_match_dense_algebra(measure, gate, discretization):
@@ -297,7 +297,7 @@ def test_outputs_do_not_depend_on_the_batch_or_its_padding(measure, gate):
     cut=st.integers(1, 7),
     measure=st.sampled_from(sorted(DYNAMICS)),
     gate=st.sampled_from(GATES),
-    discretization=st.sampled_from(_gated.DISCRETIZATIONS),
+    discretization=st.sampled_from(_steps.DISCRETIZATIONS),
     seed=st.integers(0, 100),
 )
 def test_parts_continue_as_the_whole(lengths, cut, measure, gate, discretization, seed):
@@ -520,7 +520,7 @@ def tied_batch(seed=0, n_rows=4, length=10):
     return x, 5 + gaps.cumsum(dim=1)
 
 
-@pytest.mark.parametrize("discretization", _gated.DISCRETIZATIONS)
+@pytest.mark.parametrize("discretization", _steps.DISCRETIZATIONS)
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("measure", DYNAMICS)
 def test_observations_of_one_stamp_are_one_observation(measure, gate, discretization):
@@ -649,7 +649,7 @@ def implicit_step(measure, order, discretization, h):
     return scale, old, weight, *(np.array(one.tolist(), float)[:, 0] for one in (exact, back)), of_input, float(by_step)
 
 
-@pytest.mark.parametrize("discretization", _gated.DISCRETIZATIONS)
+@pytest.mark.parametrize("discretization", _steps.DISCRETIZATIONS)
 @pytest.mark.parametrize("measure", DYNAMICS)
 @pytest.mark.parametrize("timescale", [100, 40_000])
 def test_single_precision_does_not_drift_over_many_steps(measure, discretization, timescale):

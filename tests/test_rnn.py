@@ -27,7 +27,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_param_validation, parametrize_with_checks
 
 from sklearn_hippo import HiPPOTransformer, Panel
-from sklearn_hippo._panel import merge_stamps
 from sklearn_hippo.datasets import drop_observations, load_japanese_vowels, load_sktime, scale_time
 
 pd = optional("pandas")
@@ -37,7 +36,8 @@ pytest.importorskip("skorch")
 from skorch.callbacks import Callback, EpochScoring, LRScheduler  # noqa: E402
 
 from sklearn_hippo import HiPPORNNClassifier, HiPPORNNRegressor  # noqa: E402
-from sklearn_hippo._training import Batches, Checkpoint, Series  # noqa: E402
+from sklearn_hippo._batches import Batches, Series, merge_stamps  # noqa: E402
+from sklearn_hippo._training import Checkpoint  # noqa: E402
 
 QUICK = {"hidden_size": 8, "max_epochs": 15, "lr": 0.02, "random_state": 0}
 
@@ -971,7 +971,7 @@ def test_a_network_that_is_no_better_than_a_constant_says_so():
 def test_many_series_stop_early(monkeypatch):
     panel, y = classes(40)
     assert HiPPORNNClassifier(**QUICK).fit(panel, y).validation_loss_curve_ is None
-    monkeypatch.setattr("sklearn_hippo._rnn._MANY", 39)
+    monkeypatch.setattr("sklearn_hippo._training._MANY", 39)
     assert HiPPORNNClassifier(**QUICK).fit(panel, y).validation_loss_curve_ is not None
     assert HiPPORNNClassifier(**QUICK, early_stopping=False).fit(panel, y).validation_loss_curve_ is None
 

@@ -1,7 +1,7 @@
 """The HiPPO-RNN as PyTorch modules: ``pip install "sklearn-hippo[rnn]"``."""
 
 try:
-    from ._modules import HiPPOCell, HiPPORNN, HiPPOState
+    from ._rnn import HiPPOCell, HiPPORNN, HiPPOState
 except ModuleNotFoundError as error:
     if error.name != "torch":
         raise

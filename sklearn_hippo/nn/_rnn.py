@@ -1,6 +1,5 @@
 """HiPPOCell and HiPPORNN: the paper's gated recurrence as PyTorch modules."""
 
-import json
 import math
 from typing import Any, NamedTuple
 
@@ -10,65 +9,16 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from .._measures import MEASURES, dynamics_of, with_dynamics
-from ._gated import DISCRETIZATIONS, GATES, Coordinates, Weights, coordinates, make_coordinates, mind_forks, scan
+from ._described import Described
+from ._gated import GATES, Weights, scan
+from ._inputs import fill, lay_out, none, steps
+from ._steps import DISCRETIZATIONS, Coordinates, coordinates, make_coordinates, mind_forks
 
 STRETCH = 128  # steps at a time where no gradient is wanted
 N_BLOCKS = {None: 1, "mgu": 2, "timed": 2, "gru": 3}  # the candidate and its gates
 
 
-class _Described(nn.Module):
-    """A module whose weights go with a description of what they were made for, where their shapes do not tell."""
-
-    _told: tuple[str, ...]  # attributes
-
-    def get_extra_state(self) -> Tensor:
-        """What the weights were made for, beside what their shapes tell.
-
-        Returns
-        -------
-        Tensor of uint8
-            Text in JSON: whatever copies, saves or clones the tensors of a state dict takes it along.
-        """
-        own = {name: getattr(self, name) for name in self._told}
-        return torch.tensor(list(json.dumps(own).encode()), dtype=torch.uint8)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Do nothing: what is loaded has been compared already.
-
-        Parameters
-        ----------
-        state : Tensor
-        """
-
-    def _differences(self, state_dict: dict[str, Any], prefix: str) -> list[str]:
-        """In what the weights that begin with ``prefix`` are not those of this module and its parts, in words."""
-        found = []
-        for name, module in self.named_modules(prefix=prefix.removesuffix(".")):
-            entry = state_dict.get(f"{name}._extra_state".removeprefix("."))
-            if isinstance(module, _Described) and entry is not None:
-                theirs = json.loads(bytes(entry.tolist()))
-                found += [
-                    f"{told}={theirs.get(told)!r} and not {getattr(module, told)!r}"
-                    for told in module._told
-                    if theirs.get(told) != getattr(module, told)
-                ]
-        return found
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool, missing_keys: list[str],
-        unexpected_keys: list[str], error_msgs: list[str],
-    ) -> None:  # fmt: skip
-        """Refuse weights of another kind before any of them is copied."""
-        different = self._differences(state_dict, prefix)
-        if different:
-            error_msgs.append(f"The weights {prefix}* are those of a network with {', '.join(different)}.")
-            state_dict.update(self.state_dict(prefix=prefix))  # all parts keep what they have
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )
-
-
-class HiPPOCell(_Described):
+class HiPPOCell(Described):
     r"""One step of the HiPPO-RNN (section 2.4 and figure 2 of the paper [1]_).
 
     The hidden state decides what enters the memory, and the memory, a projection of all that ever entered it, decides
@@ -291,16 +241,6 @@ class HiPPOCell(_Described):
         return hidden, memory
 
 
-def _any(wrong: Tensor) -> bool:
-    """Whether something is wrong, which is not asked while PyTorch traces: there are no values then."""
-    return not torch.compiler.is_compiling() and bool(wrong.any())
-
-
-def _none(special: Tensor) -> bool:
-    """Whether a special case does not occur; while PyTorch traces, it might."""
-    return not torch.compiler.is_compiling() and not bool(special.any())
-
-
 class HiPPOState(NamedTuple):
     """Where a batch of sequences stands: hand it on to continue them."""
 
@@ -317,7 +257,7 @@ class HiPPOState(NamedTuple):
     """(batch, input_size) last values of every channel, 0 where there was none yet"""
 
 
-class HiPPORNN(_Described):
+class HiPPORNN(Described):
     r"""The HiPPO-RNN over sequences of different lengths, with timestamps and missing values.
 
     Parameters
@@ -469,44 +409,18 @@ class HiPPORNN(_Described):
                 lengths = lengths[x.sorted_indices.cpu()]
             data = pack_padded_sequence(outputs, lengths, batch_first=self.batch_first).data
             return PackedSequence(data, x.batch_sizes, x.sorted_indices, x.unsorted_indices), state
-        if x.ndim != 3 or x.shape[2] != self.input_size:
-            wanted = "batch, length" if self.batch_first else "length, batch"
-            raise ValueError(f"x must have shape ({wanted}, {self.input_size}), got {tuple(x.shape)}.")
-        times = None if times is None else torch.as_tensor(times)
-        if times is not None and times.ndim == 1:
-            times = times.expand(len(x), -1) if self.batch_first else times[:, None].expand(-1, x.shape[1])
-        if times is not None and times.shape != x.shape[:2]:
-            raise ValueError(f"times must have shape {tuple(x.shape[:2])}, got {tuple(times.shape)}.")
-        if mask is not None and mask.shape != x.shape:
-            raise ValueError(f"mask must have the shape of x, {tuple(x.shape)}, got {tuple(mask.shape)}.")
-        times, mask = (None if one is None else one.to(x.device) for one in (times, mask))
-        if self.batch_first:
-            x = x.transpose(0, 1)
-            times, mask = (None if one is None else one.transpose(0, 1) for one in (times, mask))
+        own = lay_out(x, times, lengths, mask, self.input_size, batch_first=self.batch_first)
+        x, times, lengths, mask, order = own
         length, batch, _ = x.shape
-        lengths = torch.full((batch,), length) if lengths is None else torch.as_tensor(lengths, device="cpu")
-        if lengths.is_floating_point():
-            raise ValueError(f"lengths must be integers, got {lengths.dtype}.")
-        lengths = lengths.long()
-        if lengths.shape != (batch,) or batch == 0 or _any(lengths < 0) or _any(lengths > length):
-            raise ValueError(
-                f"lengths must be {batch} integers from 0 to {length}; got shape {tuple(lengths.shape)} and values "
-                f"{lengths.tolist()[:10]}."
-            )
-        order = None
-        if not torch.compiler.is_compiling() and (lengths.diff() > 0).any():  # plain PyTorch takes them in any order
-            order = torch.argsort(lengths, descending=True, stable=True)
-            back = torch.argsort(order)
-            lengths = lengths[order]
-            x = x[:, order]
-            times, mask = (None if one is None else one[:, order] for one in (times, mask))
-            state = None if state is None else HiPPOState(*(one[order] for one in state))
+        state = own.sorted(state)
         if state is None:
             state = self._initial_state(x)
-        if length and not _none(lengths > 0):
+        if length and not none(lengths > 0):
             inside = (torch.arange(length)[:, None] < lengths).to(x.device)
-            step, start, time, stamp = self._steps(times, inside, lengths.to(x.device), state, order)
-            x, seen = self._fill(x, inside, mask, state.seen, stamp)
+            step, start, time, stamp = steps(
+                times, inside, lengths.to(x.device), state.start, state.time, self.log_timescale, order
+            )
+            x, seen = fill(x, inside, mask, state.seen, stamp, with_mask=self.mask_input)
             tied = None if stamp is None else stamp < torch.arange(length, device=x.device)[:, None]
             outputs, hidden, memory = self.cell._scan(x, step, lengths.to(x.device), state.hidden, state.memory, tied)
             after = HiPPOState(hidden, memory, start, time, seen)
@@ -514,8 +428,7 @@ class HiPPORNN(_Described):
             nothing = x.new_zeros(1, batch, self.cell.input_size), torch.zeros(1, batch, dtype=torch.float64)
             outputs, hidden, _ = self.cell._scan(*nothing, lengths.to(x.device), state.hidden, state.memory)
             outputs, after = outputs.expand(length, -1, -1), state._replace(hidden=hidden)
-        if order is not None:
-            outputs, after = outputs[:, back], HiPPOState(*(one[back] for one in after))
+        outputs, after = own.restored(outputs, after)
         return outputs.transpose(0, 1) if self.batch_first else outputs, after
 
     def _initial_state(self, x: Tensor) -> HiPPOState:
@@ -526,78 +439,3 @@ class HiPPORNN(_Described):
             x.new_zeros(batch, self.hidden_size), x.new_zeros(batch, self.cell.memory_size, self.cell.n_states),
             unknown, unknown, x.new_zeros(batch, self.input_size),
         )  # fmt: skip
-
-    def _fill(
-        self, x: Tensor, inside: Tensor, mask: Tensor | None, before: Tensor, stamp: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Give channels that were not observed their last value; also returns the last ones of all.
-
-        ``before`` are the values of earlier; ``stamp`` (length, batch) is where the stamp of an observation begins.
-        """
-        length, batch, n_channels = x.shape
-        inside = inside[..., None]
-        observed = (~torch.isnan(x) if mask is None else mask.bool() & ~torch.isnan(x)) & inside
-        complete = _none(observed != inside)
-        if complete:
-            filled = torch.where(inside, x, 0.0)
-            last = (inside.sum(dim=0) - 1).expand(batch, n_channels)[None]
-            seen = torch.where(last[0] < 0, before, filled.gather(0, last.clamp(min=0))[0])
-        else:
-            position = torch.arange(1, length + 1, device=x.device)[:, None, None]
-            latest = torch.where(observed, position, 0).cummax(dim=0).values
-            filled = torch.cat([before[None], torch.where(observed, x, 0.0)]).gather(0, latest)
-            seen = filled[-1]  # what lies behind the end is not observed
-            filled = torch.where(inside, filled, 0.0)
-        if _any(torch.isinf(filled)):
-            t, _, channel = torch.nonzero(torch.isinf(filled))[0].tolist()
-            raise ValueError(f"Infinite value at position {t}, channel {channel}. Write NaN for what was not observed.")
-        if self.mask_input:
-            if stamp is not None and not complete:
-                observed = (latest > stamp[..., None]) & inside
-            filled = torch.cat([filled, observed.to(x.dtype)], dim=-1)
-        return filled, seen
-
-    def _steps(
-        self, times: Tensor | None, inside: Tensor, lengths: Tensor, state: HiPPOState, order: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Steps of the clock (length, batch), starts and last times of all sequences; where stamps begin, if some tie.
-
-        The step of a stamp is that of all its observations, and infinite for the first stamp: it fills all of the past.
-        """
-        row = torch.arange(len(inside), device=inside.device)[:, None]
-        fresh = torch.isnan(state.time)
-        if times is None:
-            times = torch.where(fresh, 0.0, state.time + 1) + row
-        times = torch.where(inside, times.double(), 0.0)
-        if _any(~torch.isfinite(times)):
-            t, _ = torch.nonzero(~torch.isfinite(times))[0].tolist()
-            raise ValueError(f"The time at position {t} is not finite.")
-        before = torch.cat([state.time[None], times[:-1]])
-        if _any(inside & (times < before)):
-            t, _ = torch.nonzero(inside & (times < before))[0].tolist()
-            raise ValueError(f"Times decrease at position {t}. Sort the observations by time.")
-        tied = inside & (times == before)
-        if _any(tied[0]):
-            i = int(torch.nonzero(tied[0])[0])
-            raise ValueError(
-                f"Sequence {i if order is None else int(order[i])} goes on at {times[0, i].item()}, the time at which "
-                "its state ends: observations of one stamp belong into one call."
-            )
-        stamp = None
-        if not _none(tied):
-            stamp = torch.where(tied, 0, row).cummax(dim=0).values
-            before = before.gather(0, stamp)
-        starts = torch.isnan(before)  # where no stamp was before
-        start = state.start
-        if self.clock == "log":
-            first = torch.where(fresh, times[0], state.time)
-            later = torch.where(inside & (times > first), times, math.inf).amin(dim=0)
-            start = torch.where(torch.isnan(start) & torch.isfinite(later), 2 * first - later, start)
-            elapsed, already = (torch.where(starts | ~inside, 1.0, one - start) for one in (times, before))
-            step = torch.log(elapsed / already)
-        else:
-            assert self.log_timescale is not None
-            step = torch.where(starts, 0.0, times - before) * torch.exp(-self.log_timescale.double())
-        step = torch.where(inside, torch.where(starts, math.inf, step), 0.0)
-        last = times.gather(0, (lengths[None] - 1).clamp(min=0))[0]
-        return step, start, torch.where(lengths > 0, last, state.time), stamp

@@ -1,4 +1,4 @@
-"""Threads, and processes that were forked."""
+"""The machine: threads, processes that were forked, and memory."""
 
 import os
 
@@ -25,3 +25,16 @@ def threads_of(n_jobs: int | None) -> int:
     """
     n = usable_threads(effective_n_jobs(n_jobs))
     return n if n == 1 else min(n, cpu_count())  # which reads files
+
+
+def check_memory(n_bytes: float, what: str, advice: str, *, whose: str = "") -> None:
+    """Refuse what cannot fit into memory, before the machine starts to swap.
+
+    Raises
+    ------
+    ValueError
+    """
+    if hasattr(os, "sysconf") and n_bytes > (memory := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
+        raise ValueError(
+            f"{what} would need {n_bytes / 2**30:.3g} GiB{whose}; this machine has {memory / 2**30:.3g} GiB. {advice}"
+        )

@@ -1,0 +1,50 @@
+"""Scales that are learned from series: medians, means and standard deviations that extreme values cannot ruin."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+# Of the standardization: what is further away counts as if it were there, in median distances from the median; and how
+# far the network sees values as they are, in standard deviations.
+REACH, FAR = 40.0, 20.0
+
+
+def median(x: Array, weights: Array) -> float:
+    """The median of numbers that count as often as their weights say."""
+    order = np.argsort(x)
+    total = np.cumsum(weights[order])
+    low, high = (np.searchsorted(total, total[-1] / 2, side=side) for side in ("left", "right"))
+    return float((x[order[low]] + x[order[min(high, len(x) - 1)]]) / 2)
+
+
+def mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[float, float]:
+    """Weighted mean and standard deviation, computed in a unit in which no square over- or underflows.
+
+    What is further from the median than ``reach`` times the median distance of what differs from it counts as if it
+    were there. The scale of a constant, or of what varies by rounding only, is 1.
+    """
+    exponent = int(np.frexp(np.abs(x).max())[1])
+    x = np.ldexp(x, -exponent)
+    if np.isfinite(reach):
+        center = median(x, weights)
+        away = np.abs(x - center)
+        apart = away > 0
+        if apart.any():
+            room = reach * median(away[apart], weights[apart])
+            x = np.clip(x, center - room, center + room)
+    mean = float(np.average(x, weights=weights))
+    scale = float(np.sqrt(np.average((x - mean) ** 2, weights=weights)))
+    varies = scale > 1e-12 * abs(mean)
+    scale = max(float(np.ldexp(scale, exponent)), 5e-324) if varies else 1.0  # no number is smaller
+    return float(np.ldexp(mean, exponent)), scale
+
+
+def bounded(values: Array, mean: Array, scale: Array) -> Array:
+    """Values in standard deviations, as the network sees them: beyond FAR, 2 FAR - FAR^2 / z goes on."""
+    with np.errstate(over="ignore"):
+        values = np.clip((values - mean) / scale, -1e300, 1e300)
+    far = np.maximum(np.abs(values), FAR)
+    return np.where(np.abs(values) > FAR, np.copysign(2 * FAR - FAR**2 / far, values), values)
