@@ -39,7 +39,7 @@ cdef double _analytic(double a, double b) noexcept nogil:
 # --- legendre: p_n(r) on [-1, 1] -------------------------------------------------------------------
 
 
-cdef void _place_legendre(int sequence, Py_ssize_t n, const double* r, const double* e, double* node) noexcept nogil:
+cdef void _place_legendre(int family, Py_ssize_t n, const double* r, const double* e, double* node) noexcept nogil:
     vectors.begin(n, r, node, node + STRIDE, node + 2 * STRIDE)
 
 
@@ -65,7 +65,7 @@ cdef inline double _distance(double r) noexcept nogil:
     return fmax(0, r + 1) if r <= 0 else -fmax(TINY, 1 - r)
 
 
-cdef inline double _step(const double* r, const double* e, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+cdef inline double _apart(const double* r, const double* e, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
     """From one position to another, to the last digit where both lie in one half."""
     return e[j] - e[i] if (e[i] >= 0) == (e[j] >= 0) else r[j] - r[i]
 
@@ -78,7 +78,7 @@ cdef inline void _move(double r, double e, double step, double* new_r, double* n
         new_e[0] = _distance(r + step)
 
 
-cdef void _place_chebyshev(int sequence, Py_ssize_t n, const double* r, const double* e, double* node) noexcept nogil:
+cdef void _place_chebyshev(int family, Py_ssize_t n, const double* r, const double* e, double* node) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(n):
         node[j] = 2 * r[j]
@@ -128,12 +128,12 @@ cdef void _spread_chebyshev(double e, double next_e, int q, const double* rule, 
 # --- fourier: cos(2 pi n r), then sin(2 pi n r), on [0, 1] -----------------------------------------
 
 
-cdef void _place_fourier(int sequence, Py_ssize_t n, const double* r, const double* e, double* node) noexcept nogil:
+cdef void _place_fourier(int family, Py_ssize_t n, const double* r, const double* e, double* node) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(n):
         node[j] = 2 * cos(2 * M_PI * r[j])
-        node[STRIDE + j] = 1 - sequence
-        node[2 * STRIDE + j] = -sin(2 * M_PI * r[j]) if sequence else node[j] / 2
+        node[STRIDE + j] = 1 - family
+        node[2 * STRIDE + j] = -sin(2 * M_PI * r[j]) if family else node[j] / 2
 
 
 cdef void _extras_fourier(Py_ssize_t n, const double* r, const double* e, const double* w,
@@ -152,7 +152,7 @@ cdef double _turn_fourier(double n, double a, double b) noexcept nogil:
 # --- warped: p_n(2 w - 1) w, w = exp(r) on (-inf, 0], the end of the series being at 0 ---------------
 
 
-cdef void _place_warped(int sequence, Py_ssize_t n, const double* r, const double* e, double* node) noexcept nogil:
+cdef void _place_warped(int family, Py_ssize_t n, const double* r, const double* e, double* node) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(n):
         node[STRIDE + j] = exp(r[j])
@@ -167,7 +167,7 @@ cdef double _turn_warped(double n, double a, double b) noexcept nogil:
 # --- laguerre: L_n(-r) exp(r) on (-inf, 0] ---------------------------------------------------------
 
 
-cdef void _place_laguerre(int sequence, Py_ssize_t n, const double* r, const double* e, double* node) noexcept nogil:
+cdef void _place_laguerre(int family, Py_ssize_t n, const double* r, const double* e, double* node) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(n):
         node[STRIDE + j] = exp(r[j])

@@ -24,12 +24,12 @@ cdef void _add(Work* work, Nodes* nodes, Py_ssize_t begin, Py_ssize_t end) noexc
     """Add the moments of some of the waiting nodes, whole vectors of them, to their sums."""
     cdef Moments* moments = nodes.moments
     cdef Py_ssize_t c, size = work.n_channels * work.recurrence.n_moments * simd.lanes
-    cdef int sequence
+    cdef int family
     if begin == end:
         return
     if not moments.used:
         _clear(moments.extras, 2 * work.n_channels)
-        _clear(moments.sums, work.n_sequences * size)
+        _clear(moments.sums, work.n_families * size)
         moments.used, moments.folded, moments.count = True, False, 0
     if moments.count >= FOLD * simd.lanes:
         _fold(work, moments)
@@ -38,10 +38,10 @@ cdef void _add(Work* work, Nodes* nodes, Py_ssize_t begin, Py_ssize_t end) noexc
         for c in range(work.n_channels):
             work.chart.extras(end - begin, nodes.r + begin, nodes.e + begin, nodes.weights + c * STRIDE + begin,
                               moments.extras + 2 * c)
-    for sequence in range(work.n_sequences):
-        work.chart.place(sequence, end - begin, nodes.r + begin, nodes.e + begin, work.node)
+    for family in range(work.n_families):
+        work.chart.place(family, end - begin, nodes.r + begin, nodes.e + begin, work.node)
         vectors.moments(&work.recurrence, end - begin, work.n_channels, work.node, work.node + STRIDE,
-                        work.node + 2 * STRIDE, nodes.weights + begin, STRIDE, moments.sums + sequence * size)
+                        work.node + 2 * STRIDE, nodes.weights + begin, STRIDE, moments.sums + family * size)
 
 
 cdef void _fold(const Work* work, Moments* moments) noexcept nogil:
@@ -50,7 +50,7 @@ cdef void _fold(const Work* work, Moments* moments) noexcept nogil:
     What nearly cancels over a stretch of nodes, as the jumps of noise do, does not cancel in a lane, which sees a few
     of them only: its partial sums grow with their number, and so does what they lose to rounding.
     """
-    cdef Py_ssize_t n = work.n_sequences * work.n_channels * work.recurrence.n_moments
+    cdef Py_ssize_t n = work.n_families * work.n_channels * work.recurrence.n_moments
     if not moments.folded:
         _clear(moments.totals, n)
         moments.folded = True
@@ -58,9 +58,9 @@ cdef void _fold(const Work* work, Moments* moments) noexcept nogil:
     moments.count = 0
 
 
-cdef void _sum(const Work* work, const Moments* moments, int sequence, Py_ssize_t c, double* out) noexcept nogil:
+cdef void _sum(const Work* work, const Moments* moments, int family, Py_ssize_t c, double* out) noexcept nogil:
     """The moments of one channel."""
-    cdef Py_ssize_t n = work.recurrence.n_moments, i, row = (sequence * work.n_channels + c) * n
+    cdef Py_ssize_t n = work.recurrence.n_moments, i, row = (family * work.n_channels + c) * n
     vectors.reduce(n, moments.sums + row * simd.lanes, out)
     if moments.folded:
         for i in range(n):

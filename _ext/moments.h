@@ -31,7 +31,7 @@ typedef struct {
     void (*combine)(ptrdiff_t n, const double *matrix, ptrdiff_t stride, const double *m, double *out);
     double (*gaps)(ptrdiff_t n, const double *r, double *gap, double *least);
     void (*kinks)(ptrdiff_t n, const double *y, const double *inverse, double *slope, double *kink);
-    void (*steps)(ptrdiff_t n, const double *y, double *step);
+    void (*rises)(ptrdiff_t n, const double *y, double *rise);
     void (*affine)(ptrdiff_t n, const double *r, double middle, double half, double *x, double *place);
     void (*pick)(ptrdiff_t n, const double *v, ptrdiff_t n_channels, double *y);
     void (*pick_float)(ptrdiff_t n, const float *v, ptrdiff_t n_channels, double *y);

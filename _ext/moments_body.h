@@ -54,7 +54,7 @@ INLINE void NAME(pass)(
             *sum = total[0]; \
         } \
     }
-#define STEP(new, old, n) \
+#define NEXT(new, old, n) \
     for (int r = 0; r < rows; r++) \
         if (symmetric) \
             new[r] = arg[r] * old[r] - back[n] * new[r]; \
@@ -63,14 +63,14 @@ INLINE void NAME(pass)(
     ptrdiff_t n = 0;
     for (; n + 1 < n_moments; n += 2) {
         ADD(p, n)
-        STEP(q, p, n)
+        NEXT(q, p, n)
         ADD(q, n + 1)
-        STEP(p, q, n + 1)
+        NEXT(p, q, n + 1)
     }
     if (n < n_moments)
         ADD(p, n)
 #undef ADD
-#undef STEP
+#undef NEXT
 }
 
 INLINE void NAME(passes)(

@@ -103,10 +103,10 @@ PICK(pick, double)
 PICK(pick_float, float)
 #undef PICK
 
-TARGET static void NAME(steps)(ptrdiff_t n, const double *restrict y, double *restrict step)
+TARGET static void NAME(rises)(ptrdiff_t n, const double *restrict y, double *restrict rise)
 {
     for (ptrdiff_t j = 0; j < n; j++)
-        step[j] = y[j + 1] - y[j];
+        rise[j] = y[j + 1] - y[j];
 }
 
 /* Twice the position, and p_0 = 1, p_{-1} = 0. */
@@ -139,7 +139,7 @@ TARGET static void NAME(fill)(ptrdiff_t n, double value, double *restrict x)
 
 static const vectors_t NAME(vectors) = {
     .moments = NAME(moments), .reduce = NAME(reduce), .fold = NAME(fold), .multiply_add = NAME(multiply_add),
-    .ramp = NAME(ramp), .combine = NAME(combine), .gaps = NAME(gaps), .kinks = NAME(kinks), .steps = NAME(steps),
+    .ramp = NAME(ramp), .combine = NAME(combine), .gaps = NAME(gaps), .kinks = NAME(kinks), .rises = NAME(rises),
     .affine = NAME(affine), .pick = NAME(pick), .pick_float = NAME(pick_float), .begin = NAME(begin),
     .fill = NAME(fill), .invert = NAME(invert),
 };

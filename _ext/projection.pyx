@@ -53,7 +53,7 @@ cdef extern from "moments.h" nogil:
         double gaps(Py_ssize_t, const double*, double*, double*) noexcept nogil
         void invert(Py_ssize_t, const double*, double*) noexcept nogil
         void kinks(Py_ssize_t, const double*, const double*, double*, double*) noexcept nogil
-        void steps(Py_ssize_t, const double*, double*) noexcept nogil
+        void rises(Py_ssize_t, const double*, double*) noexcept nogil
         void affine(Py_ssize_t, const double*, double, double, double*, double*) noexcept nogil
         void fill(Py_ssize_t, double, double*) noexcept nogil
         void pick(Py_ssize_t, const double*, Py_ssize_t, double*) noexcept nogil
@@ -100,10 +100,10 @@ def cost_model(**changes):
     return constants
 
 
-def scratch_size(Py_ssize_t n_channels, Py_ssize_t n_moments, Py_ssize_t n_sequences, Py_ssize_t n_columns):
+def scratch_size(Py_ssize_t n_channels, Py_ssize_t n_moments, Py_ssize_t n_families, Py_ssize_t n_columns):
     """Doubles of scratch memory that one thread needs."""
     cdef Work work
-    work.n_channels, work.n_sequences, work.recurrence.n_moments = n_channels, n_sequences, n_moments
+    work.n_channels, work.n_families, work.recurrence.n_moments = n_channels, n_families, n_moments
     work.integration.n_columns = n_columns
     return 8 + _lay_out(&work, NULL)
 
@@ -132,7 +132,7 @@ def project(
     _describe(&plan, basis, rules, values.shape[1])
     for i in range(n_threads):
         _lay_out(&plan, &scratch[i, 0])
-        plan.clock.length = 0
+        plan.grid.length = 0
     for i in prange(n_series, nogil=True, schedule="dynamic", chunksize=chunk, num_threads=n_threads):
         s = schedule[i]
         u = schedule[min(i + n_threads, n_series - 1)]  # about the next one for this thread
@@ -149,7 +149,7 @@ cdef int _describe(Work* work, tuple basis, tuple rules, Py_ssize_t n_channels) 
     cdef const double[::1] ones
     cdef Py_ssize_t i
     cdef str name
-    name, work.n_sequences, work.order, work.low, work.high, work.reach, recurrence, integration = basis
+    name, work.n_families, work.order, work.low, work.high, work.reach, recurrence, integration = basis
     _find_chart(name, &work.chart)
     slope, shift, back = recurrence
     work.integration.n_columns, runs, weights = integration
@@ -229,7 +229,7 @@ def node_moments(
     double[:, ::1] scratch,              # WORK (n_threads, scratch_size(...))
     double[:, :, ::1] moments,           # OUT  (n_series, n_channels, n_moments)
 ):
-    """Fill ``moments`` with sum_j weights_j phi_n(r_j), for a basis with one sequence."""
+    """Fill ``moments`` with sum_j weights_j phi_n(r_j), for a basis with one family."""
     cdef Py_ssize_t i, n_series = r.shape[0]
     cdef int n_threads = scratch.shape[0]
     cdef Work plan

@@ -138,7 +138,7 @@ cdef void _enter_dense_line(Work* work, Py_ssize_t n_segments, int q) noexcept n
                     _move(work.r[begin + i], work.e[begin + i], work.gap[begin + i] * rule[1 + k],
                           target + i * q + k, nodes.e + nodes.count + i * q + k)
         for c in range(work.n_channels):
-            vectors.steps(n, work.y + c * STRIDE + begin, work.slope)
+            vectors.rises(n, work.y + c * STRIDE + begin, work.slope)
             target = nodes.weights + c * STRIDE + nodes.count
             for i in range(n):
                 for k in range(q):
@@ -166,24 +166,24 @@ cdef void _bend(Work* work) noexcept nogil:
 cdef void _enter_line(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
     """Enter n points of a broken line; the point after them is there too, unless the line ends."""
     cdef Py_ssize_t i, c, n_segments = n - 1 if ends else n
-    cdef Clock* clock = work.clock
+    cdef Grid* grid = work.grid
     cdef int q
     if not work.same:
-        clock.widest = vectors.gaps(n_segments, work.r, work.gap, &clock.least)
+        grid.widest = vectors.gaps(n_segments, work.r, work.gap, &grid.least)
         if work.chart.steep:
-            clock.widest, clock.least = 0, INFINITY
+            grid.widest, grid.least = 0, INFINITY
             for i in range(n_segments):
-                work.gap[i] = _step(work.r, work.e, i, i + 1)
-                clock.widest, clock.least = fmax(clock.widest, work.gap[i]), fmin(clock.least, work.gap[i])
-    q = _smear(work, n_segments, clock.widest)
+                work.gap[i] = _apart(work.r, work.e, i, i + 1)
+                grid.widest, grid.least = fmax(grid.widest, work.gap[i]), fmin(grid.least, work.gap[i])
+    q = _smear(work, n_segments, grid.widest)
     if q > 0:
         _bend(work)
         _enter_dense_line(work, n_segments, q)
         return
     if not work.same:
         vectors.invert(n_segments, work.gap, work.inverse)
-    if clock.least < work.short_gap:
-        clock.length = 0
+    if grid.least < work.short_gap:
+        grid.length = 0
         i = 0
         while i < n_segments:
             _enter_short_segments(work, i, min(i + <Py_ssize_t> SOME, n_segments))
@@ -200,15 +200,15 @@ cdef void _enter_line(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
     _add(work, &work.kinks, 0, _pad(work, &work.kinks))
 
 
-cdef void _enter_steps(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
+cdef void _enter_jumps(Work* work, Py_ssize_t n, bint ends) noexcept nogil:
     """Enter n points of a staircase, y_i up to r_i and y_{i + 1} after it; the last point has no step."""
     cdef Nodes* nodes = &work.jumps[0]
-    cdef Py_ssize_t c, n_steps = n - 1 if ends else n
-    if nodes.count + n_steps > NODES:
+    cdef Py_ssize_t c, n_jumps = n - 1 if ends else n
+    if nodes.count + n_jumps > NODES:
         _drain(work, 0)
-    memcpy(nodes.r + nodes.count, work.r, n_steps * sizeof(double))
+    memcpy(nodes.r + nodes.count, work.r, n_jumps * sizeof(double))
     if work.chart.steep:
-        memcpy(nodes.e + nodes.count, work.e, n_steps * sizeof(double))
+        memcpy(nodes.e + nodes.count, work.e, n_jumps * sizeof(double))
     for c in range(work.n_channels):
-        vectors.steps(n_steps, work.y + c * STRIDE, nodes.weights + c * STRIDE + nodes.count)
-    nodes.count += n_steps
+        vectors.rises(n_jumps, work.y + c * STRIDE, nodes.weights + c * STRIDE + nodes.count)
+    nodes.count += n_jumps

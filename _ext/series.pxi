@@ -118,9 +118,9 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
             work.short_gap *= 10
 
     points = length - skip + lead
-    work.same = times == NULL and points == length == work.clock.length and unit == work.clock.unit
-    work.clock.length = length if times == NULL and points == length <= CHUNK else 0
-    work.clock.unit = unit
+    work.same = times == NULL and points == length == work.grid.length and unit == work.grid.unit
+    work.grid.length = length if times == NULL and points == length <= CHUNK else 0
+    work.grid.unit = unit
     begin = 0
     while begin < points:
         n = min(CHUNK, points - begin)
@@ -151,7 +151,7 @@ cdef void _project(Work* work, const floating* values, const double* times, Py_s
                     work.jumps[0].weights[c * STRIDE] = work.y[c * STRIDE]
                 work.jumps[0].count = 1
         if hold:
-            _enter_steps(work, n, ends)
+            _enter_jumps(work, n, ends)
         else:
             _enter_line(work, n, ends)
         begin += n
@@ -197,8 +197,8 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
 
 cdef void _integrate(const Work* work, floating* out, Py_ssize_t stride) noexcept nogil:
     """Write the coefficients of all channels, (n_channels, order), from the moments of a series and its last values."""
-    cdef Py_ssize_t m = work.recurrence.n_moments, half = work.n_sequences * m + 2, c, i, kind, sequence
-    cdef const Rule* rule = &work.integration
+    cdef Py_ssize_t m = work.recurrence.n_moments, half = work.n_families * m + 2, c, i, kind, family
+    cdef const Integration* integration = &work.integration
     cdef const Moments* moments
     cdef const double* weights
     cdef double* column
@@ -208,20 +208,20 @@ cdef void _integrate(const Work* work, floating* out, Py_ssize_t stride) noexcep
             moments = &work.kink_moments if kind else &work.jump_moments
             column = work.columns + kind * half
             if moments.used:
-                for sequence in range(work.n_sequences):
-                    _sum(work, moments, sequence, c, column)
+                for family in range(work.n_families):
+                    _sum(work, moments, family, c, column)
                     column += m
                 column[0] = moments.extras[2 * c]
                 column[1] = moments.extras[2 * c + 1]
-        _clear(work.columns + 2 * half, rule.n_columns - 2 * half)
-        weights = rule.weights
-        for i in range(rule.n_runs):
-            run = rule.runs[i]
+        _clear(work.columns + 2 * half, integration.n_columns - 2 * half)
+        weights = integration.weights
+        for i in range(integration.n_runs):
+            run = integration.runs[i]
             if not (run.source < half and not work.jump_moments.used
                     or half <= run.source < 2 * half and not work.kink_moments.used):
                 _follow(run, weights, work.columns)
             weights += run.length
-        column = work.columns + rule.n_columns - work.order
+        column = work.columns + integration.n_columns - work.order
         column[0] += work.last[c]
         if isnan(work.last[c]):  # a channel without observations
             vectors.fill(work.order, NAN, column)

@@ -24,8 +24,8 @@ cdef struct Chart:     # how a basis is laid out along r; charts.pxi has them al
 cdef struct Moments:
     bint used, folded
     Py_ssize_t count   # nodes in the sums
-    double* sums       # (n_sequences, n_channels, n_moments, lanes)
-    double* totals     # (n_sequences, n_channels, n_moments) of the nodes before these, if there were many
+    double* sums       # (n_families, n_channels, n_moments, lanes)
+    double* totals     # (n_families, n_channels, n_moments) of the nodes before these, if there were many
     double* extras     # (n_channels, 2)
 
 cdef struct Nodes:     # a row of nodes that wait for the kernel, in the order of r, and where their moments go
@@ -41,27 +41,27 @@ cdef struct Observed:  # the neighbours of a point among a channel's own observa
 cdef struct Run:       # column[target + i target_step] += weights[i] column[source + i source_step], in turn
     Py_ssize_t target, target_step, source, source_step, length
 
-cdef struct Rule:      # how a basis integrates: runs over columns, which are the moments and then those that follow
+cdef struct Integration:  # of a basis: runs over columns, which are the moments and then those that follow
     Py_ssize_t n_columns, n_runs
     const Run* runs
     const double* weights      # of all runs, one after the other
 
-cdef struct Clock:     # of the last series, if it has no times of its own and all its points are in r, gap and inverse
+cdef struct Grid:      # of the last series, if it has no times of its own and all its points are in r, gap and inverse
     Py_ssize_t length  # or 0
     double unit, least, widest
 
 cdef struct Work:      # all that one thread needs
-    Clock* clock
+    Grid* grid
     Chart chart
-    Py_ssize_t n_channels, order, n_sequences
-    bint same          # whether the clock is that of the last series
+    Py_ssize_t n_channels, order, n_families
+    bint same          # whether the grid is that of the last series
     double unit        # 1, or SMALLER: of the values
     double short_gap
     Observed* near     # (n_channels,)
     double low, high   # the range of r; 0 and 1, so that r counts timescales, where it has no end
     double reach       # how many timescales of the past are not negligible
     recurrence_t recurrence
-    Rule integration
+    Integration integration
     const double* gauss       # (MAX_GAUSS, 1 + 2 MAX_GAUSS): limit of the half phase, nodes, weights
     const double* local       # (n_local, 2 + MAX_LOCAL (1 + MAX_LOCAL)): number, limit, places, moments by weights
     Py_ssize_t n_local
@@ -93,10 +93,10 @@ cdef double* _take(double* scratch, Py_ssize_t* taken, Py_ssize_t size) noexcept
 
 cdef Py_ssize_t _lay_out(Work* work, double* scratch) noexcept nogil:
     """Share out the scratch memory, in whole cache lines, and tell how much of it is needed."""
-    cdef Py_ssize_t taken = 0, level, c = work.n_channels, m = work.n_sequences * work.recurrence.n_moments
+    cdef Py_ssize_t taken = 0, level, c = work.n_channels, m = work.n_families * work.recurrence.n_moments
     if scratch != NULL:
         scratch = <double*> ((<size_t> scratch + 63) // 64 * 64)
-    work.clock = <Clock*> _take(scratch, &taken, 8)
+    work.grid = <Grid*> _take(scratch, &taken, 8)
     work.r = _take(scratch, &taken, STRIDE)
     work.e = _take(scratch, &taken, STRIDE)
     work.gap = _take(scratch, &taken, STRIDE)

@@ -35,12 +35,12 @@ Embed = Callable[[Array, Array, Array], Array]
 class Integration:
     """A linear map from moments to coefficients: columns, and runs that add multiples of some to others, in turn.
 
-    The first columns are the moments of one channel, ``n_sequences * n_moments`` and two extras of its jumps and then
+    The first columns are the moments of one channel, ``n_families * n_moments`` and two extras of its jumps and then
     of its kinks; the last ``order`` columns are the coefficients.
     """
 
-    def __init__(self, n_moments: int, n_sequences: int = 1):
-        half = n_sequences * n_moments + 2
+    def __init__(self, n_moments: int, n_families: int = 1):
+        half = n_families * n_moments + 2
         self.jumps, self.kinks = range(half), range(half, 2 * half)
         self.n_columns = 2 * half
         self._runs: list[tuple[int, int, int, int, int]] = []
@@ -75,7 +75,7 @@ class Basis:
 
     chart = ""  # how the kernel lays it out along r, by name: see _ext/charts.pxi
     low, high = 0.0, 1.0
-    n_sequences = 1
+    n_families = 1
     reach = inf  # how far back r goes until the functions are below 1e-20 of their values at the end
     fades = False  # whether it knows how coefficients fade
     embeds = False  # whether polynomials of its degree on a part of a window have coefficients on the whole of it
@@ -246,7 +246,7 @@ class Fourier(Basis):
     """1, sqrt2 cos(2 pi r), sqrt2 sin(2 pi r), sqrt2 cos(4 pi r), ... on r in [0, 1]: the uniform density."""
 
     chart = "fourier"
-    n_sequences = 2
+    n_families = 2
 
     def n_moments(self, order: int) -> int:
         return order // 2 + 1
@@ -257,7 +257,7 @@ class Fourier(Basis):
     def integration(self, order: int) -> Integration:
         # From 0: 1 -> r -> r^2 / 2, cos -> sin / w -> (1 - cos) / w^2, sin -> (1 - cos) / w -> (r - sin / w) / w.
         n = self.n_moments(order)
-        integration = Integration(n, n_sequences=2)
+        integration = Integration(n, n_families=2)
         c, jumps, kinks = integration.columns(order), integration.jumps, integration.kinks
         cosines, sines = c[1::2], c[2::2]
         w = 2 * pi * np.arange(1, n)

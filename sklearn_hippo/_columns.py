@@ -61,9 +61,9 @@ def as_python(cell: Any) -> Any:
     return cell.as_py() if hasattr(cell, "as_py") else cell  # pyarrow
 
 
-def is_none(one: Any) -> bool:
+def is_none(cell: Any) -> bool:
     """Whether a cell is empty: None, or NA of pandas."""
-    return one is None or type(one).__name__ in ("NAType", "NaTType")
+    return cell is None or type(cell).__name__ in ("NAType", "NaTType")
 
 
 def holds_series(column: Any) -> bool:
@@ -71,9 +71,9 @@ def holds_series(column: Any) -> bool:
     if getattr(getattr(column, "dtype", None), "kind", "O") != "O" and column.ndim == 1:
         return False  # numbers of numpy or pandas: they may begin with millions of NaN
     for cell in column:
-        one = as_python(cell)
-        if not is_none(one) and not (isinstance(one, float) and np.isnan(one)):
-            return hasattr(one, "__len__") and not isinstance(one, (str, bytes))
+        found = as_python(cell)
+        if not is_none(found) and not (isinstance(found, float) and np.isnan(found)):
+            return hasattr(found, "__len__") and not isinstance(found, (str, bytes))
     return False
 
 
@@ -95,8 +95,8 @@ def _to_numpy(values: Any) -> Array:
 def _one_chunk(column: Any) -> Any:
     """The pyarrow Array of a ChunkedArray; one chunk is not copied."""
     if hasattr(column, "chunks"):
-        one = column.num_chunks == 1
-        column = column.chunk(0) if one else column.unify_dictionaries().combine_chunks()
+        single = column.num_chunks == 1
+        column = column.chunk(0) if single else column.unify_dictionaries().combine_chunks()
     return column.chunk(0) if hasattr(column, "chunks") else column  # old releases chunk again
 
 
@@ -136,14 +136,14 @@ def as_values(values: Any, where: str) -> Array:
 def _from_objects(array: Array, where: str) -> Array:
     """Numbers among Python objects; None and pandas' NA are missing, strings are not numbers."""
     numbers = np.empty(array.shape)
-    for position, one in np.ndenumerate(array):
-        if is_none(one):
+    for position, cell in np.ndenumerate(array):
+        if is_none(cell):
             numbers[position] = np.nan
             continue
         try:
-            if isinstance(one, (str, bytes)):
-                raise TypeError(f"{one!r} is a string")
-            numbers[position] = one
+            if isinstance(cell, (str, bytes)):
+                raise TypeError(f"{cell!r} is a string")
+            numbers[position] = cell
         except (TypeError, ValueError, OverflowError) as error:
             place = position[0] if len(position) == 1 else position
             kind = TypeError if isinstance(error, TypeError) else ValueError
@@ -167,10 +167,10 @@ _STRINGS = " Strings become datetimes by pandas.to_datetime(..., utc=True)."
 
 def as_times(times: Any, where: str) -> tuple[Array, str]:
     """Times as float64, and of which kind they were."""
-    return clock_of(times, where)[1:]
+    return read_times(times, where)[1:]
 
 
-def clock_of(times: Any, where: str) -> tuple[Array, Array, str]:
+def read_times(times: Any, where: str) -> tuple[Array, Array, str]:
     """Times as they are, to sort by, as float64, and of which kind they were."""
     times = _unwrapped(times)
     if isinstance(times, np.ma.MaskedArray):
@@ -205,14 +205,14 @@ def clock_of(times: Any, where: str) -> tuple[Array, Array, str]:
         raise ValueError(
             f"{capital(where)} are integers beyond 2**53, which float64 cannot tell apart: subtract an origin."
         )
-    clock = array.astype(np.float64, copy=False)
-    return clock, clock, "numbers"
+    numbers = array.astype(np.float64, copy=False)
+    return numbers, numbers, "numbers"
 
 
 def _from_time_objects(array: Array, where: str) -> Array:
     """Times among Python objects: numbers, datetimes and dates, or timedeltas."""
     flat = array.ravel()
-    missing = [is_none(one) or one != one for one in flat]
+    missing = [is_none(cell) or cell != cell for cell in flat]
     if any(missing):
         raise ValueError(f"{capital(where)}: no time at position {missing.index(True)}.")
     kind: Any = next((kind for kind in (date, timedelta) if len(flat) and isinstance(flat[0], kind)), None)
@@ -220,12 +220,12 @@ def _from_time_objects(array: Array, where: str) -> Array:
         try:
             numbers = _from_objects(array, where)
         except (TypeError, ValueError) as error:
-            hint = _STRINGS if any(isinstance(one, str) for one in flat) else ""
+            hint = _STRINGS if any(isinstance(cell, str) for cell in flat) else ""
             raise TypeError(f"{capital(where)} must be numbers, datetimes or timedeltas: {error}{hint}") from None
-        if np.abs(numbers).max(initial=0) > 2**53 and any(isinstance(one, int) for one in flat):
+        if np.abs(numbers).max(initial=0) > 2**53 and any(isinstance(cell, int) for cell in flat):
             raise ValueError(f"{capital(where)} are integers beyond 2**53: subtract an origin.")
         return numbers
-    mixed = [not isinstance(one, kind) for one in flat]
+    mixed = [not isinstance(cell, kind) for cell in flat]
     if any(mixed):
         position = mixed.index(True)
         raise TypeError(
@@ -234,7 +234,7 @@ def _from_time_objects(array: Array, where: str) -> Array:
     if kind is timedelta:
         return np.array(flat.tolist(), dtype="timedelta64[us]").reshape(array.shape)
     # One with a time zone is an instant; without one, it is taken for UTC.
-    moments = [one.astimezone(UTC).replace(tzinfo=None) if getattr(one, "tzinfo", None) else one for one in flat]
+    moments = [cell.astimezone(UTC).replace(tzinfo=None) if getattr(cell, "tzinfo", None) else cell for cell in flat]
     return np.array(moments, dtype="datetime64[us]").reshape(array.shape)
 
 
@@ -255,12 +255,12 @@ def as_ids(ids: Any, n_series: int, names: Any = None) -> tuple[Array, tuple[str
     array = _numbers_of(np.array(_to_numpy(array)))
     if array.shape != (n_series,):
         raise ValueError(f"ids must have shape ({n_series},), one for each series, got {array.shape}.")
-    widths = {len(one) if isinstance(one, tuple) else 0 for one in array} if array.dtype == object else {0}
+    widths = {len(cell) if isinstance(cell, tuple) else 0 for cell in array} if array.dtype == object else {0}
     if len(widths) > 1:
         raise ValueError("ids must all be tuples of one length, or none of them.")
     n_parts = max(*widths, 1)
     if array.dtype == object:
-        cells = [cell for one in array for cell in (one if isinstance(one, tuple) else (one,))]
+        cells = [part for cell in array for part in (cell if isinstance(cell, tuple) else (cell,))]
         missing = [k // n_parts for k, cell in enumerate(cells) if is_none(cell) or cell != cell]
     else:
         missing = np.flatnonzero(array != array).tolist()
@@ -274,9 +274,9 @@ def as_ids(ids: Any, n_series: int, names: Any = None) -> tuple[Array, tuple[str
     return array, names or None
 
 
-def named_index(one: Any) -> Any:
+def named_index(table: Any) -> Any:
     """The index of something of pandas, None if it says no more than 0, 1, 2, ..."""
-    index = one.index
+    index = table.index
     return None if type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1 else index
 
 
@@ -306,15 +306,15 @@ def _objects(cells: Any) -> Array:
 
 def _numbers_of(array: Array) -> Array:
     """Integers among objects as an array of integers, if there is nothing else."""
-    if array.dtype == object and array.ndim == 1 and all(type(one) is int for one in array):
+    if array.dtype == object and array.ndim == 1 and all(type(cell) is int for cell in array):
         return np.array(array.tolist() or array, dtype=np.int64) if max(map(abs, array), default=0) < 2**63 else array
     return array
 
 
-def called(one: Any, names: tuple[str, ...] | None) -> str:
+def called(item: Any, names: tuple[str, ...] | None) -> str:
     """How to speak of an id."""
     cells = [
-        cell.item() if isinstance(cell, np.generic) else cell for cell in (one if isinstance(one, tuple) else (one,))
+        cell.item() if isinstance(cell, np.generic) else cell for cell in (item if isinstance(item, tuple) else (item,))
     ]
     names = names or (("id",) if len(cells) == 1 else ())
     if not names:
@@ -395,7 +395,7 @@ def _comparable(column: Any) -> tuple[Array, NDArray[np.bool_]]:
     if ids.ndim != 1:
         raise TypeError(f"its shape is {ids.shape}")
     if ids.dtype.kind == "O":
-        return ids, np.array([is_none(one) or one != one for one in ids], dtype=bool)
+        return ids, np.array([is_none(item) or item != item for item in ids], dtype=bool)
     return ids, np.asarray(ids != ids)
 
 

@@ -152,8 +152,8 @@ class Conversions:
         array([[ 1.,  7.],
                [ 2., nan]])
         """
-        block, clock, offsets, names, ids, keys = read_long(frame, id, time, values, channel, channels)
-        return cls(block, clock, offsets, channel_names=names, ids=ids, id_names=keys)
+        block, times, offsets, names, ids, keys = read_long(frame, id, time, values, channel, channels)
+        return cls(block, times, offsets, channel_names=names, ids=ids, id_names=keys)
 
     @classmethod
     def from_numpy3D(cls, X: ArrayLike, *, channel_names: Iterable[str] | None = None) -> Self:

@@ -45,8 +45,8 @@ def legs(order: int) -> Dynamics:
 @lru_cache(maxsize=64)
 def lagt(order: int) -> Dynamics:
     """LagT."""
-    one = np.ones(order)
-    return _triangular(one, one, one, one)
+    ones = np.ones(order)
+    return _triangular(ones, ones, ones, ones)
 
 
 @lru_cache(maxsize=64)

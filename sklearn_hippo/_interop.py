@@ -23,17 +23,17 @@ def read_aeon(X: Any) -> Parts:
         if X.ndim != 3:
             raise ValueError(f"X must have shape (n_series, n_channels, length), got {X.shape}.")
         return read_padded(X.transpose(0, 2, 1), np.full(len(X), X.shape[2]))
-    series = [as_values(one, f"series {i}") for i, one in enumerate(X)]
-    flat = [i for i, one in enumerate(series) if one.ndim != 2]
+    series = [as_values(array, f"series {i}") for i, array in enumerate(X)]
+    flat = [i for i, array in enumerate(series) if array.ndim != 2]
     if flat:
         raise ValueError(f"Series {flat[0]} has shape {series[flat[0]].shape}; (n_channels, length) is needed.")
-    return join([Series(one.T, None, None, None) for one in series], oriented=True)
+    return join([Series(array.T, None, None, None) for array in series], oriented=True)
 
 
 def to_aeon(panel: Iterable[tuple[Array, Array]]) -> Array | list[Array]:
     """A collection of aeon: an array if all series are equally long."""
     series = [np.ascontiguousarray(values.T) for _, values in panel]
-    return np.stack(series) if len({one.shape for one in series}) == 1 else series
+    return np.stack(series) if len({array.shape for array in series}) == 1 else series
 
 
 def read_pyrregular(data: Any) -> tuple[Parts, Array | None]:
@@ -45,18 +45,18 @@ def read_pyrregular(data: Any) -> tuple[Parts, Array | None]:
     if not hasattr(array, "coords"):
         raise TypeError(f"A data set of pyrregular is a sparse.COO inside, got {type(array).__name__}.")
     n_series, n_channels, n_times = array.shape
-    clock = as_times(data["time_id"].values, "time_id")[0]
+    stamps = as_times(data["time_id"].values, "time_id")[0]
     entries = as_values(array.data, "data")
     seen = ~np.isnan(entries)
-    series, channel, position = (np.asarray(one, np.intp)[seen] for one in array.coords)
+    series, channel, position = (np.asarray(axis, np.intp)[seen] for axis in array.coords)
     rank = np.empty(n_times, np.intp)
-    rank[np.argsort(clock, kind="stable")] = np.arange(n_times)
+    rank[np.argsort(stamps, kind="stable")] = np.arange(n_times)
     cells, rows = np.unique(series * n_times + rank[position], return_inverse=True)
     values = np.full((len(cells), n_channels), np.nan, entries.dtype)
     values[rows, channel] = entries[seen]
     lengths = np.bincount(cells // n_times, minlength=n_series)
     names = [str(name) for name in data["signal_id"].values]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    times = np.sort(clock)[cells % n_times]
+    times = np.sort(stamps)[cells % n_times]
     ids = data["ts_id"].values if "ts_id" in getattr(data, "coords", ()) else None
     return Parts(values, times, offsets, tuple(names)), ids

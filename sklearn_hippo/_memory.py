@@ -1,14 +1,12 @@
 """HiPPOMemory: the projection online, in constant memory; memories merge.
 
-What is kept of a channel is the function between its own first and last observation (its core), and these two
-observations. So the gap between two memories is interpolated like any other, and merged memories are what a single pass
-would have made. New observations wait in a buffer and enter a block at a time: the core fades, exp(A h) c, and the
-block's own projection is added to it.
+What is remembered, and how it evolves, is in _state.py. Here, new observations wait in a buffer until they enter it a
+block at a time; and whatever comes in is checked. (Half of these lines are documentation.)
 """
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any, Self
@@ -21,10 +19,10 @@ from sklearn.exceptions import NotFittedError
 from ._columns import as_times, as_values, in_seconds
 from ._compat import Interval, Registered, StrOptions
 from ._machine import threads_of
-from ._measures import MEASURES, Measure, feature_names, with_memory
-from ._panel import Panel
-from ._projection import INTERPOLATIONS, PASTS, embed, excess, fade, project, reconstruct
-from ._recurrence import EXACT, exact_steps, interpolation_of
+from ._measures import MEASURES, feature_names, with_memory
+from ._projection import INTERPOLATIONS, PASTS, reconstruct
+from ._recurrence import EXACT, interpolation_of
+from ._state import Evolution, State, inconsistency
 
 Array = NDArray[Any]
 
@@ -36,305 +34,6 @@ _LARGE = 2.0**64  # see `_projection.excess`
 _LATE = 2.0**53
 
 
-@dataclass
-class _State:
-    """Everything that is remembered, of n_streams (s) and n_channels (c); NaN where nothing was observed yet."""
-
-    count: Array  # (s,) observations, missing ones included
-    heads: Array  # (s, 2) the first time, and the first one after it
-    time: Array  # (s,) the last time
-    first_time: Array  # (s, c) first own observation of a channel
-    first_value: Array  # (s, c)
-    last_time: Array  # (s, c) last own observation
-    last_value: Array  # (s, c)
-    core: Array  # (s, c, order) coefficients of the function between these two
-
-    @classmethod
-    def empty(cls, n_streams: int, n_channels: int, order: int) -> "_State":
-        unknown = np.full((n_streams, n_channels), np.nan)
-        core = np.zeros((n_streams, n_channels, order))
-        heads = np.full((n_streams, 2), np.nan)
-        return cls(
-            np.zeros(n_streams, np.int64), heads, np.full(n_streams, np.nan), unknown, unknown, unknown, unknown, core
-        )
-
-    @property
-    def excess(self) -> Array:
-        """As `_projection.excess`, shape (s, c)."""
-        return excess(np.dstack([self.first_value, self.last_value, self.core]), axis=2)
-
-    def ldexp(self, exponent: Array) -> "_State":
-        """The state of signals that are so many powers of two, of shape (s, c), as large."""
-        with np.errstate(over="ignore"):  # for whoever asked for it to notice
-            return replace(
-                self,
-                first_value=np.ldexp(self.first_value, exponent),
-                last_value=np.ldexp(self.last_value, exponent),
-                core=np.ldexp(self.core, exponent[..., None]),
-            )
-
-    def take(self, streams: Any) -> "_State":
-        """Some of the streams."""
-        return _State(**{field.name: getattr(self, field.name)[streams] for field in fields(self)})
-
-    def put(self, streams: Any, some: "_State") -> "_State":
-        """The state in which these streams are as in another one."""
-        if isinstance(streams, slice):  # all of them
-            return some
-        new = {field.name: getattr(self, field.name).copy() for field in fields(self)}
-        for name, one in new.items():
-            one[streams] = getattr(some, name)
-        return _State(**new)
-
-    def misfit(self) -> tuple[int, int] | None:
-        """Stream and channel of a core that could not be represented, if there is one."""
-        wrong = np.argwhere(~np.isfinite(self.core).all(axis=2) & ~np.isnan(self.last_time))
-        return tuple(wrong[0].tolist()) if len(wrong) else None
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """How states evolve: a measure, its timescale (None for one that scales), the interpolation and the past."""
-
-    measure: Measure
-    timescale: float | None
-    interpolation: str
-    past: str
-    n_threads: int = 1
-
-    def size(self, order: int) -> int:
-        """Length of a core: the order, or as many numbers as the dynamics need for it."""
-        return order if self.measure.exact else len(self._dynamics(order).B)
-
-    def fade(self, core: Array, h: Array) -> Array:
-        """exp(A h) c for (n, channels, order) and h of shape (n,)."""
-        if self.measure.exact and self.measure.basis.fades:
-            return fade(core, self.measure.basis, h, n_threads=self.n_threads)
-        n, channels, order = core.shape
-        faded = core.copy()
-        begins = np.arange(n, dtype=np.intp)
-        silence = np.zeros((n, channels))
-        exact_steps(self._dynamics(order), "hold", h, silence, begins, begins + 1, faded, n_threads=self.n_threads)
-        return faded
-
-    def embed(self, core: Array, low: Array, high: Array) -> Array:
-        """As `_projection.embed`."""
-        return embed(core, low, high, n_threads=self.n_threads)
-
-    def _dynamics(self, order: int) -> Any:
-        assert self.measure.dynamics is not None
-        return self.measure.dynamics(order)
-
-    def block(self, panel: Panel, core: Array, first: Array) -> Array:
-        """Cores after the observations of a panel, whose first rows are where the cores ended.
-
-        ``first`` is where the functions of the cores begin, shape (n_series,).
-        """
-        begins, ends = panel.offsets[:-1], panel.offsets[1:]
-        assert panel.times is not None
-        start, stop = panel.times[begins], panel.times[ends - 1]
-        order = core.shape[2]
-        if not self.measure.exact:
-            with np.errstate(over="ignore"):  # endless to a memory of next to no length
-                steps = np.diff(panel.times, prepend=0) / self.timescale
-            steps[begins] = 0
-            later = core.copy()
-            exact_steps(
-                self._dynamics(order), self.interpolation, steps, panel.values, begins, ends, later,
-                n_threads=self.n_threads,
-            )  # fmt: skip
-            return later
-        if self.timescale is None:
-            # In the window from first to stop, the block is a function that is zero before its start.
-            length = stop - first
-            window, timescale = Measure("sliding", self.measure.basis), np.where(length > 0, length, 1.0)
-            kept = self.embed(core, np.zeros(len(first)), (start - first) / timescale)
-        else:
-            window, timescale = self.measure, np.full(len(first), self.timescale)
-            kept = self.fade(core, (stop - start) / self.timescale)
-        if self.interpolation == "hold":  # the first row ends an interval that is not the block's
-            values = panel.values.copy()
-            values[begins] = 0
-            panel = Panel(values, panel.times, panel.offsets)
-        added = project(
-            panel, window, order, timescale=timescale, interpolation=self.interpolation, n_threads=self.n_threads
-        )
-        moved = stop > start
-        added[~moved] = 0  # no time has passed: a jump, which has no weight yet
-        kept[~moved] = core[~moved]
-        return kept + added
-
-    def absorb(self, state: _State, times: Array, values: Array) -> _State:
-        """The state after observations at ``times`` (s, m) of ``values`` (s, m, c)."""
-        _, m, n_channels = values.shape
-        if m == 0:
-            return state
-        exponent = np.maximum(state.excess, excess(values, axis=1))
-        if exponent.any():
-            smaller = np.ldexp(values, -exponent[:, None])
-            return self.absorb(state.ldexp(-exponent), times, smaller).ldexp(exponent)
-        new = replace(state, count=state.count + m, time=times[:, -1].copy())
-        new.heads = self._heads(state.heads, times)
-        seen = ~np.isnan(values)
-        ends = state.first_time, state.last_time
-        together = seen.all() and (not state.count.any() or all((x == x[:, :1]).all() for x in ends))
-        # A lane is a series of the kernel: a stream if its channels go together, otherwise a channel of a stream.
-        width = n_channels if together else 1
-
-        def lanes(x: Array) -> Array:
-            return x.reshape(-1, width, *x.shape[2:])
-
-        first_time, last_time = lanes(state.first_time)[:, 0], lanes(state.last_time)[:, 0]
-        last_value, core = lanes(state.last_value), lanes(state.core)
-        by_lane = values if together else values.transpose(0, 2, 1).reshape(-1, m, 1)
-        own_times = np.repeat(times, n_channels // width, axis=0)
-        here = np.ones(own_times.shape, bool) if together else ~np.isnan(by_lane[..., 0])
-        known = ~np.isnan(last_time)
-        active = np.flatnonzero(here.any(axis=1))
-        if len(active) == 0:
-            return new
-        # Rows of each active lane: where its core ended, if it has one, and its new observations.
-        rows = np.concatenate([known[:, None], here], axis=1)[active]
-        row_times = np.concatenate([last_time[:, None], own_times], axis=1)[active][rows]
-        row_values = np.concatenate([last_value[:, None], by_lane], axis=1)[active][rows]
-        offsets = np.concatenate([[0], np.cumsum(rows.sum(axis=1))])
-        panel = Panel(row_values, row_times, offsets)
-        begin = np.where(known[active], first_time[active], row_times[offsets[:-1]])
-
-        def put(x: Array, rows_of_lanes: Array) -> Array:
-            changed = lanes(x).copy()
-            changed[active] = rows_of_lanes
-            return changed.reshape(x.shape)
-
-        new.core = put(state.core, self.block(panel, core[active], begin))
-        new.first_time = put(state.first_time, np.repeat(begin[:, None], width, axis=1))
-        heads = np.where(known[active, None], lanes(state.first_value)[active], row_values[offsets[:-1]])
-        new.first_value = put(state.first_value, heads)
-        new.last_time = put(state.last_time, np.repeat(row_times[offsets[1:] - 1][:, None], width, axis=1))
-        new.last_value = put(state.last_value, row_values[offsets[1:] - 1])
-        return new
-
-    @staticmethod
-    def _heads(heads: Array, times: Array) -> Array:
-        """The first time and the first one after it, of observations at ``times`` (s, m) after those of ``heads``."""
-        first = np.where(np.isnan(heads[:, 0]), times[:, 0], heads[:, 0])
-        later = np.where(times > first[:, None], times, np.inf).min(axis=1)
-        second = np.where(np.isnan(heads[:, 1]) & np.isfinite(later), later, heads[:, 1])
-        return np.stack([first, second], axis=1)
-
-    def span(self, state: _State) -> tuple[Array, Array]:
-        """Where the functions begin and end, two arrays of shape (s,)."""
-        start, second = state.heads.T
-        if self.interpolation == "hold":
-            start = np.where((state.time > start) & ~np.isnan(second), 2 * start - second, start)
-        return start, state.time
-
-    def read(self, state: _State) -> Array:
-        """Coefficients (s, c, order) of the functions from the first to the last time, constant beyond the cores.
-
-        With a timescale, of what was before the first time as well.
-        """
-        exponent = state.excess
-        if exponent.any():
-            return np.ldexp(self.read(state.ldexp(-exponent)), exponent[..., None])
-        n_streams, n_channels, order = state.core.shape
-        start, stop = (np.repeat(x, n_channels) for x in self.span(state))
-        begin, end = state.first_time.ravel(), state.last_time.ravel()
-        core = state.core.reshape(-1, 1, order)
-        one = np.zeros((len(begin), 1, order))
-        one[..., 0] = 1
-        head, tail = state.first_value.reshape(-1, 1, 1), state.last_value.reshape(-1, 1, 1)
-        instant, endless = stop <= start, self.timescale is not None and self.past == "constant"
-        if ((begin == start) & (end == stop)).all() and not endless:
-            total = core.copy()
-        elif self.timescale is None:
-            length = np.where(instant, 1.0, stop - start)
-            low, high = np.clip([(begin - start) / length, (end - start) / length], 0, 1)
-            total = self.embed(core, low, high)
-            total += self.embed(one * head, np.zeros(len(low)), low) + self.embed(one * tail, high, np.ones(len(low)))
-        else:
-            # A constant input x takes a state to x e_0, since A e_0 + B = 0.
-            with np.errstate(over="ignore"):
-                ages = [(stop - when) / self.timescale for when in (start, begin, end)]
-            oldest, older, recent = (self.fade(one, np.nan_to_num(age)) for age in ages)
-            if endless:  # the constant before the core began before all times
-                oldest = 0 * one
-            total = self.fade(core, np.nan_to_num(ages[2])) + head * (older - oldest) + tail * (one - recent)
-        # No duration: a constant function; in a window of any length, there is nothing but the past.
-        value = tail if self.timescale is None else head if endless else np.zeros_like(head)
-        total[instant] = (one * value)[instant]
-        total[np.isnan(end)] = np.nan
-        return total.reshape(n_streams, n_channels, order)
-
-    def merge(self, left: _State, right: _State) -> _State:
-        """The state of all observations of ``left`` and then all of ``right``."""
-        if not left.count.any() or not right.count.any():
-            return left if left.count.any() else right
-        exponent = np.maximum(left.excess, right.excess)
-        if exponent.any():
-            return self.merge(left.ldexp(-exponent), right.ldexp(-exponent)).ldexp(exponent)
-        n_streams, n_channels, order = left.core.shape
-        heads = self._heads(left.heads, right.heads)
-        only_left, only_right = np.isnan(right.last_time), np.isnan(left.last_time)
-        time = np.where(np.isnan(right.time), left.time, right.time)
-        new = replace(right, count=left.count + right.count, heads=heads, time=time)
-        for name in ("first_time", "first_value", "last_time", "last_value", "core"):
-            a, b = getattr(left, name), getattr(right, name)
-            chosen = only_left | (name.startswith("first") & ~only_right)
-            setattr(new, name, np.where(chosen[..., None] if a.ndim == 3 else chosen, a, b))
-        both = np.flatnonzero(~(only_left | only_right))
-        if len(both) == 0:
-            return new
-
-        def of(x: Array) -> Array:
-            return x.reshape(n_streams * n_channels, -1)[both]
-
-        # The gap: the left memory goes on to the first observation of the right one.
-        times = np.stack([of(left.last_time), of(right.first_time)], axis=1).reshape(-1)
-        values = np.stack([of(left.last_value), of(right.first_value)], axis=1).reshape(-1, 1)
-        first, meet, last = (of(x)[:, 0] for x in (left.first_time, right.first_time, right.last_time))
-        bridged = self.block(Panel(values, times, 2 * np.arange(len(both) + 1)), of(left.core)[:, None], first)
-        later = of(right.core)[:, None]
-        if self.timescale is None:
-            length = np.where(last > first, last - first, 1.0)
-            middle = np.clip((meet - first) / length, 0, 1)
-            middle[last <= first] = 1.0
-            core = self.embed(bridged, np.zeros(len(both)), middle) + self.embed(later, middle, np.ones(len(both)))
-        else:
-            core = self.fade(bridged, (last - meet) / self.timescale) + later
-        flat = new.core.reshape(n_streams * n_channels, order)
-        flat[both] = core[:, 0]
-        new.core = flat.reshape(new.core.shape)
-        return new
-
-
-def _inconsistency(state: _State) -> tuple[str, str] | None:
-    """The field of a state that cannot be, and what is wrong with it."""
-    seen, start, second = state.count > 0, *state.heads.T
-    known = ~np.isnan(state.last_time)
-    infinite = [name for name in ("heads", "first_time", "first_value", "last_time", "last_value", "core", "time")
-                if np.isinf(getattr(state, name)).any()]  # fmt: skip
-    if infinite:
-        return infinite[0], "is infinite"
-    for name, wrong, what in (
-        ("time", np.isnan(state.time) == seen, "is NaN where there are observations, or the reverse"),
-        ("heads", np.isnan(start) == seen, "is NaN where there are observations, or the reverse"),
-        ("time", state.time < start, "is before the first time, in state_heads"),
-        ("heads", (second <= start) | (second > state.time), "is not the first time and a later one, up to state_time"),
-        ("heads", np.isnan(second) & (state.time > start), "does not tell the second of several times"),
-        ("first_time", np.isnan(state.first_time) == known, "is NaN where state_last_time is not, or the reverse"),
-        ("first_value", np.isnan(state.first_value) == known, "is NaN where state_last_time is not, or the reverse"),
-        ("last_value", np.isnan(state.last_value) == known, "is NaN where state_last_time is not, or the reverse"),
-        ("core", np.isnan(state.core), "is NaN"),
-        ("first_time", state.first_time < start[:, None], "is before the first time, in state_heads"),
-        ("last_time", (state.last_time < state.first_time) | (state.last_time > state.time[:, None]),
-         "is before state_first_time or after state_time"),
-    ):  # fmt: skip
-        if np.any(wrong):
-            return name, what
-    return None
-
-
 def _groups(n_waiting: Array) -> list[tuple[int, Any]]:
     """Numbers of waiting observations, and which streams have so many: a slice where all have."""
     first = n_waiting[0]
@@ -343,7 +42,7 @@ def _groups(n_waiting: Array) -> list[tuple[int, Any]]:
     return [(int(n), np.flatnonzero(n_waiting == n)) for n in np.unique(n_waiting)]
 
 
-def _check_fit(state: _State, streams: Array) -> None:
+def _check_fit(state: State, streams: Array) -> None:
     """Refuse coefficients that could not be represented."""
     misfit = state.misfit()
     if misfit is not None:
@@ -436,7 +135,7 @@ class HiPPOMemory(BaseEstimator):
         "n_jobs": [Integral, None],
     }
 
-    _state: _State
+    _state: State
     _times: Array  # (n_streams, capacity) of observations that wait to enter the state a block at a time ...
     _values: Array  # (n_streams, capacity, n_channels) ... and their values
     _n_waiting: Array  # (n_streams,) how many of them
@@ -529,7 +228,7 @@ class HiPPOMemory(BaseEstimator):
         if n + 1 < self._times.shape[1]:
             self._n_waiting[0] = n + 1
         else:
-            self._set_state(self._rule.absorb(self._state, self._times, self._values))
+            self._set_state(self._evolution.absorb(self._state, self._times, self._values))
         self._regular = time is None
         return True
 
@@ -551,7 +250,7 @@ class HiPPOMemory(BaseEstimator):
                 waiting = self._times[group, :n], self._values[group, :n]
                 new = times[some], values[some]
                 queue = np.concatenate([waiting[0], new[0]], axis=1), np.concatenate([waiting[1], new[1]], axis=1)
-            entered = self._rule.absorb(self._state.take(group), *queue)
+            entered = self._evolution.absorb(self._state.take(group), *queue)
             _check_fit(entered, rows[some])
             state, n_waiting[group] = state.put(group, entered), 0
         self._state, self._n_waiting = state, n_waiting
@@ -578,7 +277,7 @@ class HiPPOMemory(BaseEstimator):
             )
         return rows.astype(np.intp)
 
-    def _set_state(self, state: _State) -> None:
+    def _set_state(self, state: State) -> None:
         """Replace the state by one in which nothing waits any more."""
         _check_fit(state, np.arange(self.n_streams))
         self._state, self._n_waiting = state, np.zeros(self.n_streams, np.intp)
@@ -736,7 +435,7 @@ class HiPPOMemory(BaseEstimator):
             )
         merged = HiPPOMemory(**self.get_params())
         merged._initialize()
-        merged._set_state(merged._rule.merge(left, right))
+        merged._set_state(merged._evolution.merge(left, right))
         both = left.count.any() and right.count.any()
         merged._regular = not both and (self if left.count.any() else other)._regular
         return merged
@@ -749,7 +448,7 @@ class HiPPOMemory(BaseEstimator):
     @property
     def coefficients_(self) -> Array:
         """Coefficients of the history, shape (n_streams, n_channels, order)."""
-        return np.ascontiguousarray(self._rule.read(self._seen())[..., : self.order])
+        return np.ascontiguousarray(self._evolution.read(self._seen())[..., : self.order])
 
     def features(self) -> Array:
         """The histories as a table with a row for every stream, as `HiPPOTransformer.transform` makes it of series.
@@ -765,11 +464,11 @@ class HiPPOMemory(BaseEstimator):
         ValueError
             If nothing was observed yet.
         """
-        state, rule = self._seen(), self._rule
-        coefficients = rule.read(state)[..., : self.order].reshape(self.n_streams, -1)
+        state, evolution = self._seen(), self._evolution
+        coefficients = evolution.read(state)[..., : self.order].reshape(self.n_streams, -1)
         if not self.add_duration:
             return np.ascontiguousarray(coefficients)
-        start, stop = rule.span(state)
+        start, stop = evolution.span(state)
         observed = ~np.isnan(state.last_time).all(axis=1)
         return np.column_stack([coefficients, np.where(observed, stop - start, 0.0)])
 
@@ -830,15 +529,15 @@ class HiPPOMemory(BaseEstimator):
             raise ValueError(f"times must have shape (n_times,) or ({self.n_streams}, n_times), got {when.shape}.")
         when = np.ascontiguousarray(np.broadcast_to(when, (self.n_streams, when.shape[-1])))
         offsets = when.shape[1] * np.arange(self.n_streams + 1)
-        start, stop = self._rule.span(state)
+        start, stop = self._evolution.span(state)
         values = reconstruct(
-            self._rule.read(state)[..., : self.order],
-            self._rule.measure,
+            self._evolution.read(state)[..., : self.order],
+            self._evolution.measure,
             when.ravel(),
             offsets,
             start,
             stop,
-            timescale=self._rule.timescale,
+            timescale=self._evolution.timescale,
         )
         values = values.reshape(self.n_streams, -1, self.n_channels)
         values[(when < start[:, None]) | (when > stop[:, None])] = np.nan
@@ -864,7 +563,7 @@ class HiPPOMemory(BaseEstimator):
         stored = {"format": _FORMAT, **{f"param_{k}": v for k, v in self.get_params().items() if v is not None}}
         if self.timescale is not None:
             stored["param_timescale"] = in_seconds(self.timescale)
-        stored |= {f"state_{field.name}": getattr(state, field.name) for field in fields(_State)}
+        stored |= {f"state_{field.name}": getattr(state, field.name) for field in fields(State)}
         stored |= {"waiting_times": waiting_times, "waiting_values": waiting_values, "regular": regular}
         return {name: np.array(value) for name, value in stored.items()}
 
@@ -889,12 +588,12 @@ class HiPPOMemory(BaseEstimator):
         if "format" not in stored or stored["format"].ndim or stored["format"] != _FORMAT:
             raise ValueError(f"This is not a memory in format {_FORMAT}, which HiPPOMemory.to_dict writes.")
         known = {"format", "waiting_times", "waiting_values", "regular"}
-        known |= {f"param_{name}" for name in cls().get_params()} | {f"state_{field.name}" for field in fields(_State)}
+        known |= {f"param_{name}" for name in cls().get_params()} | {f"state_{field.name}" for field in fields(State)}
         for name in sorted(known - stored.keys() - {"param_timescale", "param_channel_names", "param_n_jobs"}):
             raise ValueError(f"This is not a complete memory: it lacks the entry {name!r}.")
         for name in sorted(stored.keys() - known):
             raise ValueError(f"This is not a complete memory, but has the unknown entry {name!r}.")
-        single = {"regular", *(one for one in known if "param" in one)} - {"param_channel_names"}
+        single = {"regular", *(name for name in known if "param" in name)} - {"param_channel_names"}
         for name in known & stored.keys() & single:
             if stored[name].ndim:
                 raise ValueError(f"{name} has shape {stored[name].shape}, not ().")
@@ -906,7 +605,7 @@ class HiPPOMemory(BaseEstimator):
             parameters["channel_names"] = tuple(names)
         memory = cls(**parameters)
         memory._initialize()
-        for name in (f"state_{field.name}" for field in fields(_State) if field.name != "count"):
+        for name in (f"state_{field.name}" for field in fields(State) if field.name != "count"):
             shape = np.shape(getattr(memory._state, name.removeprefix("state_")))
             if stored[name].dtype.kind not in "fiu":
                 raise ValueError(f"{name} must hold numbers, got dtype {stored[name].dtype}.")
@@ -918,8 +617,8 @@ class HiPPOMemory(BaseEstimator):
         if regular.dtype.kind != "b":
             raise ValueError(f"regular must be true or false, got {regular.item()!r}.")
         floats = {k.removeprefix("state_"): v.astype(np.float64) for k, v in stored.items() if k.startswith("state_")}
-        state = _State(**(floats | {"count": count.astype(np.int64)}))
-        inconsistent = _inconsistency(state)
+        state = State(**(floats | {"count": count.astype(np.int64)}))
+        inconsistent = inconsistency(state)
         if inconsistent is not None:
             raise ValueError(f"state_{inconsistent[0]} {inconsistent[1]}.")
         if regular and ((state.time != state.count - 1) & (state.count > 0)).any():
@@ -940,10 +639,10 @@ class HiPPOMemory(BaseEstimator):
     # --- inside ---------------------------------------------------------------------------------------
 
     @property
-    def _rule(self) -> _Rule:
+    def _evolution(self) -> Evolution:
         measure = MEASURES[self.measure]
         timescale = in_seconds(self.timescale) if measure.has_timescale else None
-        return _Rule(measure, timescale, self.interpolation, self.past, threads_of(self.n_jobs))
+        return Evolution(measure, timescale, self.interpolation, self.past, threads_of(self.n_jobs))
 
     def _initialize(self) -> None:
         """Check the parameters and make an empty state, before the first use."""
@@ -966,7 +665,7 @@ class HiPPOMemory(BaseEstimator):
             raise ValueError(f"measure={self.measure!r} needs a timescale, in units of the times.")
         if self.channel_names is not None and len(self.channel_names) != self.n_channels:
             raise ValueError(f"channel_names has {len(self.channel_names)} names for {self.n_channels} channels.")
-        state = _State.empty(self.n_streams, self.n_channels, self._rule.size(self.order))
+        state = State.empty(self.n_streams, self.n_channels, self._evolution.size(self.order))
         nothing = np.empty((self.n_streams, 0)), np.empty((self.n_streams, 0, self.n_channels))
         self._make_room(*nothing, np.zeros(self.n_streams, np.intp))
         self._regular = True
@@ -998,17 +697,17 @@ class HiPPOMemory(BaseEstimator):
         times[beyond], values[beyond] = np.nan, np.nan
         return times, values
 
-    def _settled(self) -> _State:
+    def _settled(self) -> State:
         """The state with the waiting observations in it; the memory itself does not change."""
         with self._lock:
             self._initialize()  # have the parameters changed?
             state, n_waiting, (times, values) = self._state, self._n_waiting.copy(), self._queue()
         settled = state
         for n, some in _groups(n_waiting):
-            settled = settled.put(some, self._rule.absorb(state.take(some), times[some, :n], values[some, :n]))
+            settled = settled.put(some, self._evolution.absorb(state.take(some), times[some, :n], values[some, :n]))
         return settled
 
-    def _seen(self) -> _State:
+    def _seen(self) -> State:
         if not np.any(self.n_observations_):
             raise NotFittedError("This memory has not seen any observations: call update first.")
         return self._settled()

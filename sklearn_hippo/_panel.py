@@ -375,10 +375,10 @@ class Panel(Conversions):
         if not isinstance(other, Panel):
             return NotImplemented
         alike = all(getattr(self, name) == getattr(other, name) for name in ("channel_names", "id_names"))
-        mine, others = ((one._own_times, one.values, one.offsets) for one in (self, other))
+        mine, others = ((panel._own_times, panel.values, panel.offsets) for panel in (self, other))
         if not alike or any(a.shape != b.shape for a, b in zip(mine, others, strict=True)):
             return False
-        ids = (None if one.ids is None else list(one.ids) for one in (self, other))
+        ids = (None if panel.ids is None else list(panel.ids) for panel in (self, other))
         if next(ids) != next(ids):
             return False
         return all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(mine, others, strict=True))
@@ -413,28 +413,28 @@ class Panel(Conversions):
         array(['a', 'b'], dtype=object)
         """
         panels = list(panels)
-        wrong = [type(one).__name__ for one in panels if not isinstance(one, Panel)]
+        wrong = [type(panel).__name__ for panel in panels if not isinstance(panel, Panel)]
         if wrong or not panels:
             raise TypeError(f"Panel.concat takes a sequence of panels, got {wrong[0] if wrong else 'an empty one'}.")
         for what in ("n_channels", "channel_names", "id_names"):
-            for i, one in enumerate(panels):
-                if getattr(one, what) != getattr(panels[0], what):
+            for i, panel in enumerate(panels):
+                if getattr(panel, what) != getattr(panels[0], what):
                     raise ValueError(
-                        f"Panel {i} has {what}={getattr(one, what)!r}, panel 0 has {getattr(panels[0], what)!r}. Give "
-                        "all panels the same channels and ids of the same names."
+                        f"Panel {i} has {what}={getattr(panel, what)!r}, panel 0 has {getattr(panels[0], what)!r}. "
+                        "Give all panels the same channels and ids of the same names."
                     )
-        known = [one.ids is not None for one in panels]
+        known = [panel.ids is not None for panel in panels]
         if any(known) and not all(known):
             raise ValueError(
                 f"Panel {known.index(False)} has no ids, panel {known.index(True)} has. Give all of them ids."
             )
-        timed = any(one.times is not None for one in panels)
+        timed = any(panel.times is not None for panel in panels)
         return cls(
-            np.concatenate([one.values for one in panels]),
-            np.concatenate([own_times(one) for one in panels]) if timed else None,
-            np.concatenate([[0], np.cumsum(np.concatenate([one.lengths for one in panels]))]),
+            np.concatenate([panel.values for panel in panels]),
+            np.concatenate([own_times(panel) for panel in panels]) if timed else None,
+            np.concatenate([[0], np.cumsum(np.concatenate([panel.lengths for panel in panels]))]),
             channel_names=panels[0].channel_names,
-            ids=_joined([one.ids for one in panels if one.ids is not None]) if known[0] else None,
+            ids=_joined([panel.ids for panel in panels if panel.ids is not None]) if known[0] else None,
             id_names=panels[0].id_names,
         )
 
@@ -459,8 +459,8 @@ def own_times(panel: Panel) -> Array:
 
 def _joined(ids: Sequence[Array]) -> Array:
     """Ids of several panels; of different kinds, they stay what they are."""
-    kinds = {one.dtype.kind for one in ids}
-    return np.concatenate([one if len(kinds) == 1 else one.astype(object) for one in ids])
+    kinds = {item.dtype.kind for item in ids}
+    return np.concatenate([item if len(kinds) == 1 else item.astype(object) for item in ids])
 
 
 def _as_indices(key: Any, n_series: int) -> NDArray[np.intp]:

@@ -152,14 +152,14 @@ def _share(lengths: NDArray[np.intp], n_threads: int) -> tuple[NDArray[np.intp],
 def _describe(basis: Basis, order: int) -> tuple[Any, ...]:
     """What the kernel needs to know of a basis."""
     return (
-        basis.chart, basis.n_sequences, order, basis.low, basis.high, basis.reach,
+        basis.chart, basis.n_families, order, basis.low, basis.high, basis.reach,
         basis.recurrence(basis.n_moments(order)), basis.integration(order)(),
     )  # fmt: skip
 
 
 def _scratch(basis: Basis, order: int, n_channels: int, n_threads: int) -> NDArray[np.float64]:
     n_columns = _describe(basis, order)[-1][0]
-    return np.empty((n_threads, scratch_size(n_channels, basis.n_moments(order), basis.n_sequences, n_columns)))
+    return np.empty((n_threads, scratch_size(n_channels, basis.n_moments(order), basis.n_families, n_columns)))
 
 
 @lru_cache(maxsize=16)

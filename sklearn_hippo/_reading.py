@@ -16,7 +16,6 @@ from ._columns import (
     as_values,
     called,
     capital,
-    clock_of,
     codes_of,
     column_of,
     flatten,
@@ -27,6 +26,7 @@ from ._columns import (
     lists_of,
     named_index,
     names_in,
+    read_times,
 )
 
 Array = NDArray[Any]
@@ -56,23 +56,23 @@ class Parts(NamedTuple):
 def read_list(series: Sequence[Any]) -> Parts:
     """Series as arrays, tuples (times, values), or objects of pandas or polars."""
     alike = _read_alike(series)
-    return join([read_series(one, f"series {i}") for i, one in enumerate(series)]) if alike is None else alike
+    return join([read_series(item, f"series {i}") for i, item in enumerate(series)]) if alike is None else alike
 
 
-def read_series(one: Any, where: str) -> Series:
+def read_series(item: Any, where: str) -> Series:
     """One of them."""
     index = names = None
-    if is_none(one):
+    if is_none(item):
         return Series(np.empty((0, 1)), None, None, None)
-    if isinstance(one, tuple):
-        if len(one) != 2:
-            raise ValueError(f"{capital(where)} is a tuple of {len(one)}; (times, values) is needed.")
-        index, one = one
-    elif hasattr(one, "iloc"):  # pandas
-        index = named_index(one)
-    if hasattr(one, "columns"):
-        names = tuple(str(name) for name in one.columns)
-    values = as_values(one, where)
+    if isinstance(item, tuple):
+        if len(item) != 2:
+            raise ValueError(f"{capital(where)} is a tuple of {len(item)}; (times, values) is needed.")
+        index, item = item
+    elif hasattr(item, "iloc"):  # pandas
+        index = named_index(item)
+    if hasattr(item, "columns"):
+        names = tuple(str(name) for name in item.columns)
+    values = as_values(item, where)
     if values.ndim == 0:
         raise ValueError(
             f"{capital(where)} is a single number. X is a collection of series; put a single series into a list: "
@@ -89,18 +89,18 @@ def read_series(one: Any, where: str) -> Series:
 def _read_alike(series: Sequence[Any]) -> Parts | None:
     """Series that are arrays of the same kinds, converted all at once; None if they are not, or not valid."""
     names, blocks = None, series
-    clocks: Sequence[Any] | None = None
+    stamps: Sequence[Any] | None = None
     if isinstance(series[0], tuple):
         if not _all_same(map(type, series)) or not _all_same(map(len, series)) or len(series[0]) != 2:
             return None
-        clocks, blocks = zip(*series, strict=True)
+        stamps, blocks = zip(*series, strict=True)
     elif hasattr(series[0], "iloc") and _all_same(map(type, series)):  # pandas
-        indices = [one.index for one in series]
+        indices = [item.index for item in series]
         if not _all_same(map(type, indices)) or type(indices[0]).__name__ not in ("Index", "DatetimeIndex"):
             return None
-        clocks, blocks = [index.values for index in indices], [one.to_numpy() for one in series]
+        stamps, blocks = [index.values for index in indices], [item.to_numpy() for item in series]
         if hasattr(series[0], "columns"):
-            if not all(one.columns is series[0].columns or one.columns.equals(series[0].columns) for one in series):
+            if not all(item.columns is series[0].columns or item.columns.equals(series[0].columns) for item in series):
                 return None
             names = tuple(str(name) for name in series[0].columns)
     if not _are_arrays(blocks, "f") or blocks[0].dtype.itemsize not in (4, 8) or blocks[0].ndim not in (1, 2):
@@ -109,15 +109,15 @@ def _read_alike(series: Sequence[Any]) -> Parts | None:
     if not lengths.all() or 0 in blocks[0].shape[1:]:
         return None
     times = None
-    if clocks is not None:
-        if not _are_arrays(clocks, "fiumM") or clocks[0].ndim != 1 or list(map(len, clocks)) != lengths.tolist():
+    if stamps is not None:
+        if not _are_arrays(stamps, "fiumM") or stamps[0].ndim != 1 or list(map(len, stamps)) != lengths.tolist():
             return None
         try:
-            times = as_times(np.concatenate(clocks), "times")[0]
+            times = as_times(np.concatenate(stamps), "times")[0]
         except (TypeError, ValueError):
             return None
     width = blocks[0].shape[1] if blocks[0].ndim == 2 else 1
-    if clocks is None and width > lengths.max() > 1:
+    if stamps is None and width > lengths.max() > 1:
         warn_transposed(width, lengths.max())
     # A single series is not copied: it may be long.
     values = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
@@ -130,10 +130,10 @@ def _all_same(things: Iterable[Any]) -> bool:
 
 def _are_arrays(arrays: Sequence[Any], kinds: str) -> bool:
     """Whether all are arrays of one dtype, of one of these kinds, that differ in length only."""
-    if {type(one) for one in arrays} != {np.ndarray}:
+    if {type(array) for array in arrays} != {np.ndarray}:
         return False
     dtype = arrays[0].dtype
-    return dtype.kind in kinds and dtype.isnative and _all_same((one.dtype, one.shape[1:]) for one in arrays)
+    return dtype.kind in kinds and dtype.isnative and _all_same((array.dtype, array.shape[1:]) for array in arrays)
 
 
 def join(parts: list[Series], *, oriented: bool = False) -> Parts:
@@ -169,8 +169,8 @@ def join(parts: list[Series], *, oriented: bool = False) -> Parts:
         raise TypeError(f"The times of the series are of different kinds ({mixed}). Give all of them the same kind.")
     times = None
     if kinds.keys() != {None}:
-        clocks = [np.arange(len(part.values), dtype=np.float64) if part.times is None else part.times for part in parts]
-        times = clocks[0] if len(clocks) == 1 else np.concatenate(clocks)
+        stamps = [np.arange(len(part.values), dtype=np.float64) if part.times is None else part.times for part in parts]
+        times = stamps[0] if len(stamps) == 1 else np.concatenate(stamps)
     values = parts[0].values if len(parts) == 1 else np.concatenate([part.values for part in parts])
     return Parts(values, times, offsets, head.names)
 
@@ -325,10 +325,10 @@ def read_long(
         raise ValueError("The table has no rows: at least one series is needed.")
     codes, ids = ids_of({name: columns[name] for name in keys})
     codes, where = flatten(columns, lists, codes)
-    ticks, clock, _ = clock_of(columns[time], f"column {time!r}{where}")
-    if not all_finite(clock):
+    ticks, stamps, _ = read_times(columns[time], f"column {time!r}{where}")
+    if not all_finite(stamps):
         raise ValueError(
-            f"Column {time!r}{where}: the time at position {np.flatnonzero(~np.isfinite(clock))[0]} is not finite."
+            f"Column {time!r}{where}: the time at position {np.flatnonzero(~np.isfinite(stamps))[0]} is not finite."
         )
     read = [as_values(columns[name], f"column {name!r}{where}") for name in names]
     block = read[0][:, None] if len(read) == 1 else np.stack(read, axis=1)
@@ -344,12 +344,12 @@ def read_long(
         rows, head, cells, n_rows = _widen(place, ticks, codes)
         wide = np.full((n_rows, len(names)), np.nan, block.dtype)
         wide[cells, place[rows]] = block[rows, 0]
-        codes, clock, block = codes[head], clock[head], wide
+        codes, stamps, block = codes[head], stamps[head], wide
     elif not ((np.diff(codes) >= 0).all() and ((ticks[1:] >= ticks[:-1]) | (np.diff(codes) > 0)).all()):
         rows = np.lexsort((ticks, codes))
-        codes, clock, block = codes[rows], clock[rows], block[rows]
+        codes, stamps, block = codes[rows], stamps[rows], block[rows]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))])
-    return block, clock, offsets, [str(name) for name in names], ids, [str(key) for key in keys]
+    return block, stamps, offsets, [str(name) for name in names], ids, [str(key) for key in keys]
 
 
 def _places(column: Any, name: str, channels: Sequence[Any] | None) -> tuple[list[Any], NDArray[np.intp]]:
@@ -359,9 +359,9 @@ def _places(column: Any, name: str, channels: Sequence[Any] | None) -> tuple[lis
     wanted = sorted(found, key=str) if channels is None else names_in(channels)
     if not wanted or len(set(map(repr, wanted))) < len(wanted):
         raise ValueError(f"channels must be different channels of the column {name!r}, got {wanted!r}.")
-    if not any(one in found for one in wanted):
+    if not any(item in found for item in wanted):
         raise ValueError(f"None of the channels {wanted!r} is in the column {name!r}, which has {found[:10]!r}.")
-    place = np.array([wanted.index(one) if one in wanted else -1 for one in found])
+    place = np.array([wanted.index(item) if item in wanted else -1 for item in found])
     return wanted, place[codes]
 
 

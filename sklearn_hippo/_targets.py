@@ -48,7 +48,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         if _is_table_of_labels(y):
             return np.asarray(y)
         y = column_or_1d(y, warn=True)
-        missing = [i for i, one in enumerate(y.tolist()) if _is_missing_label(one)]
+        missing = [i for i, label in enumerate(y.tolist()) if _is_missing_label(label)]
         if missing:
             raise ValueError(
                 f"{_called(panel, missing[0])} has the label {y[missing[0]]}: leave out series without a label."
@@ -210,7 +210,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             As `predict_proba` does.
         """
         check_is_fitted(self)
-        return self._outputs_online(X, [str(one) for one in self.classes_], self._probabilities)
+        return self._outputs_online(X, [str(label) for label in self.classes_], self._probabilities)
 
     def predict_online(self, X: Any) -> list[Array]:
         """Predict the class after every observation, while the series runs.

@@ -63,11 +63,11 @@ class Net(NeuralNet):
         It is made anew after a tensor of the module has changed.
         """
         tensors = [*self.module_.parameters(), *self.module_.buffers()]
-        versions = [-1 if one.is_inference() else one._version for one in tensors]
+        versions = [-1 if tensor.is_inference() else tensor._version for tensor in tensors]
         kept, of_kept, module = getattr(self, "_evaluated", ([], [], None))
         if module is None or versions != of_kept or any(a is not b for a, b in zip(tensors, kept, strict=True)):
             module = deepcopy(self.module_).eval()
-            if all(one.device.type == "cpu" for one in tensors):
+            if all(tensor.device.type == "cpu" for tensor in tensors):
                 module = module.double()
             self._evaluated = tensors, versions, module
         return module
@@ -89,7 +89,7 @@ class Patience(EarlyStopping):
         super().on_train_begin(net, **kwargs)
         if len(net.history) and X is not None and X[1] is not None:
             losses = [(net.validation_step(batch)["loss"].item(), len(batch[1])) for batch in net.get_iterator(X[1])]
-            loss = sum(one * n for one, n in losses) / sum(n for _, n in losses)
+            loss = sum(loss * n for loss, n in losses) / sum(n for _, n in losses)
             self.dynamic_threshold_ = self._calc_new_threshold(loss)
             self.best_epoch_ = net.history[-1, "epoch"]
             self.best_model_weights_ = deepcopy(net.module_.state_dict())
@@ -278,7 +278,7 @@ class Session:
                         stopped = epochs.asked or _ran_out_of_patience(net)
                         interrupted = not stopped
                         self._drop_unfinished(data[1] is not None)
-                    if not all(torch.isfinite(one).all() for one in net.module_.parameters()):
+                    if not all(torch.isfinite(weight).all() for weight in net.module_.parameters()):
                         raise diverged("weights are not finite any more")
             finally:
                 epochs.set_params(save=None, watch=None)
@@ -323,7 +323,7 @@ class Session:
         history = self.net_.history
         self.n_iter_ = len(history)
         self.loss_curve_ = [float(row["train_loss"]) for row in history]
-        patience = next((one for _, one in self.net_.callbacks_ if isinstance(one, EarlyStopping)), None)
+        patience = next((callback for _, callback in self.net_.callbacks_ if isinstance(callback, EarlyStopping)), None)
         self._best_epoch = self.n_iter_ - 1 if patience is None else max(getattr(patience, "best_epoch_", 0) - 1, 0)
         validated = any("valid_loss" in row for row in history)
         self.validation_loss_curve_ = [float(row["valid_loss"]) for row in history] if validated else None
@@ -438,8 +438,8 @@ class Session:
         net.initialize()
         net.module_.load_state_dict(module)
         before, now = (
-            [group.keys() - {"initial_lr"} for group in one["param_groups"]]
-            for one in (optimizer, net.optimizer_.state_dict())
+            [group.keys() - {"initial_lr"} for group in state["param_groups"]]
+            for state in (optimizer, net.optimizer_.state_dict())
         )
         try:
             if before != now:
@@ -458,7 +458,8 @@ def _silent(*_: Any) -> None:
 
 
 def _ran_out_of_patience(net: Net) -> bool:
-    return any(isinstance(one, EarlyStopping) and one.misses_ >= one.patience for _, one in net.callbacks_)
+    patient = (callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping))
+    return any(callback.misses_ >= callback.patience for callback in patient)
 
 
 def _is_plain(value: Any) -> bool:

@@ -427,15 +427,15 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             # Held values fill the cells before their times, so the first time is one cell after the start.
             steps = np.arange(self.length_) if self._interpolation == "linear" else np.arange(1, self.length_ + 1)
             grid = steps / max(steps[-1], 1)
-            clock = np.outer(durations.astype(np.float64), grid).ravel()
-            return clock, len(grid) * np.arange(len(C) + 1)
+            points = np.outer(durations.astype(np.float64), grid).ravel()
+            return points, len(grid) * np.arange(len(C) + 1)
         if not isinstance(times, Panel):
-            each = isinstance(times, (list, tuple)) and any(np.ndim(one) for one in times)
+            each = isinstance(times, (list, tuple)) and any(np.ndim(item) for item in times)
             series = list(times) if each else [times] * len(C)
-            clocks = [as_times(one, f"times of series {i}")[0] for i, one in enumerate(series)]
-            if any(clock.ndim != 1 for clock in clocks):
+            stamps = [as_times(item, f"times of series {i}")[0] for i, item in enumerate(series)]
+            if any(times.ndim != 1 for times in stamps):
                 raise ValueError("times must be one-dimensional: the times of all series, or a list of those of each.")
-            times = check_panel([(clock, np.zeros(len(clock))) for clock in clocks])
+            times = check_panel([(own, np.zeros(len(own))) for own in stamps])
         if len(times) != len(C):
             raise ValueError(f"times are given for {len(times)} series, X has {len(C)}.")
         return own_times(times), times.offsets

@@ -135,7 +135,7 @@ def _is_table_of_numbers(X: Any, cells: bool = False) -> bool:
     if len(names) == 0 or len(X) == 0:
         raise ValueError(f"X is empty: it has {len(X)} rows (0 sample(s)) and {len(names)} columns (0 feature(s)).")
     nested = [holds_series(column) for column in columns]
-    others = [c for c, one in enumerate(nested) if not one]
+    others = [c for c, is_nested in enumerate(nested) if not is_nested]
     if any(nested) or cells:
         others = [c for c in others if not is_empty(columns[c])]
     if any(nested) and others:

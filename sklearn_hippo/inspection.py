@@ -31,7 +31,7 @@ def _axes(ax: Any, caller: str, n: int = 1) -> Any:
     if ax is not None:
         if n == 1 and not hasattr(ax, "plot"):
             raise TypeError(f"ax must be Axes of matplotlib, got {type(ax).__name__}.")
-        if n > 1 and (np.shape(ax) != (n,) or not all(hasattr(one, "plot") for one in ax)):
+        if n > 1 and (np.shape(ax) != (n,) or not all(hasattr(item, "plot") for item in ax)):
             raise ValueError(
                 f"show_error draws {n} pictures: ax must be an array of {n} Axes, as plt.subplots({n})[1] is."
             )
@@ -41,7 +41,7 @@ def _axes(ax: Any, caller: str, n: int = 1) -> Any:
     return plt.subplots(n, 1, sharex=True, height_ratios=[3, 1], layout="constrained")[1]
 
 
-def _clock(times: Array, ax: Any, datetimes: bool) -> Array:
+def _dates(times: Array, ax: Any, datetimes: bool) -> Array:
     """Times as an axis shows them."""
     if not datetimes:
         return times
@@ -70,7 +70,7 @@ def _one_series(X: Any, index: Any) -> Panel:
         if not -len(panel) <= index < len(panel):
             raise IndexError(f"There is no series {index}: X has {len(panel)}.")
         return panel[[index]]
-    found = [] if panel.ids is None else [i for i, one in enumerate(panel.ids.tolist()) if one == index]
+    found = [] if panel.ids is None else [i for i, item in enumerate(panel.ids.tolist()) if item == index]
     if len(found) != 1:
         told = "has no ids" if panel.ids is None else f"has {len(found)} series of that id"
         raise IndexError(f"index={index!r} must be the position of a series, or the id of one: X {told}.")
@@ -196,14 +196,14 @@ class ReconstructionDisplay:
         """
         transformer = _transformer_of(transformer)
         n_points = check_scalar(n_points, "n_points", Integral, min_val=2)
-        one = _one_series(X, index)
-        if not one.lengths[0]:
-            raise ValueError(f"{one._called(0)} has no observations: there is nothing to draw.")
-        times, values = one[0]
-        channel, name = _channel_of(one, channel)
+        panel = _one_series(X, index)
+        if not panel.lengths[0]:
+            raise ValueError(f"{panel._called(0)} has no observations: there is nothing to draw.")
+        times, values = panel[0]
+        channel, name = _channel_of(panel, channel)
         values = values[:, channel]
         interpolation = transformer._interpolation
-        start, stop = series_span(times, one.offsets, interpolation)
+        start, stop = series_span(times, panel.offsets, interpolation)
         grid = np.linspace(start[0], stop[0], n_points)
         seen = np.flatnonzero(~np.isnan(values))
         if len(seen) == 0:
@@ -213,7 +213,7 @@ class ReconstructionDisplay:
         else:
             signal = values[seen][np.minimum(np.searchsorted(times[seen], grid), len(seen) - 1)]
         order = int(transformer.order)
-        features = transformer.transform(one)[:, channel * order : (channel + 1) * order]
+        features = transformer.transform(panel)[:, channel * order : (channel + 1) * order]
         back = reconstruct(
             features[:, None],
             MEASURES[transformer.measure],
@@ -240,7 +240,7 @@ class ReconstructionDisplay:
         """
         axes = _axes(ax, "ReconstructionDisplay.plot", 2 if show_error else 1)
         top = axes[0] if show_error else axes
-        grid, times = (_clock(one, top, self.datetimes) for one in (self.grid, self.times))
+        grid, times = (_dates(axis, top, self.datetimes) for axis in (self.grid, self.times))
         top.plot(grid, self.signal, color="0.7", linewidth=1, label="interpolated")
         top.plot(times, self.values, ".", color="0.3", markersize=5, label="observations")
         (self.line_,) = top.plot(grid, self.reconstruction, color="C0", label="reconstruction")
@@ -249,7 +249,7 @@ class ReconstructionDisplay:
         if show_error:
             axes[1].axhline(0, color="0.7", linewidth=1)
             axes[1].plot(
-                _clock(self.grid, axes[1], self.datetimes), self.reconstruction - self.signal, color="C3", linewidth=1
+                _dates(self.grid, axes[1], self.datetimes), self.reconstruction - self.signal, color="C3", linewidth=1
             )
             axes[1].set_ylabel("error")
         (axes[1] if show_error else top).set_xlabel("time")
@@ -324,12 +324,12 @@ class MemoryDisplay:
             As `ReconstructionDisplay.from_estimator` does.
         """
         transformer = _transformer_of(transformer)
-        one = _one_series(X, index)
-        if not one.lengths[0]:
-            raise ValueError(f"{one._called(0)} has no observations: there is nothing to draw.")
-        channel, name = _channel_of(one, channel)
+        panel = _one_series(X, index)
+        if not panel.lengths[0]:
+            raise ValueError(f"{panel._called(0)} has no observations: there is nothing to draw.")
+        channel, name = _channel_of(panel, channel)
         order = int(transformer.order)
-        times, states = transformer.transform_online(one)[0]
+        times, states = transformer.transform_online(panel)[0]
         states = states[:, channel * order : (channel + 1) * order]
         return cls(times, states, f"{transformer.measure}, {name}", datetimes).plot(ax)
 
@@ -349,7 +349,7 @@ class MemoryDisplay:
         bound = float(np.nanquantile(np.abs(self.coefficients), 0.995)) or 1.0
         n = np.arange(self.coefficients.shape[1])
         self.image_ = ax.pcolormesh(
-            _clock(self.times, ax, self.datetimes),
+            _dates(self.times, ax, self.datetimes),
             n,
             self.coefficients.T,
             cmap="RdBu_r",

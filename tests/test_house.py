@@ -47,7 +47,8 @@ MAY_IMPORT = {
     # estimators
     "_transformer": {"_columns", "_compat", "_machine", "_measures", "_panel", "_projection", "_recurrence",
                      "_validation"},
-    "_memory": {"_columns", "_compat", "_machine", "_measures", "_panel", "_projection", "_recurrence"},
+    "_state": {"_measures", "_panel", "_projection", "_recurrence"},
+    "_memory": {"_columns", "_compat", "_machine", "_measures", "_panel", "_projection", "_recurrence", "_state"},
     "_batches": {"_panel"},
     "_training": {"_batches", "_panel"},
     "_network": {"_batches", "_columns", "_compat", "_measures", "_panel", "_scales", "_training", "_validation"},

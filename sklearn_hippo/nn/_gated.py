@@ -154,11 +154,11 @@ class _Scan(torch.autograd.Function):
         inputs = ctx.saved_tensors[:7]
         step, x, y, U, W, hidden, memory = inputs
         results = loop(x, y, step, lengths, Weights(U, W, None), hidden, memory, own, gate, discretization)
-        used = [(one, grad) for one, grad in zip(results, grads, strict=True) if grad is not None]
-        wanted = [one for one in inputs if one.requires_grad]
+        used = [(result, grad) for result, grad in zip(results, grads, strict=True) if grad is not None]
+        wanted = [tensor for tensor in inputs if tensor.requires_grad]
         outputs, grad_outputs = zip(*used, strict=True)
         found = iter(torch.autograd.grad(outputs, wanted, grad_outputs, create_graph=True, allow_unused=True))
-        return [next(found) if one.requires_grad else None for one in inputs]
+        return [next(found) if tensor.requires_grad else None for tensor in inputs]
 
 
 def scan(

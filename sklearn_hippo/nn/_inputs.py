@@ -31,14 +31,14 @@ class Batch(NamedTuple):
 
     def sorted(self, state: Any) -> Any:
         """A state of sequences as they came, in the order of the batch."""
-        return state if state is None or self.order is None else type(state)(*(one[self.order] for one in state))
+        return state if state is None or self.order is None else type(state)(*(tensor[self.order] for tensor in state))
 
     def restored(self, outputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Outputs (length, batch, ...) and a state of the batch, for sequences as they came."""
         if self.order is None:
             return outputs, state
         back = torch.argsort(self.order)
-        return outputs[:, back], type(state)(*(one[back] for one in state))
+        return outputs[:, back], type(state)(*(tensor[back] for tensor in state))
 
 
 def lay_out(
@@ -61,10 +61,10 @@ def lay_out(
         raise ValueError(f"times must have shape {tuple(x.shape[:2])}, got {tuple(times.shape)}.")
     if mask is not None and mask.shape != x.shape:
         raise ValueError(f"mask must have the shape of x, {tuple(x.shape)}, got {tuple(mask.shape)}.")
-    times, mask = (None if one is None else one.to(x.device) for one in (times, mask))
+    times, mask = (None if tensor is None else tensor.to(x.device) for tensor in (times, mask))
     if batch_first:
         x = x.transpose(0, 1)
-        times, mask = (None if one is None else one.transpose(0, 1) for one in (times, mask))
+        times, mask = (None if tensor is None else tensor.transpose(0, 1) for tensor in (times, mask))
     length, batch, _ = x.shape
     lengths = torch.full((batch,), length) if lengths is None else torch.as_tensor(lengths, device="cpu")
     if lengths.is_floating_point():
@@ -80,7 +80,7 @@ def lay_out(
         order = torch.argsort(lengths, descending=True, stable=True)
         lengths = lengths[order]
         x = x[:, order]
-        times, mask = (None if one is None else one[:, order] for one in (times, mask))
+        times, mask = (None if tensor is None else tensor[:, order] for tensor in (times, mask))
     return Batch(x, times, lengths, mask, order)
 
 
@@ -154,7 +154,7 @@ def steps(
         first = torch.where(fresh, times[0], time)
         later = torch.where(inside & (times > first), times, math.inf).amin(dim=0)
         start = torch.where(torch.isnan(start) & torch.isfinite(later), 2 * first - later, start)
-        elapsed, already = (torch.where(starts | ~inside, 1.0, one - start) for one in (times, before))
+        elapsed, already = (torch.where(starts | ~inside, 1.0, when - start) for when in (times, before))
         step = torch.log(elapsed / already)
     else:
         step = torch.where(starts, 0.0, times - before) * torch.exp(-log_timescale.double())
