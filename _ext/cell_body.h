@@ -20,6 +20,7 @@ WIDE static void FN(add)(ptrdiff_t n, REAL factor, const REAL *restrict x, REAL 
         y[i] += factor * x[i];
 }
 
+/* (E14) for rows first .. last - 1. */
 WIDE static void FN(forward)(const sequence_t *s, ptrdiff_t first, ptrdiff_t last, void *scratch)
 {
     const ptrdiff_t H = s->n_hidden, G = s->n_outputs, M = s->n_memories, P = 2 * s->modes.n_modes, MP = M * P, B = s->batch;

@@ -156,7 +156,7 @@ cdef const double* _local_rule(const Work* work, double phase, double a, double 
 
 
 cdef void _substitute(Work* work, int level, Py_ssize_t begin, Py_ssize_t n, const double* rule) noexcept nogil:
-    """Enter nodes into the next row as a few Chebyshev nodes.
+    """Enter nodes into the next row as a few Chebyshev nodes, with the weights (E6).
 
     A polynomial g of degree below p is sum_i g(x_i) l_i, so nodes x_i with weights sum_j w_j l_i(r_j) stand for nodes
     r_j with weights w_j; l_i = 2/p sum_m T_m(x_i) T_m asks for the moments of the T_m only.

@@ -21,7 +21,7 @@ WIDE static inline REAL FN(exponential)(REAL x)
 }
 
 /* The new hidden state from the old one and act: the arguments of tanh and, from n on, of the gate. They are replaced by
- * tanh and gate, or for the timed gate, 1 - exp(-h exp(x)), by its rate exp(x). */
+ * tanh and gate, or for the timed gate (E15), 1 - exp(-h exp(x)), by its rate exp(x). */
 WIDE static void FN(blend)(int gate, ptrdiff_t n, double h, REAL *restrict act, const REAL *restrict hidden,
                              REAL *restrict after)
 {

@@ -4,14 +4,14 @@
  *     z' = lambda z - V^T V z + V^T b f.
  *
  * An implicit step, weight a on the new state, is (I - w A) z+ = (I + (1 - a) h A) z + h B f with w = a h. With
- * kappa = 1 / (1 - w lambda) and q = V kappa V^T, a system of the size of the rank is left,
+ * S = 1 / (1 - w lambda) and q = V S V^T, a system of the size of the rank is left,
  *
- *     (I + w q) sigma = h (b f - V kappa z),   z+ = kappa (z / a + V^T sigma) - (1 / a - 1) z,
+ *     (I + w q) sigma = h (b f - V S z),   z+ = S (z / a + V^T sigma) - (1 / a - 1) z,
  *
- * in which nothing large cancels, however long the step: h V kappa and h (I + w q)^{-1} are bounded where they meet.
+ * in which nothing large cancels, however long the step: h V S and h (I + w q)^{-1} are bounded where they meet.
  *
- * Where |w lambda| < 1, z+ = z + kappa (h lambda z + V^T sigma) is the same. There many steps are remembered: the rounding
- * of kappa / a - 1 / a + 1, a number near 1 and the same in every step, would add up over all of them, as that of small
+ * Where |w lambda| < 1, z+ = z + S (h lambda z + V^T sigma) is the same. There many steps are remembered: the rounding
+ * of S / a - 1 / a + 1, a number near 1 and the same in every step, would add up over all of them, as that of small
  * increments does not; what the sum loses of them is carried on (Kahan). Modes are in the order of their frequencies, so
  * that the slow ones are the first. An explicit step, a = 0, knows only slow ones.
  */
@@ -42,7 +42,7 @@ typedef struct {
         double h, w, q[MAX_RANK][MAX_RANK], inverse[MAX_RANK][MAX_RANK];  /* inverse of I + w q */ \
         REAL ratio;           /* 1 / a - 1 */ \
         REAL decay;           /* the real part of h lambda */ \
-        REAL *re, *im;        /* kappa */ \
+        REAL *re, *im;        /* S */ \
         REAL *turn;           /* the imaginary part of h lambda */ \
         ptrdiff_t slow;       /* as many modes, the first ones, are stepped by their increments */ \
     } step_t_##REAL;

@@ -52,7 +52,7 @@ WIDE static void FN(enter)(const modes_t *m, const TYPED(step_t) *s, double f, c
     double right[MAX_RANK];
     for (int r = 0; r < m->rank; r++) {
         const REAL *restrict a = (const REAL *)m->V + 2 * K * r;
-        REAL turned = 0;  /* V kappa z */
+        REAL turned = 0;  /* V S z */
         SIMD_SUM(turned)
         for (ptrdiff_t j = 0; j < K; j++)
             turned += a[j] * (re[j] * z[j] - im[j] * z[K + j]) + a[K + j] * (re[j] * z[K + j] + im[j] * z[j]);
@@ -65,7 +65,7 @@ WIDE static void FN(enter)(const modes_t *m, const TYPED(step_t) *s, double f, c
     }
 }
 
-/* ``lost`` is what rounding has taken from z so far: increments that are too small for it would all be lost, always in the
+/* (E13). ``lost`` is what rounding has taken from z so far: increments that are too small for it would all be lost, always in the
  * same direction. */
 WIDE static void FN(advance)(const modes_t *m, const TYPED(step_t) *s, double f, const REAL *restrict z,
                                REAL *restrict made, REAL *restrict lost)
@@ -105,8 +105,8 @@ WIDE static void FN(advance)(const modes_t *m, const TYPED(step_t) *s, double f,
 
 /* From the gradient with respect to z+ to that with respect to z, in place; returns the one with respect to f.
  *
- * With l = (I - w A)^-T grad = kappa^H (grad - w V^T V l): dz = l / a - (1 / a - 1) grad, for slow modes
- * grad + kappa^H (h lambda^H grad - h V^T V l), df = h B l, dh = l ((1 - a) A z + a A z+ + B f). */
+ * With l = (I - w A)^-T grad = S^H (grad - w V^T V l): dz = l / a - (1 / a - 1) grad, for slow modes
+ * grad + S^H (h lambda^H grad - h V^T V l), df = h B l, dh = l ((1 - a) A z + a A z+ + B f). */
 WIDE static double FN(retreat)(const modes_t *m, const TYPED(step_t) *s, double f, const REAL *restrict z,
                                  const REAL *restrict made, REAL *restrict grad, double *slope)
 {

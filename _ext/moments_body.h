@@ -14,7 +14,7 @@ typedef double NAME(vec);
 #define VEC NAME(vec)
 #define INLINE TARGET static inline __attribute__((always_inline))
 
-/* Moments of a few rows of nodes, everything but the sums in registers: a step is bound by what it moves. `rows`,
+/* Moments of a few rows of nodes by the recurrence (E5), everything but the sums in registers: a step is bound by what it moves. `rows`,
  * `channels` and `symmetric` are constants wherever this is inlined, so each case is a loop of its own. The weights of
  * one channel are folded into p_0, which makes an update one multiply, one fused multiply-add and one addition; more
  * channels share the p_n. Two steps a turn, so that p_n and p_{n-1} change roles instead of registers. */

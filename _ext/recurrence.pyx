@@ -135,6 +135,7 @@ cdef void _exponential(const double* powers, Py_ssize_t n_powers, const double* 
                        const double* step, const double* values, const double* rises, Py_ssize_t begin, Py_ssize_t end,
                        Py_ssize_t n_channels, Py_ssize_t order, double* memory, double* states,
                        double* scratch) noexcept nogil:
+    """One series, by (E9)."""
     cdef Py_ssize_t k, c, n, j, size = order + 2
     cdef double h, digit, rise
     cdef double* x = scratch

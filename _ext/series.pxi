@@ -192,11 +192,8 @@ cdef void _read(Work* work, const floating* values, const double* times, Py_ssiz
                 y[i] *= work.unit
 
 
-# --- from moments to coefficients ------------------------------------------------------------------
-
-
 cdef void _integrate(const Work* work, floating* out, Py_ssize_t stride) noexcept nogil:
-    """Write the coefficients of all channels, (n_channels, order), from the moments of a series and its last values."""
+    """Write the coefficients of all channels, (n_channels, order), from moments and last values, by (E3)."""
     cdef Py_ssize_t m = work.recurrence.n_moments, half = work.n_families * m + 2, c, i, kind, family
     cdef const Integration* integration = &work.integration
     cdef const Moments* moments
@@ -228,8 +225,8 @@ cdef void _integrate(const Work* work, floating* out, Py_ssize_t stride) noexcep
         if work.unit != 1:
             for i in range(work.order):
                 column[i] /= work.unit
-        if work.unit != 1 and _are_numbers(out + c * stride, work.order):  # smaller values have fewer digits
-            continue
+            if _are_numbers(out + c * stride, work.order):  # smaller values have fewer digits
+                continue
         for i in range(work.order):
             out[c * stride + i] = <floating> column[i]
 

@@ -6,7 +6,7 @@ typedef double NAME(wave) __attribute__((vector_size(8 * LANES), aligned(8), may
 typedef double NAME(wave);
 #endif
 
-/* LANES steps of one channel. Lane j makes step k + j and is j coefficients behind lane 0, so that it finds in lane j - 1
+/* LANES steps (E11) of one channel. Lane j makes step k + j and is j coefficients behind lane 0, so that it finds in lane j - 1
  * of the last turn what that step has just made of its coefficient. The factors are reversed and padded with zeros, which
  * leave a coefficient as it is, and so do steps of zero length. */
 TARGET static void NAME(wavefront)(ptrdiff_t order, double implicit, const factors_t *factors, const double *step,

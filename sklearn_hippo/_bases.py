@@ -33,7 +33,7 @@ Embed = Callable[[Array, Array, Array], Array]
 
 
 class Integration:
-    """A linear map from moments to coefficients: columns, and runs that add multiples of some to others, in turn.
+    """A linear map from moments to coefficients, (E3): columns, and runs that add multiples of some to others, in turn.
 
     The first columns are the moments of one channel, ``n_families * n_moments`` and two extras of its jumps and then
     of its kinks; the last ``order`` columns are the coefficients.
@@ -109,7 +109,7 @@ class Basis:
 
 
 def _legendre_recurrence(n_moments: int) -> tuple[Recurrence, Array]:
-    """Recurrence with slope one for the argument 2x, and the factors that turn its terms into P_n(x).
+    """Recurrence (E5), with slope one for the argument 2x, and the factors that turn its terms into P_n(x).
 
     From (n + 1) P_{n+1} = (2n + 1) x P_n - n P_{n-1} with P_n = g_n p_n, g_{n+1} / g_n = (2n + 1) / (2n + 2).
     """
@@ -119,7 +119,7 @@ def _legendre_recurrence(n_moments: int) -> tuple[Recurrence, Array]:
 
 
 class Legendre(Basis):
-    """sqrt(2n + 1) P_n on r in [-1, 1]: the uniform density."""
+    """sqrt(2n + 1) P_n on r in [-1, 1]: the uniform density. Its antiderivatives are (E4)."""
 
     chart = "legendre"
     low = -1.0

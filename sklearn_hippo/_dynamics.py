@@ -14,9 +14,10 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Dynamics:
-    """The online form of a measure: c' = A c + B f, n row and k column; the first ``order`` of c are the coefficients.
+    """The online form of a measure, (E7): c' = A c + B f, n row and k column.
 
-    Time is dimensionless: a step h is as long as the clock of the measure says.
+    The first ``order`` of c are the coefficients. Time is dimensionless: a step h is as long as the clock of the
+    measure says.
     """
 
     A: Array
@@ -30,7 +31,7 @@ class Dynamics:
 
 
 def _triangular(d: Array, p: Array, q: Array, B: Array) -> Dynamics:
-    # A + A^T = -(B B^T + I) for both of them
+    # (E11); A + A^T = -(B B^T + I) for both of them
     return Dynamics(-(np.diag(d) + np.tril(np.outer(p, q), -1)), B, (d, p, q), 0.5, B[None] / np.sqrt(2))
 
 
@@ -96,7 +97,7 @@ def rand(order: int) -> Dynamics:
 
 @dataclass(frozen=True, eq=False)
 class Modes:
-    """Dynamics in coordinates z in which A is normal plus low rank: c = out z, z = into c.
+    """Dynamics in coordinates z in which A is normal plus low rank, (E12): c = out z, z = into c.
 
     Two numbers, z_j and z_{K + j}, are one complex mode z_j + i z_{K + j}, and
 

@@ -52,7 +52,7 @@ class Measure:
 
     @property
     def clock(self) -> Literal["log", "linear"]:
-        """What a step h of its dynamics is: log((t_k - t_0) / (t_{k-1} - t_0)), or (t_k - t_{k-1}) / timescale.
+        """What a step h of its dynamics is, (E8): log((t_k - t_0) / (t_{k-1} - t_0)), or (t_k - t_{k-1}) / timescale.
 
         In log-time, a measure that scales with the series is time-invariant as well.
         """

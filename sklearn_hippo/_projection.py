@@ -83,7 +83,7 @@ def project(
     out: Array | None = None,
     n_threads: int = 1,
 ) -> Array:
-    """Coefficients of every series at its last time.
+    """Coefficients of every series at its last time, by (E1).
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def _gauss_nodes(order: int) -> tuple[Array, Array, Array]:
 
 
 def embed(coefficients: Array, low: Array, high: Array, *, n_threads: int = 1) -> Array:
-    """Legendre coefficients of functions that fill only a part of a window, and are zero elsewhere.
+    """Legendre coefficients of functions that fill only a part of a window, and are zero elsewhere: M_1, M_2 of (E10).
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def reconstruct(
     *,
     timescale: float | None = None,
 ) -> Array:
-    """Values of the signals that have these coefficients.
+    """Values of the signals that have these coefficients, by (E2).
 
     Parameters
     ----------

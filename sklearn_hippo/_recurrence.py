@@ -179,7 +179,7 @@ def prefixes(panel: Panel) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def steps(panel: Panel, clock: str, interpolation: str, timescale: float | None) -> tuple[Array, NDArray[np.intp]]:
-    """Dimensionless step that leads to every observation, and the observation at which each series' clock starts.
+    """Dimensionless step (E8) that leads to every observation, and the observation at which each series' clock starts.
 
     The logarithmic clock starts at the first observation after t_0: until then, the function is a constant.
     """
@@ -244,7 +244,7 @@ def exact_steps(
     dynamics: Dynamics, interpolation: str, step: Array, values: Array, begins: Array, ends: Array, memory: Array,
     states: Array | None = None, *, n_threads: int = 1,
 ) -> None:  # fmt: skip
-    """Advance ``memory``, in place, over values that are held, or that rise in straight lines from the one before."""
+    """Advance ``memory``, in place, by (E9): over held values, or straight lines from the value before."""
     rises = np.zeros_like(values)
     if interpolation == "linear":
         rises[1:] = np.diff(values, axis=0)

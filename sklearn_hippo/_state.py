@@ -251,7 +251,7 @@ class Evolution:
         return total.reshape(n_streams, n_channels, order)
 
     def merge(self, left: State, right: State) -> State:
-        """The state of all observations of ``left`` and then all of ``right``."""
+        """The state of all observations of ``left`` and then all of ``right``, by (E10)."""
         if not left.count.any() or not right.count.any():
             return left if left.count.any() else right
         exponent = np.maximum(left.excess, right.excess)

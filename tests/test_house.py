@@ -128,17 +128,35 @@ def test_versions_for_bug_reports():
     assert "OpenMP" in printed or "one thread" in printed
 
 
-def test_the_maths_page_names_what_there_is():
-    root = Path(__file__).parents[1]
-    page = root / "docs" / "maths.rst"
+ROOT = Path(__file__).parents[1]
+
+
+def equations():
+    """Equations of the maths page, and where its table says that each is: names and files."""
+    page = ROOT / "docs" / "maths.rst"
     if not page.exists():
         pytest.skip("the sdist has no documentation")
-    rows = re.findall(r"- ((?:``[\w.]+``,? ?)+)\n     - ``([\w./]+)``", page.read_text())
-    assert len(rows) > 10
-    for names, file in rows:
-        text = (root / file).read_text()
-        for name in re.findall(r"``(\w+)``", names):
-            assert re.search(rf"\b{name}\b", text), f"{file} has no {name}"
+    rows = re.findall(r"\* - (E\d+)\n     - .*\n     - ``(\w+)``\n     - ``([\w./]+)``", page.read_text())
+    return re.findall(r"\\tag\{(E\d+)\}", page.read_text()), rows
+
+
+def test_from_an_equation_to_its_code():
+    numbered, rows = equations()
+    assert numbered == [f"E{k}" for k in range(1, len(numbered) + 1)]
+    assert {number for number, _, _ in rows} == set(numbered)
+    for number, name, file in rows:
+        text = (ROOT / file).read_text()
+        # where it is defined, with the comment above and the docstring below
+        defined = re.compile(rf"^.*\b(class|def|void|double|WIDE|TARGET|INLINE)\b.*\b{name}\b", re.MULTILINE)
+        around = [text[max(0, m.start() - 700) : m.end() + 700] for m in defined.finditer(text)]
+        assert any(f"({number})" in part for part in around), f"{name} in {file} does not cite ({number})"
+
+
+def test_from_the_code_to_its_equation():
+    _, rows = equations()
+    sources = [*PACKAGE.rglob("*.py"), *(ROOT / "_ext").glob("*.h"), *(ROOT / "_ext").glob("*.p[yx]*")]
+    cited = {(number, path.name) for path in sources for number in re.findall(r"\((E\d+)\)", path.read_text())}
+    assert cited == {(number, Path(file).name) for number, _, file in rows}
 
 
 # numpydoc's checks, less the ones of taste.

@@ -8,6 +8,7 @@ orthonormal.
 import numpy as np
 import oracles
 import pytest
+from makers import walk
 from numpy.testing import assert_allclose
 from scipy.special import eval_jacobi, eval_legendre, roots_legendre
 
@@ -101,9 +102,9 @@ def _registered(monkeypatch):
     monkeypatch.setattr(oracles, "dynamics", of_quadrature)
 
 
-def series(seed=0, length=40):
-    rng = np.random.default_rng(seed)
-    return np.cumsum(rng.exponential(size=length)), rng.normal(size=length).cumsum()
+def series(seed=0):
+    times, values = walk(seed, 40, 1)
+    return times, values[:, 0]
 
 
 @pytest.mark.parametrize("interpolation", ["linear", "hold"])

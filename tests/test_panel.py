@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from makers import objects
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils import _safe_indexing
 
@@ -153,12 +154,6 @@ def test_properties():
 
 SERIES = [np.array([[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]), np.array([[7.0, 9.0], [8.0, 10.0]])]
 TIMES = [np.array([0.0, 0.5, 3.0]), np.array([1.0, 4.0])]
-
-
-def objects(items):
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array
 
 
 def nested(cell):

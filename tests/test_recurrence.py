@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import oracles
 import pytest
-from makers import DYNAMICS, MEASURES
+from makers import DYNAMICS, MEASURES, walk
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.usefixtures("simd")
 DISCRETIZATIONS = ["forward", "bilinear", "backward", "zoh", "linear"]
 ONLINE = [name for name, measure in MEASURES.items() if measure.dynamics is not None]
 TIMESCALE = 60.0
-
-
-def walk(seed=0, length=150, n_channels=2):
-    rng = np.random.default_rng(seed)
-    gaps = rng.exponential(size=length) * rng.choice([1, 1, 0.01, 0], size=length)
-    return 2 + np.cumsum(gaps), rng.normal(size=(length, n_channels)).cumsum(axis=0)
 
 
 @pytest.mark.parametrize("discretization", DISCRETIZATIONS)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import sklearn
 from extras import optional
+from makers import waves as classes
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -64,18 +65,6 @@ def test_scikit_learn_checks(estimator, check):
 @pytest.mark.parametrize("estimator", [HiPPORNNClassifier, HiPPORNNRegressor])
 def test_parameters_are_validated(estimator):
     check_param_validation(estimator.__name__, estimator(max_epochs=1))
-
-
-def classes(n=60, seed=0, n_classes=2):
-    """Irregular series whose frequency tells the class."""
-    rng = np.random.default_rng(seed)
-    y = np.arange(n) % n_classes
-    series = []
-    for one in y:
-        t = np.sort(rng.uniform(0, 6, rng.integers(12, 25)))
-        phase = rng.uniform(0, 1)
-        series.append((t, np.stack([np.sin((1 + 2 * one) * t + phase), 5 + 1000 * np.cos(t)], axis=1)))
-    return Panel.from_list(series), np.array(["slow", "fast", "faster"])[y]
 
 
 # --- classification ------------------------------------------------------------------------------------

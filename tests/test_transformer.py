@@ -13,7 +13,8 @@ import oracles
 import pytest
 import sklearn
 from extras import optional
-from makers import MEASURES
+from makers import MEASURES, irregular, objects
+from makers import shifted as classes
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -83,17 +84,6 @@ def test_scikit_learn_extra_checks(name):
 
 
 # --- what it computes ----------------------------------------------------------------------------------
-
-
-def irregular(n_series=12, n_channels=2, seed=0, missing=0.1):
-    rng = np.random.default_rng(seed)
-    series = []
-    for _ in range(n_series):
-        times = np.sort(rng.uniform(0, 10, rng.integers(5, 25)))
-        values = np.sin(times[:, None] * rng.uniform(0.5, 2) + np.arange(n_channels))
-        values[1:-1][rng.uniform(size=(len(times) - 2, n_channels)) < missing] = np.nan
-        series.append((times, values))
-    return Panel.from_list(series)
 
 
 PASTS = ["zero", "constant"]
@@ -398,20 +388,6 @@ def test_callbacks():
     pipeline.set_callbacks(sklearn_callback.ProgressBar()).fit(panel, y)
     transformer = HiPPOTransformer(order=2).set_callbacks(sklearn_callback.ProgressBar()).fit(panel)
     assert transformer.transform(panel).shape == (60, 4)
-
-
-def classes(n=60):
-    """Two kinds of series, and every form of X for them."""
-    panel = irregular(n, 2, missing=0)
-    y = (np.arange(n) % 2).astype(str)
-    values = panel.values + 3 * np.repeat(np.arange(n) % 2, panel.lengths)[:, None]
-    return Panel(values, panel.times, panel.offsets), y
-
-
-def objects(items):
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array
 
 
 def columns(panel):

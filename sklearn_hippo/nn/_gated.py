@@ -28,7 +28,7 @@ class Weights(NamedTuple):
 
 
 def blend(gate: str | None, act: Tensor, hidden: Tensor, step: Tensor, R: Tensor | None) -> Tensor:
-    """The new hidden state from what input and memory contribute to it and its gates."""
+    """The new hidden state from what input and memory contribute to it and its gates; (E15) is the timed one."""
     size = hidden.shape[1]
     if gate is None:
         return torch.tanh(act)

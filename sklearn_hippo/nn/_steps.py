@@ -97,14 +97,14 @@ def advance(
 
 
 def _implicit(z: Tensor, u: Tensor, h: Tensor, own: Coordinates, implicit: float) -> Tensor:
-    """z+ - z of (I - w A) z+ = (I + (h - w) A) z + h B u by the formula of Woodbury; the algebra is in _ext/modes.h."""
+    """z+ - z of (I - w A) z+ = (I + (h - w) A) z + h B u, by (E13)."""
     assert own.V is not None
     assert own.frequency is not None
     h = h[:, None].clamp(max=LONGEST[h.dtype])
     w = implicit * h
-    kappa = 1 / torch.complex(1 + w * own.damping, -w * own.frequency)
+    S = 1 / torch.complex(1 + w * own.damping, -w * own.frequency)
     V, Z = _complex(own.V), _complex(z)
-    into, turned = kappa[:, None] * V, kappa[:, None] * Z  # (batch, rank, n_modes), (batch, memory_size, n_modes)
+    into, turned = S[:, None] * V, S[:, None] * Z  # (batch, rank, n_modes), (batch, memory_size, n_modes)
     q = torch.einsum("rj,bsj->brs", V.conj(), into).real
     right = torch.tensor(own.b, dtype=h.dtype, device=h.device) * u[..., None]
     right = right - torch.einsum("rj,bmj->bmr", V.conj(), turned).real
