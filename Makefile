@@ -17,11 +17,11 @@ $(VENV)/builds: pyproject.toml .ci/constraints.txt
 	touch $@
 
 $(VENV)/demo: $(VENV)/builds setup.py $(wildcard _ext/*.pyx _ext/*.pxi _ext/*.h)
-	$(INSTALL) --no-build-isolation --editable ".[demo]"
+	$(INSTALL) --no-build-isolation --group demo --editable .
 	touch $@
 
 $(VENV)/dependencies: $(VENV)/builds
-	$(INSTALL) --no-build-isolation --editable ".[dev]"
+	$(INSTALL) --no-build-isolation --group dev --editable ".[frames,sktime,plot,rnn,cluster]"
 	touch $@ $(VENV)/demo $(VENV)/built
 
 $(VENV)/built: $(VENV)/dependencies setup.py $(wildcard _ext/*.pyx _ext/*.pxi _ext/*.h)
@@ -49,7 +49,7 @@ docs: $(VENV)/built
 $(BENCH)/built: $(VENV)/built
 	$(PYTHON) -m venv $(BENCH)
 	$(INSTALL:$(BIN)%=$(BENCH)/bin%) --upgrade pip "setuptools>=77" "cython>=3.1"
-	$(INSTALL:$(BIN)%=$(BENCH)/bin%) --no-build-isolation --editable ".[compare]"
+	$(INSTALL:$(BIN)%=$(BENCH)/bin%) --no-build-isolation --group compare --editable ".[rnn,sktime]"
 	$(INSTALL:$(BIN)%=$(BENCH)/bin%) --no-deps pysiglib
 	touch $@
 

@@ -1,5 +1,7 @@
 """Build the compiled modules; everything else is in pyproject.toml."""
 
+import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -16,6 +18,8 @@ OPENMP = {
 }
 WITHOUT = {"msvc": ([], []), "unix": (["-fopenmp-simd"], [])}  # the hints for vectorization need no library
 MODULES = ("projection", "recurrence", "rnn")
+# One build for CPython from 3.11 on; free-threaded ones have no stable interface. Transforms are as fast.
+LIMITED = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 # Whatever a module may include.
 INCLUDED = sorted(str(path) for path in Path("_ext").glob("*") if path.suffix in (".h", ".pxi"))
 
@@ -52,7 +56,15 @@ class Build(build_ext):
 setup(
     cmdclass={"build_ext": Build},
     ext_modules=[
-        Extension(f"sklearn_hippo._ext_{name}", [f"_ext/{name}.pyx"], depends=INCLUDED, include_dirs=["_ext"])
+        Extension(
+            f"sklearn_hippo._ext_{name}",
+            [f"_ext/{name}.pyx"],
+            depends=INCLUDED,
+            include_dirs=["_ext"],
+            define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
+            py_limited_api=LIMITED,
+        )
         for name in MODULES
     ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
 )

@@ -440,7 +440,7 @@ class HiPPOMemory(BaseEstimator):
         merged._regular = not both and (self if left.count.any() else other)._regular
         return merged
 
-    def __add__(self, other: "HiPPOMemory") -> "HiPPOMemory":
+    def __add__(self, other: Any) -> "HiPPOMemory":
         return self.merge(other) if isinstance(other, HiPPOMemory) else NotImplemented
 
     # --- what comes out -------------------------------------------------------------------------------

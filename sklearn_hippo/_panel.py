@@ -386,7 +386,7 @@ class Panel(Conversions):
     __hash__ = None  # type: ignore[assignment]  # it is as large as its arrays
 
     @classmethod
-    def concat(cls, panels: Sequence["Panel"]) -> Self:
+    def concat(cls, panels: Iterable[Any]) -> Self:
         """Make a panel of the series of several panels, one after the other.
 
         Parameters

@@ -294,7 +294,7 @@ def _join_channels(
 
 
 def read_long(
-    frame: Any, id: Any, time: str, values: Any, channel: str | None, channels: Sequence[Any] | None
+    frame: Any, id: Any, time: Any, values: Any, channel: str | None, channels: Sequence[Any] | None
 ) -> tuple[Array, Array, Array, list[str], Array, list[str]]:
     """Values, times, offsets, channel names, ids and their names of a long table; see `Panel.from_long`."""
     names = names_in(values)

@@ -417,7 +417,7 @@ class Session:
             }
         return state
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: Any) -> None:
         stored = state.pop("_net_state", None) if isinstance(state, dict) else None
         super().__setstate__(state)  # type: ignore[misc]
         if stored is None:
