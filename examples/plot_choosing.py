@@ -1,6 +1,6 @@
 """
-Choosing a measure and an order
-===============================
+Choose measure and order by cross-validation
+============================================
 
 Which measure is best depends on the data, and a search tells. Here are four of the sets that sktime ships: utterances
 of speakers, motions of a body, demand of electricity over a day, and a hand that draws a gun or points. Every

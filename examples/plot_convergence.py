@@ -1,6 +1,6 @@
 """
-One step of the recurrence
-==========================
+What one step of the recurrence costs
+=====================================
 
 The online dynamics have to be discretized, and for LegS it matters how. In ordinary time its matrix is A / t, which
 changes with every step; in the logarithm of time it is A, and a step from t_k to t_{k+1} has the length

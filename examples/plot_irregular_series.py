@@ -1,6 +1,6 @@
 """
-Irregular series, an essay
-==========================
+Irregular series, as they are
+=============================
 
 Real series are not rows of a matrix. They have different lengths, they are sampled when it suited somebody, channels
 fail, and the clock of one recording runs faster than that of another. What does one do with them?

@@ -1,6 +1,6 @@
 """
-What N numbers keep of a signal
-===============================
+How many coefficients a signal needs
+====================================
 
 A signal of 400 irregular observations is projected on Legendre polynomials of growing order and reconstructed from the
 coefficients alone. Smooth stretches are there after a few coefficients, sharp ones need many.

@@ -1,6 +1,6 @@
 """
-Who is speaking? A HiPPO-RNN that decides as it listens
-=======================================================
+A HiPPO-RNN that decides as it listens
+======================================
 
 Nine men say two vowels: JapaneseVowels, 7 to 29 observations of 12 cepstral coefficients. A gated HiPPO-RNN is trained
 on the official 270 utterances and tested on the other 370.

@@ -1,6 +1,6 @@
 """
-A grid over measures
-====================
+Search over the memory of a network
+===================================
 
 A measure is a hyper-parameter like any other. Six-axis recordings of people who stand, walk, run or play badminton
 (BasicMotions, 40 series for training) are classified by HiPPO-RNNs with different memories; two processes share the

@@ -1,6 +1,6 @@
 """
-A memory that never grows
-=========================
+Remember a stream in constant memory
+====================================
 
 `HiPPOMemory` takes observations as they come. Its state is the projection of the whole history, in constant memory; two
 memories of successive stretches merge into the one that has seen both.

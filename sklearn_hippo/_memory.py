@@ -53,12 +53,12 @@ def _check_fit(state: State, streams: Array) -> None:
 
 
 class HiPPOMemory(BaseEstimator):
-    r"""Remember signals online, in constant memory, as the coefficients of their projection [1]_.
+    r"""Remember signals online, in constant memory, as the coefficients of their projection.
 
     The state after any number of observations is the projection of the whole history, as `HiPPOTransformer` computes
     it from all of it at once, to rounding, in whatever chunks the observations came. (Under the sliding measures, it
-    is the state of the dynamics :math:`c' = A c + B f`, equation (2) of the paper, solved exactly for the interpolated
-    signal; it approaches the projection as the order grows.)
+    is the state of the dynamics :math:`c' = A c + B f`, equation (2) of the paper [1]_, solved exactly for the
+    interpolated signal; it approaches the projection as the order grows.)
 
     Parameters
     ----------

@@ -132,11 +132,11 @@ class _RNN(NetworkEstimator):
 
 
 class HiPPORNNClassifier(_RNN, NetworkClassifier):
-    __doc__ = rf"""Classify series with the gated HiPPO-RNN [1]_.
+    __doc__ = rf"""Classify series with the gated HiPPO-RNN.
 
     A hidden state h and a memory c of all that it ever paid attention to, in optimal polynomial projection, are updated
-    with every observation (section 2.4 of the paper, and `sklearn_hippo.nn.HiPPOCell`); a linear map of the last hidden
-    state gives the classes. Series may be of different lengths, irregularly sampled and incomplete.
+    with every observation (section 2.4 of the paper [1]_, and `sklearn_hippo.nn.HiPPOCell`); a linear map of the last
+    hidden state gives the classes. Series may be of different lengths, irregularly sampled and incomplete.
 
     Parameters
     ----------
@@ -207,9 +207,9 @@ class HiPPORNNClassifier(_RNN, NetworkClassifier):
 
 
 class HiPPORNNRegressor(_RNN, NetworkRegressor):
-    __doc__ = rf"""Predict numbers from series with the gated HiPPO-RNN [1]_.
+    __doc__ = rf"""Predict numbers from series with the gated HiPPO-RNN.
 
-    As `HiPPORNNClassifier`, with the mean squared error of one or several targets, which are standardized inside.
+    As `HiPPORNNClassifier` [1]_, with the mean squared error of one or several targets, which are standardized inside.
 
     Parameters
     ----------

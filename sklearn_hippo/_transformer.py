@@ -24,13 +24,13 @@ Array = NDArray[Any]
 
 
 class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
-    r"""Compress each series into the coefficients of its optimal polynomial projection [1]_.
+    r"""Compress each series into the coefficients of its optimal polynomial projection.
 
     A series, interpolated between its observations, is a function f on :math:`[t_0, T]`. Its coefficients
 
     .. math:: c_n = \langle f, p_n \rangle_{\mu^{(T)}}, \qquad n = 0, \dots, N - 1,
 
-    are the projection of equation (1) of the paper on the first N functions that are orthonormal under the measure
+    are the projection of equation (1) of the paper [1]_ on the first N functions that are orthonormal under the measure
     :math:`\mu^{(T)}`: the best approximation of the history that N numbers can be. They are computed exactly, to
     rounding, for any timestamps and with values missing, so a series needs no resampling, padding or imputation.
 

@@ -133,10 +133,10 @@ def load_plaid(split: str | None = None) -> tuple[Panel, NDArray[Any]]:
 def fetch_character_trajectories(
     data_home: str | os.PathLike[str] | None = None, *, download_if_missing: bool = True
 ) -> tuple[Panel, NDArray[np.str_]]:
-    """Fetch CharacterTrajectories: 20 letters as written by one hand, from the UCI repository (no. 175, CC BY 4.0).
+    """Fetch CharacterTrajectories: 20 letters as written by one hand, from the UCI repository.
 
-    2858 series of 60 to 182 observations at 200 Hz (times 0, 1, 2, ...) in the channels x_velocity, y_velocity and
-    pen_force.
+    It is data set 175 there, under CC BY 4.0: 2858 series of 60 to 182 observations at 200 Hz (times 0, 1, 2, ...) in
+    the channels x_velocity, y_velocity and pen_force.
 
     Parameters
     ----------

@@ -102,5 +102,6 @@ def report(*parts, columns=("what", "ours", "reference", "ratio"), path=None):
     if path is not None:
         with path.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow((table.title, *columns[1:]))
+            writer.writerow(columns)
             writer.writerows(zip(*(column.cells for column in table.columns), strict=True))
+            writer.writerow((table.title, *[""] * (len(columns) - 1)))

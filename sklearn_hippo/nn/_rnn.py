@@ -19,10 +19,10 @@ N_BLOCKS = {None: 1, "mgu": 2, "timed": 2, "gru": 3}  # the candidate and its ga
 
 
 class HiPPOCell(Described):
-    r"""One step of the HiPPO-RNN (section 2.4 and figure 2 of the paper [1]_; (E14) of the maths page).
+    r"""One step of the gated HiPPO-RNN, (E14) of the maths page.
 
-    The hidden state decides what enters the memory, and the memory, a projection of all that ever entered it, decides
-    with the input what the hidden state becomes:
+    It is that of section 2.4 and figure 2 of the paper [1]_. The hidden state decides what enters the memory, and the
+    memory, a projection of all that ever entered it, decides with the input what the hidden state becomes:
 
     .. math::
 
