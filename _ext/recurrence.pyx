@@ -9,9 +9,9 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy
 
 include "simd.pxi"
+include "modes.pxi"
 
 cdef extern from "scan.h" nogil:
-    enum: MAX_RANK
     ctypedef struct factors_t:
         const double* d
         const double* p
@@ -19,14 +19,6 @@ cdef extern from "scan.h" nogil:
         const double* b
     void wavefront(Py_ssize_t order, double implicit, const factors_t*, const double* step, const double* f, double* c,
                    double* states, Py_ssize_t stride, Py_ssize_t n_states, double* diagonals)
-    ctypedef struct modes_t:
-        Py_ssize_t n_modes
-        int rank
-        double damping, implicit
-        double b[MAX_RANK]
-        const void* frequency
-        const void* V
-        const void* origin
     void scan_double(const modes_t*, Py_ssize_t length, Py_ssize_t n_channels, const double* step, const double* f,
                      double* memory, double* states, double* scratch)
 
@@ -91,14 +83,11 @@ def scan_modes(
     double[:, ::1] scratch,              # WORK  (n_threads, (3 + 4 n_channels) n_modes)
 ):
     """Any A that is normal plus low rank, in the coordinates in which it is: modes.h has the algebra."""
-    cdef modes_t m
+    cdef modes_t m = _modes(frequency.shape[0], b, damping, implicit)
     cdef Py_ssize_t i, n_channels = memory.shape[1], size = memory.shape[1] * memory.shape[2]
     cdef double* states_0 = NULL if states is None else &states[0, 0, 0]
-    cdef int n_threads = scratch.shape[0], r
-    m.n_modes, m.rank, m.damping, m.implicit = frequency.shape[0], V.shape[0], damping, implicit
+    cdef int n_threads = scratch.shape[0]
     m.frequency, m.V, m.origin = &frequency[0], &V[0, 0], &origin[0]
-    for r in range(V.shape[0]):
-        m.b[r] = b[r]
     for i in prange(begins.shape[0], nogil=True, schedule="dynamic", num_threads=n_threads):
         scan_double(&m, ends[i] - begins[i], n_channels, &step[begins[i]], &values[begins[i], 0], &memory[i, 0, 0],
                     NULL if states_0 == NULL else states_0 + begins[i] * size, &scratch[threadid(), 0])

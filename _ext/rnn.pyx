@@ -8,17 +8,10 @@ from cython cimport floating
 from cython.parallel cimport prange
 
 include "simd.pxi"
+include "modes.pxi"
 
 cdef extern from "cell.h" nogil:
-    enum: MAX_RANK, PADDING, _NO_GATE "NO_GATE", _MGU "MGU", _TIMED "TIMED"
-    ctypedef struct modes_t:
-        Py_ssize_t n_modes
-        int rank
-        double damping, implicit
-        double b[MAX_RANK]
-        const void* frequency
-        const void* V
-        const void* origin
+    enum: PADDING, _NO_GATE "NO_GATE", _MGU "MGU", _TIMED "TIMED"
     ctypedef struct sequence_t:
         Py_ssize_t length, batch, n_hidden, n_outputs, n_memories
         int gate
@@ -116,21 +109,17 @@ def sequence(
     floating[::1] packed,            # WORK  ((n_outputs + PACKING) (n_memories * 2 n_modes + PACKING),)
 ):
     """Lay out a batch; forward fills u, memory, hidden and act."""
-    cdef int r
-    cdef Sequence one = Sequence()
-    one.kept = (frequency, V, origin, step, active, x, y, U, W, u, memory, hidden, act, packed)
-    one.is_double = floating is double
-    one.s.length, one.s.batch, one.s.n_memories = x.shape[0], x.shape[1], x.shape[2]
-    one.s.n_hidden, one.s.n_outputs, one.s.gate = U.shape[1], W.shape[0], gate
-    one.s.modes.n_modes, one.s.modes.rank = frequency.shape[0], V.shape[0]
-    one.s.modes.damping, one.s.modes.implicit = damping, implicit
-    for r in range(V.shape[0]):
-        one.s.modes.b[r] = b[r]
-    one.s.modes.frequency, one.s.modes.V, one.s.modes.origin = &frequency[0], &V[0, 0], &origin[0]
-    one.s.step, one.s.active = &step[0, 0], &active[0]
-    one.s.x, one.s.y, one.s.U, one.s.W = &x[0, 0, 0], &y[0, 0, 0], &U[0, 0], &W[0, 0]
-    one.s.u, one.s.memory, one.s.hidden, one.s.act = (
+    cdef Sequence batch = Sequence()
+    batch.kept = (frequency, V, origin, step, active, x, y, U, W, u, memory, hidden, act, packed)
+    batch.is_double = floating is double
+    batch.s.length, batch.s.batch, batch.s.n_memories = x.shape[0], x.shape[1], x.shape[2]
+    batch.s.n_hidden, batch.s.n_outputs, batch.s.gate = U.shape[1], W.shape[0], gate
+    batch.s.modes = _modes(frequency.shape[0], b, damping, implicit)
+    batch.s.modes.frequency, batch.s.modes.V, batch.s.modes.origin = &frequency[0], &V[0, 0], &origin[0]
+    batch.s.step, batch.s.active = &step[0, 0], &active[0]
+    batch.s.x, batch.s.y, batch.s.U, batch.s.W = &x[0, 0, 0], &y[0, 0, 0], &U[0, 0], &W[0, 0]
+    batch.s.u, batch.s.memory, batch.s.hidden, batch.s.act = (
         &u[0, 0, 0], &memory[0, 0, 0], &hidden[0, 0, 0], &act[0, 0, 0]
     )
-    one.s.packed = &packed[0]
-    return one
+    batch.s.packed = &packed[0]
+    return batch

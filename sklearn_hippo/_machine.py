@@ -1,6 +1,8 @@
 """The machine: threads, processes that were forked, and memory."""
 
 import os
+from functools import cache
+from math import inf
 
 from joblib import cpu_count, effective_n_jobs
 
@@ -27,6 +29,14 @@ def threads_of(n_jobs: int | None) -> int:
     return n if n == 1 else min(n, cpu_count())  # which reads files
 
 
+@cache
+def memory() -> float:
+    """Bytes of memory, as far as the system tells."""
+    if not hasattr(os, "sysconf"):
+        return inf
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def check_memory(n_bytes: float, what: str, advice: str, *, whose: str = "") -> None:
     """Refuse what cannot fit into memory, before the machine starts to swap.
 
@@ -34,7 +44,7 @@ def check_memory(n_bytes: float, what: str, advice: str, *, whose: str = "") -> 
     ------
     ValueError
     """
-    if hasattr(os, "sysconf") and n_bytes > (memory := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
+    if n_bytes > memory():
         raise ValueError(
-            f"{what} would need {n_bytes / 2**30:.3g} GiB{whose}; this machine has {memory / 2**30:.3g} GiB. {advice}"
+            f"{what} would need {n_bytes / 2**30:.3g} GiB{whose}; this machine has {memory() / 2**30:.3g} GiB. {advice}"
         )

@@ -246,7 +246,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         X : Panel, array, sequence or DataFrame
             As in `fit`, with the same channels.
         every : int, default=1
-            Return every so manieth state only, the one after the last observation among them.
+            Return one state in so many only, the last one of a series among them.
 
         Returns
         -------
@@ -361,7 +361,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         return {name: getattr(self, name) for name in names}
 
     def _check_parameters(self) -> None:
-        check_is_fitted(self)
+        if not hasattr(self, "n_channels_"):
+            check_is_fitted(self)
         changed = [name for name, value in self._shape_parameters().items() if value != self._fitted[name]]
         if changed:
             raise ValueError(f"The parameter {changed[0]!r} has changed since fit: fit again.")
