@@ -36,7 +36,7 @@ def column_of(frame: Any, name: Any) -> Any:
         raise ValueError(f"The table has no column {name!r}.{hint}")
     if found.count(name) > 1:
         raise ValueError(f"The table has {found.count(name)} columns {name!r}. Give them different names.")
-    column = _unwrapped(frame[name])
+    column = unwrapped(frame[name])
     if isinstance(column, (str, bytes)) or not hasattr(column, "__len__"):
         raise TypeError(f"Column {name!r} is a {type(column).__name__}, not a sequence with an entry for every row.")
     return column
@@ -49,7 +49,7 @@ def names_in(names: Any) -> list[Any]:
     return [names] if isinstance(names, str) or not hasattr(names, "__iter__") else list(names)
 
 
-def _unwrapped(column: Any) -> Any:
+def unwrapped(column: Any) -> Any:
     """What is inside of a column of pandas that pyarrow holds."""
     if type(getattr(column, "dtype", None)).__name__ == "ArrowDtype":
         return column.array.__arrow_array__()
@@ -85,14 +85,14 @@ def is_empty(column: Any) -> bool:
     return all(is_none(cell) or (isinstance(cell, float) and cell != cell) for cell in cells)
 
 
-def _to_numpy(values: Any) -> Array:
+def to_numpy(values: Any) -> Array:
     """An array of whatever knows how to become one."""
     if not hasattr(values, "to_numpy"):
         return np.asarray(values)
     return values.to_numpy(zero_copy_only=False) if type(values).__module__ == "pyarrow.lib" else values.to_numpy()
 
 
-def _one_chunk(column: Any) -> Any:
+def one_chunk(column: Any) -> Any:
     """The pyarrow Array of a ChunkedArray; one chunk is not copied."""
     if hasattr(column, "chunks"):
         single = column.num_chunks == 1
@@ -116,7 +116,7 @@ def as_values(values: Any, where: str) -> Array:
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
     try:
-        array = _to_numpy(values)
+        array = to_numpy(values)
     except ValueError:
         raise ValueError(
             f"{capital(where)} is not a rectangular array of numbers. Series of different lengths come as a list of "
@@ -172,7 +172,7 @@ def as_times(times: Any, where: str) -> tuple[Array, str]:
 
 def read_times(times: Any, where: str) -> tuple[Array, Array, str]:
     """Times as they are, to sort by, as float64, and of which kind they were."""
-    times = _unwrapped(times)
+    times = unwrapped(times)
     if isinstance(times, np.ma.MaskedArray):
         if np.ma.getmaskarray(times).any():
             raise ValueError(f"{capital(where)}: no time at position {np.flatnonzero(times.mask)[0]}.")
@@ -183,7 +183,7 @@ def read_times(times: Any, where: str) -> tuple[Array, Array, str]:
         times = times.dt.tz_convert("UTC").dt.tz_localize(None)
     elif getattr(times, "tz", None) is not None:  # a pandas Index with one
         times = times.tz_convert("UTC").tz_localize(None)
-    array = _to_numpy(times)
+    array = to_numpy(times)
     if array.dtype.kind == "O":
         array = _from_time_objects(array, where)
     if array.dtype.kind in "mM":
@@ -238,167 +238,6 @@ def _from_time_objects(array: Array, where: str) -> Array:
     return np.array(moments, dtype="datetime64[us]").reshape(array.shape)
 
 
-# --- ids -------------------------------------------------------------------------------------------------
-
-
-def as_ids(ids: Any, n_series: int, names: Any = None) -> tuple[Array, tuple[str, ...] | None]:
-    """Ids as an array of shape (n_series,), and their names, or those that a pandas index has."""
-    own = [name for name in getattr(ids, "names", None) or () if name is not None]  # of a pandas index
-    array = _unwrapped(ids)
-    if isinstance(array, np.ma.MaskedArray):
-        masked, array = np.ma.getmaskarray(array), array.data.astype(object)
-        array[masked] = None
-    if isinstance(array, (list, tuple)):  # in an array of numpy's choice, 1 and "1" could be the same
-        array = _objects(array)
-    if isinstance(array, (str, bytes, dict, set)) or not hasattr(array, "__len__"):
-        raise TypeError(f"ids must be a sequence, one for each series, got {type(array).__name__}.")
-    array = _numbers_of(np.array(_to_numpy(array)))
-    if array.shape != (n_series,):
-        raise ValueError(f"ids must have shape ({n_series},), one for each series, got {array.shape}.")
-    widths = {len(cell) if isinstance(cell, tuple) else 0 for cell in array} if array.dtype == object else {0}
-    if len(widths) > 1:
-        raise ValueError("ids must all be tuples of one length, or none of them.")
-    n_parts = max(*widths, 1)
-    if array.dtype == object:
-        cells = [part for cell in array for part in (cell if isinstance(cell, tuple) else (cell,))]
-        missing = [k // n_parts for k, cell in enumerate(cells) if is_none(cell) or cell != cell]
-    else:
-        missing = np.flatnonzero(array != array).tolist()
-    if missing:
-        raise ValueError(f"ids: there is no id of series {missing[0]}.")
-    if names is None:
-        names = own if len(own) == n_parts else []
-    names = (names,) if isinstance(names, str) else tuple(str(name) for name in names)
-    if names and (len(names) != n_parts or len(set(names)) < n_parts):
-        raise ValueError(f"id_names must be {n_parts} different names, got {names!r}.")
-    return array, names or None
-
-
-def named_index(table: Any) -> Any:
-    """The index of something of pandas, None if it says no more than 0, 1, 2, ..."""
-    index = table.index
-    return None if type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1 else index
-
-
-def grouped(frame: Any, id: Any) -> tuple[Any, dict[str, Any]]:
-    """The frame inside of a grouped one of pandas or polars, and the columns that it is grouped by."""
-    if id is not None or hasattr(frame, "columns") or hasattr(frame, "column_names"):
-        return frame, {}
-    if hasattr(frame, "ngroup"):  # pandas
-        index = frame.size().index
-        code = frame.ngroup().to_numpy()
-        absent = ~(code >= 0)
-        if absent.any():
-            raise ValueError(f"The table has no id at position {np.flatnonzero(absent)[0]}.")
-        names = [f"id_{k}" if name is None else name for k, name in enumerate(index.names)]
-        return frame.obj, {name: index.get_level_values(k).take(code) for k, name in enumerate(names)}
-    if type(frame).__module__.startswith("polars") and hasattr(frame, "all"):
-        rows = frame.all()  # a row for every group: ids, and lists of all else
-        keys = [name for name in rows.columns if not str(rows[name].dtype).startswith("List")]
-        return rows, {name: rows[name] for name in keys}
-    return frame, {}
-
-
-def _objects(cells: Any) -> Array:
-    """A one-dimensional array of objects, whatever they are."""
-    return np.fromiter(cells, dtype=object, count=len(cells))
-
-
-def _numbers_of(array: Array) -> Array:
-    """Integers among objects as an array of integers, if there is nothing else."""
-    if array.dtype == object and array.ndim == 1 and all(type(cell) is int for cell in array):
-        return np.array(array.tolist() or array, dtype=np.int64) if max(map(abs, array), default=0) < 2**63 else array
-    return array
-
-
-def called(item: Any, names: tuple[str, ...] | None) -> str:
-    """How to speak of an id."""
-    cells = [
-        cell.item() if isinstance(cell, np.generic) else cell for cell in (item if isinstance(item, tuple) else (item,))
-    ]
-    names = names or (("id",) if len(cells) == 1 else ())
-    if not names:
-        return f"id {tuple(cells)!r}"
-    return ", ".join(f"{name} {cell!r}" for name, cell in zip(names, cells, strict=True))
-
-
-def ids_of(columns: dict[str, Any]) -> tuple[NDArray[np.intp], Array]:
-    """Number what columns of ids tell apart by its first appearance, and tell the ids."""
-    codes, first = codes_of(*next((column, name) for name, column in columns.items()))
-    for name, column in list(columns.items())[1:]:
-        others = codes_of(column, name)[0]
-        codes, first = _renumbered(codes * (int(others.max()) + 1) + others)
-    cells = [items_of(column, first) for column in columns.values()]
-    if len(cells) == 1:
-        return codes, cells[0]
-    return codes, _objects(list(zip(*(column.tolist() for column in cells), strict=True)))
-
-
-def items_of(column: Any, rows: NDArray[np.intp]) -> Array:
-    """Some cells of a column, as an array of their own kind."""
-    if isinstance(column, (list, tuple)):
-        return _numbers_of(_objects([column[row] for row in rows]))
-    if hasattr(column, "iloc"):
-        cells = np.asarray(column.iloc[rows])
-    elif hasattr(column, "to_pylist"):  # pyarrow
-        cells = _objects(column.take(rows).to_pylist())
-    else:
-        cells = _to_numpy(column[rows])
-    return _numbers_of(cells)
-
-
-def codes_of(column: Any, name: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Number the ids of a column by their first appearance, and tell in which rows that is.
-
-    The libraries hash what numpy would have to sort.
-    """
-    try:
-        ids, missing = _comparable(column)
-    except Exception as error:  # each library has its own
-        raise TypeError(f"Column {name!r} holds no ids: {error}") from None
-    if missing.any():
-        raise ValueError(f"Column {name!r} has no id at position {np.flatnonzero(missing)[0]}.")
-    try:
-        return _renumbered(ids)
-    except TypeError:
-        raise TypeError(f"Column {name!r} mixes ids of different types, or holds what is no id.") from None
-
-
-def _renumbered(ids: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    heads = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1])  # where runs of one id begin
-    _, first, codes = np.unique(ids[heads], return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.intp)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return np.repeat(rank[codes], np.diff(heads, append=len(ids))), heads[np.sort(first)]
-
-
-def _comparable(column: Any) -> tuple[Array, NDArray[np.bool_]]:
-    """Ids, or numbers that stand for them, and where they are missing."""
-    if isinstance(column, np.ma.MaskedArray):
-        return column.data, np.ma.getmaskarray(column)
-    if hasattr(column, "factorize"):  # pandas
-        ids = np.asarray(column.factorize()[0])
-        return ids, ids < 0
-    if isinstance(column, (list, tuple)):  # in an array of numpy's choice, 1 and "1" could be the same
-        column = np.fromiter(column, dtype=object, count=len(column))
-    kind = str(getattr(column, "type", ""))
-    if kind.startswith("dictionary"):  # whose values may be repeated, or null
-        column = column.cast(column.type.value_type)
-        kind = str(column.type)
-    if re.match(".*string", kind):  # pyarrow
-        column = _one_chunk(column.dictionary_encode()).indices
-    elif hasattr(column, "to_physical") and column.dtype != column.to_physical().dtype:  # categories of polars
-        column = column.to_physical()
-    elif str(getattr(column, "dtype", "")) == "String":  # polars
-        column = column.rank("dense")
-    ids = _to_numpy(column)
-    if ids.ndim != 1:
-        raise TypeError(f"its shape is {ids.shape}")
-    if ids.dtype.kind == "O":
-        return ids, np.array([is_none(item) or item != item for item in ids], dtype=bool)
-    return ids, np.asarray(ids != ids)
-
-
 # --- lists -----------------------------------------------------------------------------------------------
 
 
@@ -434,12 +273,12 @@ def lists_of(column: Any) -> tuple[Any, NDArray[np.intp]] | None:
 
     Lists of variable or fixed size are not copied, views of lists are.
     """
-    column = _unwrapped(column)
+    column = unwrapped(column)
     if hasattr(column, "to_physical") and str(column.dtype).startswith(("List", "Array")):  # polars
         column = column.to_arrow()
     if type(column).__module__ != "pyarrow.lib" or len(column) == 0:
         return None
-    column = _one_chunk(column)
+    column = one_chunk(column)
     kind = type(column).__name__
     if not re.fullmatch("(Large)?List(View)?Array|FixedSizeListArray", kind):
         return None

@@ -23,7 +23,7 @@ from ._compat import CallbackSupportMixin, Interval, Registered, StrOptions, fit
 from ._measures import MEASURES, with_dynamics
 from ._panel import Panel
 from ._scales import REACH, bounded, mean_and_scale, median
-from ._training import Session
+from ._session import Session
 from ._validation import check_observed, learned_timescale, validate_panel
 
 Array = NDArray[Any]

@@ -1,4 +1,7 @@
-"""Panel: the one container in which series travel. What it is made of, and made into, is in _conversions.py."""
+"""Panel: the one container in which series travel. What it is made of, and made into, is in _conversions.py.
+
+(A third of these lines is documentation.)
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self, overload
@@ -6,8 +9,9 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._columns import all_finite, as_ids, as_times, as_values, called, names_in
+from ._columns import all_finite, as_times, as_values, names_in
 from ._conversions import Conversions
+from ._ids import as_ids, called
 
 Array = NDArray[Any]
 

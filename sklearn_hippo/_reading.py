@@ -14,20 +14,15 @@ from ._columns import (
     as_python,
     as_times,
     as_values,
-    called,
     capital,
-    codes_of,
     column_of,
     flatten,
-    grouped,
-    ids_of,
     is_none,
-    items_of,
     lists_of,
-    named_index,
     names_in,
     read_times,
 )
+from ._ids import called, codes_of, grouped, ids_of, items_of, named_index
 
 Array = NDArray[Any]
 

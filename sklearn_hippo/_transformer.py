@@ -11,8 +11,9 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags, check_scalar
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
-from ._columns import as_times, as_values, in_seconds, named_index
+from ._columns import as_times, as_values, in_seconds
 from ._compat import CallbackSupportMixin, Interval, Registered, StrOptions, fit_task, with_ids
+from ._ids import named_index
 from ._machine import check_memory, threads_of
 from ._measures import MEASURES, Measure, feature_names, with_projection
 from ._panel import Panel, own_times

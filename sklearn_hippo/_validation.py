@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-from ._columns import as_values, holds_series, is_empty, named_index
+from ._columns import as_values, holds_series, is_empty
+from ._ids import named_index
 from ._panel import Panel
 from ._reading import read_cells, warn_transposed
 

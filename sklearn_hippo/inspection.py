@@ -1,6 +1,7 @@
 """Pictures of what is remembered: the signal and its reconstruction, the memory over time, the measures; of a training.
 
 Display classes in the manner of scikit-learn: ``from_estimator`` computes, ``plot`` draws, and both return the display.
+(Four of them side by side: half of these lines is documentation.)
 """
 
 from numbers import Integral

@@ -16,6 +16,7 @@ from numpydoc.validate import validate
 import sklearn_hippo
 
 PACKAGE = Path(sklearn_hippo.__file__).parent
+ROOT = Path(__file__).parents[1]
 
 # Each module and the ones of ours that it may import. A leaf imports nothing of ours.
 # fmt: off
@@ -29,11 +30,12 @@ MAY_IMPORT = {
     "_scales": set(),
     # measures and series
     "_measures": {"_bases", "_dynamics"},
-    "_reading": {"_columns"},
+    "_ids": {"_columns"},
+    "_reading": {"_columns", "_ids"},
     "_interop": {"_columns", "_reading"},
     "_conversions": {"_columns", "_interop", "_reading"},
-    "_panel": {"_columns", "_conversions"},
-    "_validation": {"_columns", "_panel", "_reading"},
+    "_panel": {"_columns", "_conversions", "_ids"},
+    "_validation": {"_columns", "_ids", "_panel", "_reading"},
     "datasets": {"_panel", "_validation"},
     # numbers
     "_projection": {"_bases", "_ext_projection", "_measures", "_panel"},
@@ -45,13 +47,14 @@ MAY_IMPORT = {
     "nn._rnn": {"_measures", "nn._described", "nn._gated", "nn._inputs", "nn._steps"},
     "nn.__init__": {"nn._rnn"},
     # estimators
-    "_transformer": {"_columns", "_compat", "_machine", "_measures", "_panel", "_projection", "_recurrence",
+    "_transformer": {"_columns", "_compat", "_ids", "_machine", "_measures", "_panel", "_projection", "_recurrence",
                      "_validation"},
     "_state": {"_measures", "_panel", "_projection", "_recurrence"},
     "_memory": {"_columns", "_compat", "_machine", "_measures", "_panel", "_projection", "_recurrence", "_state"},
     "_batches": {"_panel"},
-    "_training": {"_batches", "_panel"},
-    "_network": {"_batches", "_columns", "_compat", "_measures", "_panel", "_scales", "_training", "_validation"},
+    "_training": set(),
+    "_session": {"_batches", "_panel", "_training"},
+    "_network": {"_batches", "_columns", "_compat", "_measures", "_panel", "_scales", "_session", "_validation"},
     "_targets": {"_compat", "_network", "_panel", "_scales"},
     "_rnn": {"_compat", "_machine", "_network", "_panel", "_targets", "nn", "nn._gated", "nn._steps"},
     "_sktime_features": {"_panel", "_transformer", "_validation"},
@@ -61,9 +64,9 @@ MAY_IMPORT = {
     "inspection": {"_measures", "_panel", "_projection", "_transformer", "_validation"},
     "show_versions": {"_ext_projection"},
 }
-TRAINED = {"_batches", "_network", "_rnn", "_targets", "_training"}
+TRAINED = {"_batches", "_network", "_rnn", "_session", "_targets", "_training"}
 FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._rnn", "nn._steps"},
-           "skorch": {"_network", "_training"},
+           "skorch": {"_session", "_training"},
            "sktime": {"datasets", "_sktime_features", "_sktime_rnn"},
            "pandas": {"_compat", "_sktime_features"}, "polars": set(), "pyarrow": set(),
            "matplotlib": {"inspection"}}
@@ -107,6 +110,14 @@ def test_imports_go_one_way(path):
     assert "oracles" not in found
 
 
+def test_rooms_are_small():
+    kernels = [path for path in (ROOT / "_ext").glob("*") if path.suffix in (".h", ".pxi", ".pyx")]
+    for path in [*PACKAGE.rglob("*.py"), *kernels]:
+        length = len(path.read_text().splitlines())
+        reason = "lines" in path.read_text()[:500]  # why it is longer
+        assert length <= (450 if path.suffix == ".py" else 260) or reason, f"{path.name} has {length} lines"
+
+
 def run(code):
     return json.loads(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
 
@@ -126,9 +137,6 @@ def test_versions_for_bug_reports():
     assert f"sklearn-hippo {sklearn_hippo.__version__}" in printed
     assert "kernels" in printed
     assert "OpenMP" in printed or "one thread" in printed
-
-
-ROOT = Path(__file__).parents[1]
 
 
 def equations():

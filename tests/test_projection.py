@@ -678,3 +678,18 @@ def test_a_cell_of_no_width_at_the_end_of_a_chebyshev_window():
     g = 1e-15
     c = coefficients([0.0, g, 0.5, 1.0], np.array([[5.0], [1], [1], [1]]), "chebs", 2, interpolation="hold")
     assert_allclose(c[0, 0] - 1, 8 / np.pi * np.arcsin(np.sqrt(g / (1 + g))), rtol=1e-8)
+
+
+def test_an_unknown_chart_is_an_error():
+    class Elsewhere(Legendre):
+        chart = "legendary"
+
+    with pytest.raises(ValueError, match="There is no chart 'legendary' in the kernel"):
+        project(Panel(np.arange(3.0)), replace(MEASURES["legs"], basis=Elsewhere()), 3)
+
+
+def test_the_cost_model_is_by_name():
+    constants = cost_model()
+    assert cost_model(**constants) == constants
+    with pytest.raises(ValueError, match="The cost model has no 'hope', but overhead, later, final, least"):
+        cost_model(hope=1.0)

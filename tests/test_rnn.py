@@ -960,7 +960,7 @@ def test_a_network_that_is_no_better_than_a_constant_says_so():
 def test_many_series_stop_early(monkeypatch):
     panel, y = classes(40)
     assert HiPPORNNClassifier(**QUICK).fit(panel, y).validation_loss_curve_ is None
-    monkeypatch.setattr("sklearn_hippo._training._MANY", 39)
+    monkeypatch.setattr("sklearn_hippo._session._MANY", 39)
     assert HiPPORNNClassifier(**QUICK).fit(panel, y).validation_loss_curve_ is not None
     assert HiPPORNNClassifier(**QUICK, early_stopping=False).fit(panel, y).validation_loss_curve_ is None
 
