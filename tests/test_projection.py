@@ -3,6 +3,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -15,7 +16,8 @@ from makers import MEASURES
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_hippo import Panel, _projection
-from sklearn_hippo._ext_projection import simd_name
+from sklearn_hippo._bases import Legendre
+from sklearn_hippo._ext_projection import cost_model, simd_name
 from sklearn_hippo._projection import INTERPOLATIONS, PASTS, every_point, project, series_span
 from sklearn_hippo._projection import reconstruct as reconstruct_between
 
