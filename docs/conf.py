@@ -93,7 +93,8 @@ def describe_thumbnails(app, doctree, page):
 def skip_what_is_not_ours(app, what, name, obj, skip, options):
     """Leave out what classes inherit from other libraries."""
     own = getattr(getattr(obj, "fget", obj), "__module__", None)
-    return True if own and not own.startswith("sklearn_hippo") else skip
+    of_tuples = getattr(obj, "__objclass__", None) is tuple
+    return True if of_tuples or (own and not own.startswith("sklearn_hippo")) else skip
 
 
 def setup(app):
