@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._memory import HiPPOMemory
 from ._panel import Panel
+from ._random import RandomHiPPOTransformer
 from ._transformer import HiPPOTransformer
 
 if TYPE_CHECKING:
@@ -13,7 +14,14 @@ if TYPE_CHECKING:
 
 __version__ = version("sklearn-hippo")
 
-__all__ = ["HiPPOMemory", "HiPPORNNClassifier", "HiPPORNNRegressor", "HiPPOTransformer", "Panel"]
+__all__ = [
+    "HiPPOMemory",
+    "HiPPORNNClassifier",
+    "HiPPORNNRegressor",
+    "HiPPOTransformer",
+    "Panel",
+    "RandomHiPPOTransformer",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,14 +8,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Processes that tests start import the package that is installed, not a checkout in which nothing is compiled.
 os.environ.setdefault("PYTHONSAFEPATH", "1")
 
-from sklearn_hippo import _ext_projection, _ext_recurrence
+from sklearn_hippo import _ext_pooling, _ext_projection, _ext_recurrence, _ext_rnn
 
-try:
-    from sklearn_hippo import _ext_rnn
-
-    KERNELS = [_ext_projection, _ext_recurrence, _ext_rnn]
-except ImportError:  # what tests the core alone may not have it
-    KERNELS = [_ext_projection, _ext_recurrence]
+KERNELS = [_ext_pooling, _ext_projection, _ext_recurrence, _ext_rnn]
 
 
 def use_simd(name):

@@ -5,6 +5,8 @@ with matrix exponentials, `one_step_method` with the classical discretizations. 
 again from the tables of the documentation. Nothing of the package is imported here.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.polynomial import chebyshev, laguerre, legendre
 from scipy.linalg import expm
@@ -332,3 +334,34 @@ def chebyshev_in_forty_digits(order, times, values, timescale=None, interpolatio
                 factor = (mp.sqrt(2) * (-1) ** n if n else 1) / mp.pi
                 total[n] += factor * (A * cosines[n] + C * (cosines[n + 1] + cosines[abs(n - 1)]) / 2)
         return np.array([float(one) for one in total])
+
+
+def window_coefficients(order, times, values, begin, end):
+    """Coefficients of one channel over a window of time, by quadrature: c_n = sqrt(2n+1) times the mean of f P_n."""
+    seen = ~np.isnan(values)
+    own, heights = times[seen], values[seen]
+    if not len(own):
+        return np.zeros(order), np.zeros(order)
+    last = np.append(own[1:] != own[:-1], True)  # of a tie, the last one counts
+    own, heights = own[last], heights[last]
+    knots = np.unique(np.r_[begin, own[(own > begin) & (own < end)], end])
+    nodes, weights = legendre.leggauss(order + 4)
+    coefficients, slopes = np.zeros(order), np.zeros(order)
+    for a, b in pairwise(knots):
+        t = (a + b) / 2 + (b - a) / 2 * nodes
+        p = legendre.legvander(2 * (t - begin) / (end - begin) - 1, order - 1) * np.sqrt(2 * np.arange(order) + 1)
+        share = weights * (b - a) / 2 / (end - begin)
+        coefficients += (share * np.interp(t, own, heights)) @ p
+        inside = own[0] <= (a + b) / 2 <= own[-1] and len(own) > 1
+        slope = np.diff(np.interp([a, b], own, heights))[0] / (b - a) if inside else 0.0
+        slopes += slope * (share @ p)
+    return coefficients, slopes
+
+
+def longest_run(bits):
+    """Length of the longest stretch of true ones."""
+    longest = run = 0
+    for bit in bits:
+        run = run + 1 if bit else 0
+        longest = max(longest, run)
+    return longest

@@ -46,7 +46,9 @@ MAY_IMPORT = {
     "nn._gated": {"_ext_rnn", "nn._steps"},
     "nn._rnn": {"_measures", "nn._described", "nn._gated", "nn._inputs", "nn._steps"},
     "nn.__init__": {"nn._rnn"},
+    "_views": {"_ext_pooling", "_panel", "_projection"},
     # estimators
+    "_random": {"_compat", "_machine", "_panel", "_scales", "_validation", "_views"},
     "_transformer": {"_columns", "_compat", "_ids", "_machine", "_measures", "_panel", "_projection", "_recurrence",
                      "_validation"},
     "_state": {"_measures", "_panel", "_projection", "_recurrence"},
@@ -59,7 +61,7 @@ MAY_IMPORT = {
     "_rnn": {"_compat", "_machine", "_network", "_panel", "_targets", "nn", "nn._gated", "nn._steps"},
     "_sktime_features": {"_panel", "_transformer", "_validation"},
     "_sktime_rnn": {"_rnn", "_sktime_features"},
-    "__init__": {"_memory", "_panel", "_rnn", "_transformer"},
+    "__init__": {"_memory", "_panel", "_random", "_rnn", "_transformer"},
     "sktime": {"_sktime_features", "_sktime_rnn"},
     "inspection": {"_measures", "_panel", "_projection", "_transformer", "_validation"},
     "show_versions": {"_ext_projection"},
@@ -95,7 +97,8 @@ def imports(path):
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="a free-threaded interpreter")
 def test_kernels_do_not_ask_for_the_gil():
     # Python brings the lock back, with a warning, for an extension that does not say that it can do without.
-    code = "import sys, sklearn_hippo._ext_projection, sklearn_hippo._ext_recurrence, sklearn_hippo._ext_rnn; {}"
+    code = "import sys, sklearn_hippo._ext_projection, sklearn_hippo._ext_recurrence, sklearn_hippo._ext_rnn, "
+    code += "sklearn_hippo._ext_pooling; {}"
     command = [sys.executable, "-W", "error", "-c", code.format("sys.exit(sys._is_gil_enabled())")]
     subprocess.run(command, check=True)
 

@@ -1,0 +1,241 @@
+"""RandomHiPPOTransformer: many random nonlinear summaries of a sliding memory."""
+
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ._compat import Interval, StrOptions, with_ids
+from ._machine import check_memory, threads_of
+from ._panel import Panel
+from ._scales import mean_and_scale
+from ._validation import check_observed, validate_panel
+from ._views import Grid, View, durations_of, stamps_of
+
+Array = NDArray[Any]
+
+
+class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
+    r"""Summarize series by many random nonlinear read-outs of a sliding HiPPO memory.
+
+    A window slides over the series and remembers what it sees as the first coefficients of its Legendre projection,
+    exactly, for windows of many lengths; one is made of two shorter ones, as memories merge (E10 of the maths page).
+    Random sums and differences of these coefficients are compared with thresholds, and what is left of each is how
+    often it was above (its share of the positions) and for how long at a stretch. So local shapes count, wherever they
+    are, as in methods of random convolutions; but it is the function between the observations that is looked at: series
+    may be of different lengths, sampled irregularly, and incomplete.
+
+    Parameters
+    ----------
+    n_features : int, default=1000
+        Thresholds of each view, about; views of series that are standardized by themselves have half as many.
+    windows : {"both", "relative", "absolute"}, default="both"
+        Whether windows last a share of their series, or a time. Relative ones do not see how fast a series is: they are
+        the same under any change t -> a t + b of its times.
+    order : int, default=6
+        Coefficients of each window.
+    poolings : tuple of {"ppv", "longest"}, default=("ppv", "longest")
+        The share of positions above a threshold, and the longest stretch of them.
+    derivative : bool, default=True
+        Whether the slope of the series is looked at as well.
+    normalized : bool, default=True
+        Whether there are also views of each series and channel less its mean, divided by its standard deviation.
+    conjunctions : int, default=2000
+        Pairs of thresholds of each view that is not normalized: how often both are exceeded, or not, at once or one
+        some time after the other.
+    random_state : int, RandomState instance or None, default=None
+        Of what is drawn in `fit`.
+    n_jobs : int, optional
+        Threads over the series, as in `HiPPOTransformer`. The features do not depend on it.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (n_channels,)
+        What is subtracted from the channels, and what they are divided by.
+    views_ : list
+        What was drawn.
+    n_channels_ : int
+        Number of channels.
+    channel_names_ : tuple of str or None
+        Names of the channels, where X had them.
+    n_features_in_ : int
+        Length of the series if X was a table of numbers, otherwise the number of channels.
+    feature_names_in_ : ndarray of str
+        Only if X was a DataFrame with string columns.
+
+    See Also
+    --------
+    HiPPOTransformer : The coefficients of the whole history: few features, and an inverse.
+
+    Notes
+    -----
+    A channel that was not observed in a series is its mean over the training series. Observations of one stamp count as
+    the last of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_hippo import RandomHiPPOTransformer
+    >>> X = [([0.0, 1.0, 3.0], [1.0, 3.0, 4.0]), ([5.0, 6.0, 6.5, 9.0], [0.0, np.nan, 6.0, 8.0])]
+    >>> transformer = RandomHiPPOTransformer(100, windows="relative", conjunctions=0, random_state=0).fit(X)
+    >>> transformer.transform(X).shape
+    (2, 300)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
+        "n_features": [Interval(Integral, 1, None, closed="left")],
+        "windows": [StrOptions({"both", "relative", "absolute"})],
+        "order": [Interval(Integral, 1, 15, closed="both")],
+        "poolings": [tuple, list],
+        "derivative": ["boolean"],
+        "normalized": ["boolean"],
+        "conjunctions": [Interval(Integral, 0, None, closed="left")],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        n_features: int = 1000,
+        *,
+        windows: str = "both",
+        order: int = 6,
+        poolings: Any = ("ppv", "longest"),
+        derivative: bool = True,
+        normalized: bool = True,
+        conjunctions: int = 2000,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ):
+        self.n_features = n_features
+        self.windows = windows
+        self.order = order
+        self.poolings = poolings
+        self.derivative = derivative
+        self.normalized = normalized
+        self.conjunctions = conjunctions
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Draw windows, read-outs and thresholds, with the training series for their measure.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            The series, in any of the forms that `HiPPOTransformer.fit` takes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not valid, as in `HiPPOTransformer.fit`.
+        """
+        self._check_poolings()
+        panel = validate_panel(self, X, reset=True)
+        check_observed(panel)
+        n_threads = threads_of(self.n_jobs)
+        self.mean_, self.scale_ = np.zeros(panel.n_channels), np.ones(panel.n_channels)
+        for c in range(panel.n_channels):
+            seen = panel.values[:, c][~np.isnan(panel.values[:, c])].astype(np.float64)
+            self.mean_[c], self.scale_[c] = mean_and_scale(seen, np.ones(len(seen)))
+        rng = check_random_state(self.random_state)
+        panel = self._standardized(panel)
+        some = panel._observed
+        durations, n_stamps = durations_of(panel)[some], stamps_of(panel)[some]
+        target = int(self.n_features)
+        self.views_ = []
+        for mode in ("relative", "absolute") if self.windows == "both" else (self.windows,):
+            grid = Grid.learn(mode == "relative", durations, n_stamps)
+            for by_series in (False, True) if self.normalized else (False,):
+                view = View(
+                    f"{mode}_normalized" if by_series else mode, grid, by_series=by_series, order=int(self.order),
+                    derivative=bool(self.derivative), n_channels=panel.n_channels,
+                )  # fmt: skip
+                n_pairs = 0 if by_series else int(self.conjunctions)
+                wanted = max(target // 2, 1) if by_series else target
+                self.views_.append(view.fit(panel, rng, wanted, target, n_pairs, n_threads))
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Compute the features of series.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_series, n_features_out)
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not valid, or has other channels than in `fit`.
+        """
+        check_is_fitted(self)
+        panel = validate_panel(self, X, reset=False)
+        poolings = tuple(self.poolings)
+        sizes = [view.columns(poolings)[1] for view in self.views_]
+        whose = f" for {len(panel)} series"
+        check_memory(4.0 * len(panel) * sum(sizes), f"{sum(sizes)} features", "Transform fewer at a time.", whose=whose)
+        out = np.empty((len(panel), sum(sizes)), np.float32)
+        own = self._standardized(panel)
+        n_threads = max(1, min(threads_of(self.n_jobs), len(panel)))
+        for view, columns in zip(self.views_, self.blocks_.values(), strict=True):
+            view.pool(own, poolings, out[:, columns], n_threads)
+        return with_ids(out, panel, self)
+
+    @property
+    def blocks_(self) -> dict[str, slice]:
+        """Which columns of the features are those of a view, by its name."""
+        ends = np.cumsum([0, *(view.columns(tuple(self.poolings))[1] for view in self.views_)]).tolist()
+        return {view.name: slice(*ends[i : i + 2]) for i, view in enumerate(self.views_)}
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Names of the features: view, window, channels, coefficients, threshold and pooling.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Names of the channels; by default those of X in `fit`, or x0, x1, ...
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        given = self.channel_names_ if input_features is None else [str(name) for name in np.asarray(input_features)]
+        channels = list(given) if given is not None else [f"x{c}" for c in range(self.n_channels_)]
+        if len(channels) != self.n_channels_:
+            channels = [f"x{c}" for c in range(self.n_channels_)]
+        names = [name for view in self.views_ for name in view.names(tuple(self.poolings), channels)]
+        return np.array(names, dtype=object)
+
+    def _check_poolings(self) -> None:
+        wrong = [one for one in self.poolings if one not in ("ppv", "longest")]
+        if wrong or not len(self.poolings):
+            raise ValueError(f"poolings={self.poolings!r} must be some of 'ppv' and 'longest'.")
+
+    def _standardized(self, panel: Panel) -> Panel:
+        values = (panel.values.astype(np.float64) - self.mean_) / self.scale_
+        return Panel._trusted(values, panel.times, panel.offsets, None, None, panel.ids, panel.id_names)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        tags.non_deterministic = False
+        return tags
