@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ._memory import HiPPOMemory
 from ._panel import Panel
 from ._random import RandomHiPPOTransformer
+from ._ridge import HiPPOClassifier, HiPPORegressor
 from ._transformer import HiPPOTransformer
 
 if TYPE_CHECKING:
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 __version__ = version("sklearn-hippo")
 
 __all__ = [
+    "HiPPOClassifier",
     "HiPPOMemory",
     "HiPPORNNClassifier",
     "HiPPORNNRegressor",
+    "HiPPORegressor",
     "HiPPOTransformer",
     "Panel",
     "RandomHiPPOTransformer",

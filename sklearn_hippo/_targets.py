@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 from scipy.stats import entropy
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.utils import Tags, check_array, column_or_1d, compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils import Tags, check_array, compute_class_weight
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -16,6 +16,7 @@ from ._compat import StrOptions
 from ._network import NetworkEstimator
 from ._panel import Panel
 from ._scales import mean_and_scale
+from ._validation import check_labels, name_series
 
 Array = NDArray[Any]
 
@@ -47,14 +48,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             y = y.toarray()
         if _is_table_of_labels(y):
             return np.asarray(y)
-        y = column_or_1d(y, warn=True)
-        missing = [i for i, label in enumerate(y.tolist()) if _is_missing_label(label)]
-        if missing:
-            raise ValueError(
-                f"{_called(panel, missing[0])} has the label {y[missing[0]]}: leave out series without a label."
-            )
-        check_classification_targets(y)
-        return y
+        return check_labels(y, panel)
 
     def _learn_targets(self, y: Array, classes: Array | None, weights: Array) -> None:
         self._labels = y.shape[1] if y.ndim == 2 else None
@@ -271,7 +265,8 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         wrong = np.argwhere(~np.isfinite(y))
         if len(wrong):
             raise ValueError(
-                f"{_called(panel, wrong[0, 0])} has the target {y[tuple(wrong[0])]}: leave out series without a target."
+                f"{name_series(panel, wrong[0, 0])} has the target {y[tuple(wrong[0])]}: leave out series without a "
+                "target."
             )
         if y.ndim > 2:
             raise ValueError(f"y must have shape (n_series,) or (n_series, n_targets), got {y.shape}.")
@@ -362,18 +357,6 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
 
     def _rescaled(self, outputs: Array) -> Array:
         return outputs * self.target_scale_ + self.target_mean_
-
-
-def _called(panel: Panel, series: int) -> str:
-    """How to speak of a series to which something was given beside the panel, which may be of another length."""
-    return panel._called(int(series)) if series < len(panel) else f"Series {series}"
-
-
-def _is_missing_label(label: Any) -> bool:
-    try:
-        return bool(label is None or label != label or label in (np.inf, -np.inf))
-    except TypeError:  # pandas' NA is neither equal nor different
-        return True
 
 
 def _is_table_of_labels(y: Any) -> bool:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from ._columns import as_values, holds_series, is_empty
@@ -238,3 +240,27 @@ def learned_timescale(measure: str, timescale: float | None, duration: float) ->
             "zero, as it is in a table with n_features = 1. Set timescale, in units of the timestamps."
         )
     return duration if timescale is None else float(timescale)
+
+
+def name_series(panel: Panel, series: int) -> str:
+    """How to speak of a series to which something was given beside the panel, which may be of another length."""
+    return panel._called(int(series)) if series < len(panel) else f"Series {series}"
+
+
+def check_labels(y: Any, panel: Panel) -> Array:
+    """A label for each series of a panel, none of them missing."""
+    y = column_or_1d(y, warn=True)
+    missing = [i for i, label in enumerate(y.tolist()) if _is_missing(label)]
+    if missing:
+        raise ValueError(
+            f"{name_series(panel, missing[0])} has the label {y[missing[0]]}: leave out series without a label."
+        )
+    check_classification_targets(y)
+    return y
+
+
+def _is_missing(label: Any) -> bool:
+    try:
+        return bool(label is None or label != label or label in (np.inf, -np.inf))
+    except TypeError:  # pandas' NA is neither equal nor different
+        return True

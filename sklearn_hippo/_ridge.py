@@ -1,0 +1,452 @@
+"""HiPPOClassifier and HiPPORegressor: random features of a sliding memory, and a ridge regression on all of them."""
+
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.model_selection import StratifiedKFold
+from sklearn.utils import Tags, check_array, check_random_state, compute_class_weight
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+
+from ._compat import StrOptions
+from ._head import Scaling, coefficients_of, gram, learn_scaling, predict, solve
+from ._machine import check_memory
+from ._panel import Panel, own_times
+from ._random import RandomHiPPOTransformer
+from ._validation import check_labels, validate_panel
+
+Array = NDArray[Any]
+
+SERIES_AT_ONCE = 1000  # whose features are there together, in predictions
+# Variance of the features of a pooling, in views of series as they are, and standardized by themselves.
+VARIANCES = {"ppv": (1.0, 0.3), "longest": (0.5, 0.15), "pairs": (0.5, 0.0)}
+
+_PARAMETERS = """
+    n_features, windows, order, poolings, derivative, normalized, conjunctions : optional
+        Of the features, as in `RandomHiPPOTransformer`.
+"""
+_MORE = """
+    random_state : int, RandomState instance or None, default=None
+        Of the features, and of the folds of a calibration.
+    n_jobs : int, optional
+        Threads over the series, as in `HiPPOTransformer`.
+"""
+_ATTRIBUTES = """
+    transformer_ : RandomHiPPOTransformer
+        Fitted.
+    coef_ : ndarray of shape (n_features_out, n_targets)
+        Of the scaled features.
+    intercept_ : ndarray of shape (n_targets,)
+    scaling_ : tuple of ndarray
+        What is subtracted from each feature, what the difference is multiplied by, and the weight of the result.
+    penalty_ : float
+        That was chosen by leave-one-out.
+    n_channels_ : int
+        Number of channels.
+    channel_names_ : tuple of str or None
+        Names of the channels, where X had them.
+    n_features_in_ : int
+        Length of the series if X was a table of numbers, otherwise the number of channels.
+    feature_names_in_ : ndarray of str
+        Only if X was a DataFrame with string columns.
+"""
+_NOTES = """
+    Features are standardized, scaled by the square root of the share of their variance that the targets explain, and
+    enter one ridge regression, whose penalty is chosen by leave-one-out in closed form. It is solved in the dual: the
+    time grows with the cube of the number of series, the memory with its square. Some thousands are seconds to minutes.
+"""
+
+
+def distinct(panel: Panel, targets: Array, weights: Array) -> tuple[Panel, Array, Array]:
+    """The series that differ, in an order of their own, with the weights of all that are equal to them.
+
+    So a series of weight two is the same as that series twice, and none of its copies tells about it when it is left
+    out. A weight of zero is no series; the weights that are left have the mean one.
+    """
+    used = np.flatnonzero(weights)
+    panel, targets, weights = panel[used], targets[used], weights[used]
+    times = own_times(panel)
+    digests = []
+    for i, (a, b) in enumerate(pairwise(panel.offsets.tolist())):
+        digest = blake2b(panel.values[a:b].tobytes(), digest_size=16)
+        digest.update(times[a:b].tobytes())
+        digest.update(targets[i].tobytes())
+        digests.append(digest.digest())
+    _, first, which = np.unique(np.array(digests, "V16"), return_index=True, return_inverse=True)
+    weights = np.bincount(which, weights)
+    return panel[first], targets[first], weights / weights.mean()
+
+
+class _Ridge(BaseEstimator):
+    """What the classifier and the regressor share."""
+
+    _parameter_constraints: dict[str, list[Any]] = dict(  # noqa: RUF012  scikit-learn's convention
+        RandomHiPPOTransformer._parameter_constraints
+    )
+
+    n_features: int
+    windows: str
+    order: int
+    poolings: Any
+    derivative: bool
+    normalized: bool
+    conjunctions: int
+    random_state: Any
+    n_jobs: int | None
+
+    def _panel(self, X: Any, y: Any) -> Any:
+        """The series, checked."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None. Give one value for each "
+                "series."
+            )
+        panel = validate_panel(self, X, reset=True)
+        check_consistent_length(panel, y)
+        return panel
+
+    def _weights(self, panel: Any, sample_weight: Any) -> Array:
+        weights = _check_sample_weight(sample_weight, np.empty(len(panel)), dtype=np.float64)
+        if (weights < 0).any():
+            raise ValueError("Negative values in data passed to `sample_weight`.")
+        return weights
+
+    def _fit_head(self, panel: Any, targets: Array, weights: Array, n_classes: int) -> tuple[Array, Array, Array]:
+        """Features, and the head on them; returns the features, targets and weights of the different series."""
+        panel, targets, weights = distinct(panel, targets, weights)
+        seed = check_random_state(self.random_state).randint(2**31)
+        self._seed = int(seed)
+        parameters = {name: getattr(self, name) for name in RandomHiPPOTransformer().get_params()}
+        self.transformer_ = RandomHiPPOTransformer(**parameters | {"random_state": self._seed})
+        n = len(panel)
+        check_memory(24.0 * n * n, f"The products of {n} series", "Take fewer of them.")
+        features = self.transformer_.fit(panel).transform(panel)
+        scaling = learn_scaling(features, targets, weights, self._blocks(), n_classes=n_classes)
+        solution = solve(gram(features, scaling), targets, weights)
+        self.scaling_ = tuple(scaling)
+        self.coef_ = coefficients_of(features, scaling, solution)
+        self.intercept_, self.penalty_ = solution.intercept, solution.penalty
+        return features, targets, weights
+
+    def _blocks(self) -> list[tuple[slice, float]]:
+        """Columns that are scaled together, and their variance."""
+        found, poolings = [], tuple(self.transformer_.poolings)
+        for view, columns in zip(self.transformer_.views_, self.transformer_.blocks_.values(), strict=True):
+            places, _ = view.columns(poolings)
+            for draw, row in zip(view.draws, places.tolist(), strict=True):
+                sizes = len(draw.threshold), len(draw.threshold), 0 if draw.pairs is None else draw.pairs.shape[1]
+                for name, place, size in zip(VARIANCES, row, sizes, strict=True):
+                    if place >= 0:
+                        begin = columns.start + place
+                        found.append((slice(begin, begin + size), VARIANCES[name][view.by_series]))
+        return found
+
+    def _outputs(self, X: Any) -> Array:
+        """Outputs of the head, some series at a time."""
+        check_is_fitted(self)
+        panel = validate_panel(self, X, reset=False)
+        scaling = Scaling(*self.scaling_)
+        parts = [panel[k : k + SERIES_AT_ONCE] for k in range(0, len(panel), SERIES_AT_ONCE)]
+        features = (np.asarray(self.transformer_.transform(part)) for part in parts)
+        return np.concatenate([predict(one, scaling, self.coef_, self.intercept_) for one in features])
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = False
+        return tags
+
+
+class HiPPOClassifier(ClassifierMixin, _Ridge):
+    __doc__ = rf"""Classify series by random features of a sliding memory and a ridge regression.
+
+    The features are those of `RandomHiPPOTransformer`: which shapes there are, how often and for how long. Series may
+    be of different lengths, irregularly sampled and incomplete.
+
+    Parameters
+    ----------
+    {_PARAMETERS.strip()}
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, on top of ``sample_weight``.
+    {_MORE.strip()}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    temperature_ : float
+        By which outputs are multiplied to be logarithms of probabilities.
+    {_ATTRIBUTES.strip()}
+
+    See Also
+    --------
+    RandomHiPPOTransformer : The features by themselves, for another classifier.
+    HiPPORNNClassifier : A network, for many series.
+    HiPPORegressor : The same for numbers.
+
+    Notes
+    -----
+    {_NOTES.strip()} Probabilities are calibrated by cross-validation of the head.
+
+    Examples
+    --------
+    >>> from sklearn_hippo import HiPPOClassifier
+    >>> X = [[0.0, 1.0, 2.0], [0.0, 1.0], [2.0, 1.0, 0.0, -1.0], ([0.0, 2.5], [1.0, 0.0])] * 5
+    >>> y = ["up", "up", "down", "down"] * 5
+    >>> HiPPOClassifier(random_state=0).fit(X, y).predict([[1.0, 2.0, 3.0, 4.0]])
+    array(['up'], dtype='<U4')
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
+        **_Ridge._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        n_features: int = 1000,
+        *,
+        windows: str = "both",
+        order: int = 6,
+        poolings: Any = ("ppv", "longest"),
+        derivative: bool = True,
+        normalized: bool = True,
+        conjunctions: int = 2000,
+        class_weight: Any = None,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ):
+        self.n_features = n_features
+        self.windows = windows
+        self.order = order
+        self.poolings = poolings
+        self.derivative = derivative
+        self.normalized = normalized
+        self.conjunctions = conjunctions
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Draw the features, and fit the head.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            The series, in any of the forms that `HiPPOTransformer.fit` takes.
+        y : array-like of shape (n_series,)
+            Classes.
+        sample_weight : array-like of shape (n_series,), optional
+            Weights of the series, from zero on.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not valid, as in `HiPPOTransformer.fit`; if y is missing, of another length or has only one class;
+            if there are too many series for the memory of the machine.
+        """
+        panel = self._panel(X, y)
+        y = check_labels(y, panel)
+        weights = self._weights(panel, sample_weight)
+        used = np.flatnonzero(weights)
+        self.classes_, codes = np.unique(y[used], return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"The classifier needs series of at least 2 classes, but y has only one class: "
+                f"{self.classes_.tolist()[0]!r}."
+            )
+        if self.class_weight is not None:
+            weights[used] *= compute_class_weight(self.class_weight, classes=self.classes_, y=y[used])[codes]
+        targets = np.full((len(y), len(self.classes_)), -1.0)
+        targets[used, codes] = 1
+        fitted = self._fit_head(panel, targets, weights, len(self.classes_))
+        self.temperature_ = self._calibrate(*fitted)
+        return self
+
+    def decision_function(self, X: Any) -> Array:
+        """Compute the outputs of the ridge regression; of two classes, how far the second is above the first.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of shape (n_series, n_classes), or (n_series,) for two classes
+        """
+        outputs = self._outputs(X)
+        return outputs[:, 1] - outputs[:, 0] if len(self.classes_) == 2 else outputs
+
+    def predict(self, X: Any) -> Array:
+        """Predict the class of every series.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of shape (n_series,)
+        """
+        outputs = self._outputs(X)
+        return self.classes_[outputs.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> Array:
+        """Compute the probabilities of the classes, in the order of ``classes_``.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of shape (n_series, n_classes)
+        """
+        outputs = self._outputs(X)
+        return softmax(self.temperature_ * outputs, axis=1)
+
+    def _calibrate(self, features: Array, targets: Array, weights: Array) -> float:
+        """The temperature under which outputs of folds that were left out are the best log-probabilities."""
+        codes = targets.argmax(axis=1)
+        n_folds = min(5, int(np.bincount(codes).min()))
+        if n_folds < 2:
+            return 1.0
+        outputs = np.empty(targets.shape)
+        for train, test in StratifiedKFold(n_folds, shuffle=True, random_state=self._seed).split(features, codes):
+            own = weights[train] * len(train) / weights[train].sum()
+            scaling = learn_scaling(
+                features[train], targets[train], own, self._blocks(), n_classes=len(self.classes_)
+            )  # fmt: skip
+            solution = solve(gram(features[train], scaling), targets[train], own)
+            coefficients = coefficients_of(features[train], scaling, solution)
+            outputs[test] = predict(features[test], scaling, coefficients, solution.intercept)
+
+        doubt = 1 / (len(codes) + 2)  # as much as one more series of any class: no probability is 0 or 1
+
+        def loss(log_temperature: float) -> float:
+            logs = log_softmax(np.exp(log_temperature) * outputs, axis=1)
+            own = (1 - doubt) * logs[np.arange(len(codes)), codes] + doubt * logs.mean(axis=1)
+            return -float(np.average(own, weights=weights))
+
+        return float(np.exp(minimize_scalar(loss, bounds=(-3, 5), method="bounded").x))
+
+
+class HiPPORegressor(RegressorMixin, _Ridge):
+    __doc__ = rf"""Predict numbers from series by random features of a sliding memory and a ridge regression.
+
+    As `HiPPOClassifier`, for one or several targets.
+
+    Parameters
+    ----------
+    {_PARAMETERS.strip()}
+    {_MORE.strip()}
+
+    Attributes
+    ----------
+    {_ATTRIBUTES.strip()}
+
+    See Also
+    --------
+    RandomHiPPOTransformer : The features by themselves, for another regressor.
+    HiPPOClassifier : The same for classes.
+
+    Notes
+    -----
+    {_NOTES.strip()}
+
+    Examples
+    --------
+    >>> from sklearn_hippo import HiPPORegressor
+    >>> X = [[k / 10, k / 10 + 1, k / 10] for k in range(20)]
+    >>> regressor = HiPPORegressor(random_state=0).fit(X, range(20))
+    >>> regressor.predict([[1.0, 2.0, 1.0]]).round()
+    array([10.])
+    """
+
+    def __init__(
+        self,
+        n_features: int = 1000,
+        *,
+        windows: str = "both",
+        order: int = 6,
+        poolings: Any = ("ppv", "longest"),
+        derivative: bool = True,
+        normalized: bool = True,
+        conjunctions: int = 2000,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ):
+        self.n_features = n_features
+        self.windows = windows
+        self.order = order
+        self.poolings = poolings
+        self.derivative = derivative
+        self.normalized = normalized
+        self.conjunctions = conjunctions
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Draw the features, and fit the head.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            The series, in any of the forms that `HiPPOTransformer.fit` takes.
+        y : array-like of shape (n_series,) or (n_series, n_targets)
+            Numbers.
+        sample_weight : array-like of shape (n_series,), optional
+            Weights of the series, from zero on.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not valid, as in `HiPPOTransformer.fit`; if y is missing, not finite or of another length; if there
+            are too many series for the memory of the machine.
+        """
+        panel = self._panel(X, y)
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        if y.ndim > 2:
+            raise ValueError(f"y must have shape (n_series,) or (n_series, n_targets), got {y.shape}.")
+        self._y_shape = y.shape[1:]
+        self._fit_head(panel, y.reshape(len(y), -1), self._weights(panel, sample_weight), 0)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Predict the targets of every series.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+
+        Returns
+        -------
+        ndarray of shape (n_series,) or (n_series, n_targets), as y in `fit`
+        """
+        outputs = self._outputs(X)
+        return outputs.reshape(len(outputs), *self._y_shape)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

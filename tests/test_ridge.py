@@ -1,0 +1,162 @@
+import pickle
+
+import numpy as np
+import pytest
+from makers import irregular, shifted
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.metrics import log_loss
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_hippo import HiPPOClassifier, HiPPORegressor, Panel
+from sklearn_hippo._head import Scaling, coefficients_of, gram, learn_scaling, predict, solve
+
+SMALL = {"n_features": 60, "conjunctions": 40, "random_state": 0}
+
+
+@parametrize_with_checks(
+    [
+        HiPPOClassifier(20, conjunctions=10, random_state=0),
+        HiPPORegressor(20, conjunctions=10, random_state=0),
+    ]
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+# --- the head ------------------------------------------------------------------------------------------
+
+
+def problem(n=30, p=50, k=3, seed=0):
+    rng = np.random.default_rng(seed)
+    codes = np.arange(n) % k
+    features = rng.normal(size=(n, p)).astype(np.float32)
+    features[:, :5] += codes[:, None]
+    features[:, 7] = 2.0
+    return features, codes, np.where(codes[:, None] == np.arange(k), 1.0, -1.0), rng
+
+
+def test_scales_are_what_the_classes_explain():
+    features, codes, targets, _ = problem()
+    blocks = [(slice(0, 20), 1.0), (slice(20, 50), 0.25)]
+    found = learn_scaling(features, targets, np.ones(30), blocks, n_classes=3)
+    assert found.inverse[7] == 0
+    rows = features.astype(float)
+    assert_allclose(found.center, rows.mean(axis=0), atol=1e-12)
+    varies = np.arange(50) != 7
+    assert_allclose(found.inverse[varies], 1 / rows.std(axis=0)[varies], rtol=1e-12)
+    explained = np.zeros(50)
+    for j in np.flatnonzero(varies):
+        means = np.array([rows[codes == c, j].mean() for c in range(3)])
+        eta = np.mean((means[codes] - rows[:, j].mean()) ** 2) / rows[:, j].var()
+        explained[j] = (eta - 2 / 29) / (1 - 2 / 29)
+    expected = np.sqrt(np.maximum(explained, 0.02))
+    for columns, variance in blocks:
+        some = varies[columns]
+        expected[columns] *= np.sqrt(variance) / np.sqrt(np.mean(expected[columns][some] ** 2))
+    assert_allclose(found.weight[varies], expected[varies], rtol=1e-12)
+
+
+def test_scales_are_what_numbers_explain():
+    features, _, _, rng = problem()
+    y = features[:, 3].astype(float) + rng.normal(size=30)
+    found = learn_scaling(features, y[:, None], np.ones(30), [(slice(0, 50), 1.0)])
+    correlation = [0 if j == 7 else np.corrcoef(features[:, j], y)[0, 1] for j in range(50)]
+    expected = np.sqrt(np.maximum(np.square(correlation) - 1 / 30, 0.02))
+    some = np.arange(50) != 7
+    assert_allclose(found.weight[some], (expected / np.sqrt(np.mean(expected[some] ** 2)))[some], rtol=1e-6)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_dual_is_a_ridge_regression_and_leaves_one_out(weighted):
+    features, _, targets, rng = problem()
+    weights = rng.uniform(0.2, 2, 30) if weighted else np.ones(30)
+    weights *= 30 / weights.sum()
+    scaling = learn_scaling(features, targets, weights, [(slice(0, 50), 1.0)], n_classes=3)
+    Z = (features - scaling.center) * scaling.inverse * scaling.weight
+    solution = solve(gram(features, scaling), targets, weights)
+
+    def dense(rows):
+        """Weighted ridge regression on some series, by its normal equations."""
+        A = np.column_stack([Z[rows], np.ones(len(rows))])
+        penalty = np.diag(np.r_[np.full(50, solution.penalty), 0.0])
+        W = weights[rows][:, None]
+        return np.linalg.solve(A.T @ (W * A) + penalty, A.T @ (W * targets[rows]))
+
+    everything = dense(np.arange(30))
+    found = coefficients_of(features, scaling, solution)
+    # products are made in single precision
+    assert_allclose(found, everything[:50], atol=1e-5 * np.abs(everything).max())
+    assert_allclose(solution.intercept, everything[50], atol=1e-5)
+    outputs = predict(features, scaling, found, solution.intercept)
+    assert_allclose(outputs, Z @ everything[:50] + everything[50], atol=1e-4)
+    for i in range(30):
+        coefficients = dense(np.delete(np.arange(30), i))
+        assert_allclose(solution.left_out[i], Z[i] @ coefficients[:50] + coefficients[50], atol=1e-4)
+
+
+def test_new_series_far_away_are_bounded():
+    scaling = Scaling(np.zeros(2), np.ones(2), np.ones(2))
+    far = np.array([[1e9, 0.0]], np.float32)
+    assert_array_equal(predict(far, scaling, np.ones((2, 1)), np.zeros(1)), [[30.0]])
+    assert_array_equal(scaling.of(far, slice(0, 1)), np.float32([[1e9]]))
+
+
+# --- the estimators ------------------------------------------------------------------------------------
+
+
+def test_classes():
+    panel, y = shifted(120)
+    classifier = HiPPOClassifier(**SMALL).fit(panel[:80], y[:80])
+    assert classifier.score(panel[80:], y[80:]) > 0.95
+    probability = classifier.predict_proba(panel[80:])
+    assert_allclose(probability.sum(axis=1), 1)
+    assert log_loss(y[80:], probability) < 0.3
+    decided = (classifier.decision_function(panel[80:]) > 0).astype(int)
+    assert_array_equal(classifier.classes_[decided], classifier.predict(panel[80:]))
+    assert_array_equal(clone(classifier).set_params(n_jobs=2).fit(panel[:80], y[:80]).coef_, classifier.coef_)
+    copied = pickle.loads(pickle.dumps(classifier))
+    assert_array_equal(copied.predict_proba(panel), classifier.predict_proba(panel))
+
+
+def test_numbers():
+    panel, _ = shifted(120)
+    y = np.array([np.nanmean(values) for _, values in panel])
+    regressor = HiPPORegressor(**SMALL).fit(panel[:80], y[:80])
+    assert regressor.score(panel[80:], y[80:]) > 0.8
+    both = HiPPORegressor(**SMALL).fit(panel[:80], np.column_stack([y, -y])[:80])
+    assert both.predict(panel[80:]).shape == (40, 2)
+
+
+def test_weights():
+    panel, y = shifted(60)
+    y = np.where(y == "0", "a", "b")
+    wrong = np.where(y == "a", "b", "a")
+    twice = Panel.concat([panel, panel])
+    expected = HiPPOClassifier(**SMALL).fit(panel, y).decision_function(panel)
+    weights = np.r_[np.ones(60), np.zeros(60)]
+    found = HiPPOClassifier(**SMALL).fit(twice, np.r_[y, wrong], weights).decision_function(panel)
+    assert_array_equal(found, expected)  # a weight of zero is no series
+    assert_allclose(HiPPOClassifier(**SMALL).fit(panel, y, np.full(60, 7.0)).decision_function(panel), expected, 1e-6)
+    unclear = np.random.default_rng(0).permutation(y)
+    heavy = HiPPOClassifier(**SMALL, class_weight={"a": 20, "b": 1}).fit(panel[:40], unclear[:40])
+    plain = HiPPOClassifier(**SMALL).fit(panel[:40], unclear[:40])
+    assert (heavy.predict(panel[40:]) == "a").mean() > (plain.predict(panel[40:]) == "a").mean()
+
+
+def test_what_is_refused():
+    panel = irregular(6, 1)
+    for estimator in (HiPPOClassifier(**SMALL), HiPPORegressor(**SMALL)):
+        with pytest.raises(ValueError, match="requires y to be passed"):
+            estimator.fit(panel, None)
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            estimator.fit(panel, [0, 1])
+        with pytest.raises(ValueError, match="at least one non-zero number"):
+            estimator.fit(panel, [0, 1] * 3, np.zeros(6))
+        with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
+            estimator.fit(panel, [0, 1] * 3, -np.ones(6))
+    with pytest.raises(ValueError, match="y has only one class: 1"):
+        HiPPOClassifier(**SMALL).fit(panel, np.ones(6, int))
+    fitted = HiPPOClassifier(**SMALL).fit(panel, [0, 1] * 3)
+    with pytest.raises(ValueError, match="X has 2 channels, but HiPPOClassifier was fitted on 1"):
+        fitted.predict(irregular(3, 2))
