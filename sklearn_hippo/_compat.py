@@ -1,4 +1,4 @@
-"""What differs between the versions of scikit-learn, in one place."""
+"""What differs between the versions of scikit-learn, and its private names, in one place."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ except ImportError:  # scikit-learn < 1.9
         """No callbacks in this version."""
 
 
-__all__ = ["CallbackSupportMixin", "Interval", "Registered", "StrOptions", "fit_task", "with_ids"]
+__all__ = ["CallbackSupportMixin", "Interval", "Registered", "StrOptions", "fit_task", "set_parameters", "with_ids"]
 
 
 class Registered(StrOptions):
@@ -85,3 +85,9 @@ def with_ids(features: Any, panel: Any, estimator: Any) -> Any:
     else:
         index = pd.Index(panel.ids, name=names and names[0])
     return pd.DataFrame(features, index)
+
+
+def set_parameters(estimator: Any, given: dict[str, Any]) -> None:
+    """Assign the parameters of an estimator, as they stand in the signature of its __init__."""
+    for name in estimator._get_param_names():
+        setattr(estimator, name, given[name])

@@ -368,9 +368,3 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
     @property
     def _n_features_out(self) -> int:
         return int(self._built["module__hidden_size"])
-
-
-def set_parameters(estimator: BaseEstimator, given: dict[str, Any]) -> None:
-    """Assign the parameters of an estimator, as they stand in the signature of its __init__."""
-    for name in estimator._get_param_names():
-        setattr(estimator, name, given[name])

@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import Tags, check_array, check_random_state, compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
-from ._compat import StrOptions
+from ._compat import StrOptions, set_parameters
 from ._head import Scaling, coefficients_of, gram, learn_scaling, predict, solve
 from ._machine import check_memory
 from ._panel import Panel, own_times
@@ -222,16 +222,7 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
         random_state: Any = None,
         n_jobs: int | None = None,
     ):
-        self.n_features = n_features
-        self.windows = windows
-        self.order = order
-        self.poolings = poolings
-        self.derivative = derivative
-        self.normalized = normalized
-        self.conjunctions = conjunctions
-        self.class_weight = class_weight
-        self.random_state = random_state
-        self.n_jobs = n_jobs
+        set_parameters(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -390,15 +381,7 @@ class HiPPORegressor(RegressorMixin, _Ridge):
         random_state: Any = None,
         n_jobs: int | None = None,
     ):
-        self.n_features = n_features
-        self.windows = windows
-        self.order = order
-        self.poolings = poolings
-        self.derivative = derivative
-        self.normalized = normalized
-        self.conjunctions = conjunctions
-        self.random_state = random_state
-        self.n_jobs = n_jobs
+        set_parameters(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

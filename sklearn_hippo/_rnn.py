@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ._compat import Interval, StrOptions
+from ._compat import Interval, StrOptions, set_parameters
 from ._machine import check_memory
-from ._network import ATTRIBUTES, TRAINING, Head, NetworkEstimator, set_parameters
+from ._network import ATTRIBUTES, TRAINING, Head, NetworkEstimator
 from ._panel import Panel
 from ._targets import CLASS_WEIGHT, NetworkClassifier, NetworkRegressor
 from .nn import HiPPORNN

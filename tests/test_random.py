@@ -109,15 +109,18 @@ def test_features_match_numpy(windows, poolings):
 
 
 def test_thresholds_are_quantiles():
-    panel = irregular(8, 1)
+    times, values = walk(0, 200, 1)
+    panel = Panel(values, times)  # from which all are drawn
     transformer = RandomHiPPOTransformer(400, conjunctions=0, windows="relative", random_state=0).fit(panel)
-    shares = transformer.transform(panel)[:, : len(transformer.views_[0].draws[0].threshold)]
-    assert 0.4 < shares.mean() < 0.6
-    assert shares.std() > 0.2
+    n = len(transformer.views_[0].draws[0].threshold)
+    shares = np.sort(transformer.transform(panel)[0, :n])
+    # Levels are spread evenly; a share is one of at least 193 positions, or less where windows stay inside.
+    assert np.abs(shares - (np.arange(n) + 0.5) / n).max() < 0.03
 
 
 def test_series_by_themselves_have_no_mean_and_unit_scale():
     panel = irregular(6, 2)
+    panel = panel.replace(values=panel.values * [1.0, 1e-4])
     found = standardized_by_series(panel)
     for (times, values), own in zip(panel, np.split(found, panel.offsets[1:-1]), strict=True):
         for c in range(2):
