@@ -1,21 +1,56 @@
-"""The head of `HiPPOClassifier` and `HiPPORegressor`: ridge regression on very many features of few series.
+"""The head of `HiPPOClassifier` and `HiPPORegressor`: ridge regression on very many features.
 
 Features are standardized, and scaled by how much of their variance the targets explain; the penalty is chosen by
-leave-one-out, in closed form. All of it is in the dual, where the size of the problem is the number of series.
+leave-one-out, in closed form. Of fewer series than features the products of the series are taken (the dual), otherwise
+those of the features (the primal), for which the features of some series at a time are enough.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
+from scipy.linalg import eigh, solve
 
 Array = NDArray[Any]
 
 FLOOR = 0.02  # share of variance below which all features are alike
 FAR = 30.0  # standard deviations, beyond which a feature of a new series counts as if it were there
-PENALTIES = np.logspace(-6, 2, 17)  # of the mean eigenvalue
-N_AT_ONCE = 4096  # features
+PENALTIES = np.logspace(-6, 2, 17)  # of the mean square of a series
+COLUMNS_AT_ONCE = 4096
+ROWS_AT_ONCE = 4096
+KEPT = 2**29  # bytes of features that are computed once; of more they are computed in every pass
+
+
+class Features:
+    """The features of series, some series at a time.
+
+    Parameters
+    ----------
+    transform : callable
+        Of some series it makes an array of shape (n_series, n_features).
+    series : sequence
+        That takes slices and arrays of positions.
+    n_features : int
+    """
+
+    def __init__(self, transform: Callable[[Any], Array], series: Any, n_features: int, kept: Array | None = None):
+        self.transform, self.series, self.n_features, self.kept = transform, series, n_features, kept
+        if kept is None and 4 * len(series) * n_features <= KEPT:
+            self.kept = np.asarray(transform(series))
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def __getitem__(self, positions: Array) -> "Features":
+        kept = None if self.kept is None else self.kept[positions]
+        return Features(self.transform, self.series[positions], self.n_features, kept)
+
+    def __iter__(self) -> Iterator[tuple[slice, Array]]:
+        """Positions of series, and their features."""
+        for k in range(0, len(self), ROWS_AT_ONCE):
+            rows = slice(k, min(k + ROWS_AT_ONCE, len(self)))
+            yield rows, np.asarray(self.transform(self.series[rows])) if self.kept is None else self.kept[rows]
 
 
 class Scaling(NamedTuple):
@@ -34,20 +69,28 @@ class Scaling(NamedTuple):
         own *= self.weight[columns]
         return own.astype(np.float32)
 
+    def whole(self, features: Array, root: Array) -> NDArray[np.float32]:
+        """All features, scaled, and each series by the root of its weight."""
+        out = np.empty(features.shape, np.float32)
+        for columns in columns_of(features.shape[1]):
+            out[:, columns] = self.of(features, columns)
+        out *= root[:, None].astype(np.float32)
+        return out
+
 
 def columns_of(n: int) -> list[slice]:
     """Features, some at a time."""
-    return [slice(k, min(k + N_AT_ONCE, n)) for k in range(0, n, N_AT_ONCE)]
+    return [slice(k, min(k + COLUMNS_AT_ONCE, n)) for k in range(0, n, COLUMNS_AT_ONCE)]
 
 
 def learn_scaling(
-    features: Array, targets: Array, weights: Array, blocks: list[tuple[slice, float]], *, n_classes: int = 0
+    features: Features, targets: Array, weights: Array, blocks: list[tuple[slice, float]], *, n_classes: int = 0
 ) -> Scaling:
     """Standardize features, and scale them by what the targets explain of them.
 
     Parameters
     ----------
-    features : ndarray of shape (n_series, n_features)
+    features : Features
     targets : ndarray of shape (n_series, n_targets)
         Of classes, 1 or -1.
     weights : ndarray of shape (n_series,)
@@ -57,89 +100,132 @@ def learn_scaling(
     n_classes : int
         0 for a regression, in which all targets explain together.
     """
-    n, p = features.shape
+    n, p = len(features), features.n_features
     share = weights / weights.sum()
-    center, inverse, explained = np.zeros(p), np.zeros(p), np.zeros(p)
     if n_classes:
-        member = (targets > 0).T * share
-        size = member.sum(axis=1)
+        design = (targets > 0) * share[:, None]
     else:
         centered = targets - share @ targets
         spread = np.sqrt(share @ centered**2)
-        centered = centered / np.where(spread > 0, spread, 1)
-    for columns in columns_of(p):
-        own = np.asarray(features[:, columns], np.float64)
-        center[columns] = share @ own
-        own = own - center[columns]
-        scale = np.sqrt(share @ own**2)
-        varies = scale > 1e-7 * np.maximum(1, np.abs(center[columns]))
-        inverse[columns] = np.where(varies, 1 / np.where(varies, scale, 1), 0)
-        own *= inverse[columns]
-        if n_classes:
-            between = ((member @ own) ** 2 / np.maximum(size, 1e-300)[:, None]).sum(axis=0)
-            chance = (n_classes - 1) / max(n - 1, 1)
-            explained[columns] = (between - chance) / max(1 - chance, 1e-12)
-        else:
-            explained[columns] = (((share[:, None] * centered).T @ own) ** 2).max(axis=0) - 1 / n
+        design = centered / np.where(spread > 0, spread, 1) * share[:, None]
+    shift: Array | None = None  # near the means, so that differences of squares keep their digits
+    mean, squares, products = np.zeros(p), np.zeros(p), np.zeros((targets.shape[1], p))
+    for rows, some in features:
+        if shift is None:
+            shift = some.mean(axis=0, dtype=np.float64)
+        for columns in columns_of(p):
+            own = np.asarray(some[:, columns], np.float64) - shift[columns]
+            mean[columns] += share[rows] @ own
+            products[:, columns] += design[rows].T @ own
+            squares[columns] += share[rows] @ np.square(own, out=own)
+    assert shift is not None
+    center, scale = shift + mean, np.sqrt(np.maximum(squares - mean**2, 0))
+    varies = scale > 1e-7 * np.maximum(1, np.abs(center))
+    inverse = np.where(varies, 1 / np.where(varies, scale, 1), 0)
+    if n_classes:
+        size = design.sum(axis=0)[:, None]
+        between = ((products - size * mean) ** 2 / np.maximum(size, 1e-300)).sum(axis=0) * inverse**2
+        chance = (n_classes - 1) / max(n - 1, 1)
+        explained = (between - chance) / max(1 - chance, 1e-12)
+    else:
+        explained = ((products * inverse) ** 2).max(axis=0) - 1 / n
     weight = np.sqrt(np.maximum(explained, FLOOR))
     for columns, variance in blocks:
-        some = weight[columns][inverse[columns] > 0]
-        if len(some):
-            weight[columns] *= np.sqrt(variance) / np.sqrt(np.mean(some**2))
+        used = weight[columns][varies[columns]]
+        if len(used):
+            weight[columns] *= np.sqrt(variance) / np.sqrt(np.mean(used**2))
     return Scaling(center, inverse, weight)
 
 
 class Solution(NamedTuple):
     """Of the ridge regression: targets are Z @ coefficients + intercept."""
 
-    dual: Array  # (n_series, n_targets) of which the coefficients are made: Z^T dual
+    coefficients: Array  # (n_features, n_targets)
     intercept: Array  # (n_targets,)
-    penalty: float
-    left_out: Array  # (n_series, n_targets) what is predicted for a series by all others
+    penalty: float  # as a multiple of the mean square of a series
+    error: float  # mean square of what is left when each series is predicted by all others; of a given penalty NaN
 
 
-def gram(features: Array, scaling: Scaling) -> Array:
-    """Products of all series with each other."""
-    total = np.zeros((len(features), len(features)), np.float32)
-    for columns in columns_of(features.shape[1]):
-        own = scaling.of(features, columns)
-        total += own @ own.T
-    return total.astype(np.float64)
+def ridge(
+    features: Features, scaling: Scaling, targets: Array, weights: Array, penalty: float | None = None
+) -> Solution:
+    """Ridge regression with weights; without a penalty, the best of PENALTIES by leave-one-out.
 
-
-def solve(products: Array, targets: Array, weights: Array) -> Solution:
-    """Ridge regression with weights, the penalty chosen by leave-one-out.
-
-    With Z' = sqrt(weights) Z, whose mean is zero, and K = Z' Z'^T = U e U^T, predictions are H y with
-    H = U e / (e + penalty) U^T + s s^T, s the square roots of the shares of the weights, and what is predicted for a
-    series by all others is y - (y - H y) / (1 - diag H), all in these units.
+    Let Z' = sqrt(weights) Z = U sqrt(e) V^T, whose mean is zero. In the dual Z' Z'^T = U e U^T is decomposed, in the
+    primal Z'^T Z' = V e V^T; of either there are the projections P = U sqrt(e) = Z' V. Predictions are H y with
+    H = P / (e + penalty) P^T + s s^T, s the square roots of the shares of the weights, and what is predicted for a
+    series by all others is y - (y - H y) / (1 - diag H), all times the roots of the weights.
     """
-    root = np.sqrt(weights)
-    share = weights / weights.sum()
+    root, share = np.sqrt(weights), weights / weights.sum()
     intercept = share @ targets
     y = (targets - intercept) * root[:, None]
-    values, vectors = eigh(products * np.outer(root, root))
-    values = np.maximum(values, 0)
-    seen, squares = vectors.T @ y, vectors**2
-    best: tuple[float, float, Array] | None = None
-    for penalty in PENALTIES * max(values.mean(), np.finfo(float).tiny):
-        kept = values / (values + penalty)
-        leverage = np.minimum(squares @ kept + share, 1 - 1e-9)
-        residuals = (y - vectors @ (kept[:, None] * seen)) / (1 - leverage)[:, None]
-        error = float(np.mean(residuals**2))
-        if best is None or error < best[0]:
-            best = error, penalty, residuals
-    assert best is not None
-    _, penalty, residuals = best
-    dual = root[:, None] * (vectors @ (seen / (values + penalty)[:, None]))
-    left_out = targets - residuals / np.where(root > 0, root, 1)[:, None]
-    return Solution(dual, intercept, penalty, left_out)
+    dual = len(features) <= features.n_features
+    products = series_products(features, scaling, root) if dual else feature_products(features, scaling, root)
+    unit = max(float(np.trace(products)) / len(features), np.finfo(float).tiny)
+    moments = y if dual else over_series(features, scaling, root, y)
+    error = np.nan
+    if penalty is None:
+        values, vectors = eigh(products, driver="evr", overwrite_a=True, check_finite=False)
+        del products
+        values = np.maximum(values, 0)
+        seen = vectors.T @ moments
+        choices = PENALTIES * unit
+        errors = np.zeros(len(choices))
+        if dual:
+            lengths = np.sqrt(values)
+            errors += squares_left(vectors * lengths, values, lengths[:, None] * seen, y, share, choices)
+        else:
+            basis = vectors.astype(np.float32)
+            for rows, some in features:
+                projections = scaling.whole(some, root[rows]) @ basis
+                errors += squares_left(projections, values, seen, y[rows], share[rows], choices)
+        best = int(errors.argmin())
+        penalty, error = float(PENALTIES[best]), float(errors[best] / y.size)
+        solved = vectors @ (seen / (values + choices[best])[:, None])
+    else:
+        products[np.diag_indices_from(products)] += penalty * unit
+        solved = solve(products, moments, assume_a="pos", overwrite_a=True, check_finite=False)
+    return Solution(over_series(features, scaling, root, solved) if dual else solved, intercept, penalty, error)
 
 
-def coefficients_of(features: Array, scaling: Scaling, solution: Solution) -> Array:
-    """Coefficients of all scaled features, (n_features, n_targets)."""
-    parts = [scaling.of(features, columns).T @ solution.dual for columns in columns_of(features.shape[1])]
-    return np.concatenate(parts)
+def squares_left(projections: Array, values: Array, seen: Array, y: Array, share: Array, choices: Array) -> Array:
+    """Sums of squares, for each penalty, of what is left of y when each series is predicted by all others."""
+    kept = 1 / (values[:, None] + choices)
+    leverage = np.minimum(projections**2 @ kept.astype(projections.dtype) + share[:, None], 1 - 1e-9)
+    total = np.empty(len(choices))
+    for i in range(len(choices)):
+        guess = projections @ (kept[:, i, None] * seen).astype(projections.dtype)
+        total[i] = np.sum(((y - guess) / (1 - leverage[:, i, None])) ** 2)
+    return total
+
+
+def series_products(features: Features, scaling: Scaling, root: Array) -> Array:
+    """Z' Z'^T: products of all series with each other."""
+    own = np.asarray(features.transform(features.series)) if features.kept is None else features.kept
+    total = np.zeros((len(own), len(own)), np.float32)
+    for columns in columns_of(own.shape[1]):
+        scaled = scaling.of(own, columns)
+        total += scaled @ scaled.T
+    return total.astype(np.float64) * np.outer(root, root)
+
+
+def feature_products(features: Features, scaling: Scaling, root: Array) -> Array:
+    """Z'^T Z': products of all features with each other, summed over the series."""
+    total = np.zeros((features.n_features, features.n_features))
+    for rows, some in features:
+        own = scaling.whole(some, root[rows])
+        total += own.T @ own
+    return total
+
+
+def over_series(features: Features, scaling: Scaling, root: Array, factors: Array) -> Array:
+    """Z'^T factors: a sum over the series, for each feature."""
+    total = np.zeros((features.n_features, factors.shape[1]))
+    for rows, some in features:
+        weighted = (root[rows, None] * factors[rows]).astype(np.float64)
+        for columns in columns_of(features.n_features):
+            total[columns] += scaling.of(some, columns).T @ weighted
+    return total
 
 
 def predict(features: Array, scaling: Scaling, coefficients: Array, intercept: Array) -> Array:

@@ -203,6 +203,10 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         ends = np.cumsum([0, *(view.columns(tuple(self.poolings))[1] for view in self.views_)]).tolist()
         return {view.name: slice(*ends[i : i + 2]) for i, view in enumerate(self.views_)}
 
+    @property
+    def _n_features_out(self) -> int:
+        return sum(columns.stop - columns.start for columns in self.blocks_.values())
+
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Names of the features: view, window, channels, coefficients, threshold and pooling.
 

@@ -1,7 +1,7 @@
 """HiPPOClassifier and HiPPORegressor: random features of a sliding memory, and a ridge regression on all of them."""
 
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +14,7 @@ from sklearn.utils import Tags, check_array, check_random_state, compute_class_w
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from ._compat import StrOptions, set_parameters
-from ._head import Scaling, coefficients_of, gram, learn_scaling, predict, solve
+from ._head import Features, Scaling, Solution, learn_scaling, predict, ridge
 from ._machine import check_memory
 from ._panel import Panel, own_times
 from ._random import RandomHiPPOTransformer
@@ -45,7 +45,7 @@ _ATTRIBUTES = """
     scaling_ : tuple of ndarray
         What is subtracted from each feature, what the difference is multiplied by, and the weight of the result.
     penalty_ : float
-        That was chosen by leave-one-out.
+        That was chosen by leave-one-out, as a multiple of the mean square of a series of scaled features.
     n_channels_ : int
         Number of channels.
     channel_names_ : tuple of str or None
@@ -57,8 +57,10 @@ _ATTRIBUTES = """
 """
 _NOTES = """
     Features are standardized, scaled by the square root of the share of their variance that the targets explain, and
-    enter one ridge regression, whose penalty is chosen by leave-one-out in closed form. It is solved in the dual: the
-    time grows with the cube of the number of series, the memory with its square. Some thousands are seconds to minutes.
+    enter one ridge regression, whose penalty is chosen by leave-one-out in closed form. It is solved with the smaller
+    of two matrices: of fewer series than features, their products with each other, otherwise those of the features. The
+    time grows with the cube of its size, and beyond that with the number of series; features of many series are
+    computed some at a time, and not kept.
 """
 
 
@@ -116,22 +118,28 @@ class _Ridge(BaseEstimator):
             raise ValueError("Negative values in data passed to `sample_weight`.")
         return weights
 
-    def _fit_head(self, panel: Any, targets: Array, weights: Array, n_classes: int) -> tuple[Array, Array, Array]:
+    def _fit_head(self, panel: Any, targets: Array, weights: Array, n_classes: int) -> tuple[Features, Array, Array]:
         """Features, and the head on them; returns the features, targets and weights of the different series."""
         panel, targets, weights = distinct(panel, targets, weights)
-        seed = check_random_state(self.random_state).randint(2**31)
-        self._seed = int(seed)
+        self._seed = int(check_random_state(self.random_state).randint(2**31))
         parameters = {name: getattr(self, name) for name in RandomHiPPOTransformer().get_params()}
-        self.transformer_ = RandomHiPPOTransformer(**parameters | {"random_state": self._seed})
-        n = len(panel)
-        check_memory(24.0 * n * n, f"The products of {n} series", "Take fewer of them.")
-        features = self.transformer_.fit(panel).transform(panel)
-        scaling = learn_scaling(features, targets, weights, self._blocks(), n_classes=n_classes)
-        solution = solve(gram(features, scaling), targets, weights)
+        self.transformer_ = RandomHiPPOTransformer(**parameters | {"random_state": self._seed}).fit(panel)
+        self._n_classes = n_classes
+        n, p = len(panel), self.transformer_._n_features_out
+        check_memory(
+            24.0 * min(n, p) ** 2, f"A ridge regression on {p} features of {n} series", "Take fewer of either."
+        )
+        features = Features(self.transformer_.transform, panel, p)
+        scaling, solution = self._regress(features, targets, weights)
         self.scaling_ = tuple(scaling)
-        self.coef_ = coefficients_of(features, scaling, solution)
-        self.intercept_, self.penalty_ = solution.intercept, solution.penalty
+        self.coef_, self.intercept_, self.penalty_, _ = solution
         return features, targets, weights
+
+    def _regress(
+        self, features: Features, targets: Array, weights: Array, penalty: float | None = None
+    ) -> tuple[Scaling, Solution]:
+        scaling = learn_scaling(features, targets, weights, self._blocks(), n_classes=self._n_classes)
+        return scaling, ridge(features, scaling, targets, weights, penalty)
 
     def _blocks(self) -> list[tuple[slice, float]]:
         """Columns that are scaled together, and their variance."""
@@ -192,7 +200,8 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
 
     Notes
     -----
-    {_NOTES.strip()} Probabilities are calibrated by cross-validation of the head.
+    {_NOTES.strip()} Probabilities are calibrated by cross-validation of the head; of so many series that
+    their features are not kept, by a fifth of them.
 
     Examples
     --------
@@ -310,26 +319,27 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
         outputs = self._outputs(X)
         return softmax(self.temperature_ * outputs, axis=1)
 
-    def _calibrate(self, features: Array, targets: Array, weights: Array) -> float:
+    def _calibrate(self, features: Features, targets: Array, weights: Array) -> float:
         """The temperature under which outputs of folds that were left out are the best log-probabilities."""
         codes = targets.argmax(axis=1)
         n_folds = min(5, int(np.bincount(codes).min()))
         if n_folds < 2:
             return 1.0
-        outputs = np.empty(targets.shape)
-        for train, test in StratifiedKFold(n_folds, shuffle=True, random_state=self._seed).split(features, codes):
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=self._seed).split(codes, codes)
+        # one fold has series enough where each is too many to keep its features
+        folds = islice(folds, None if features.kept is not None else 1)
+        outputs, used = [], []
+        for train, test in folds:
             own = weights[train] * len(train) / weights[train].sum()
-            scaling = learn_scaling(
-                features[train], targets[train], own, self._blocks(), n_classes=len(self.classes_)
-            )  # fmt: skip
-            solution = solve(gram(features[train], scaling), targets[train], own)
-            coefficients = coefficients_of(features[train], scaling, solution)
-            outputs[test] = predict(features[test], scaling, coefficients, solution.intercept)
-
+            scaling, solution = self._regress(features[train], targets[train], own, self.penalty_)
+            outputs += [predict(some, scaling, solution.coefficients, solution.intercept) for _, some in features[test]]
+            used.append(test)
+        left_out, which = np.concatenate(outputs), np.concatenate(used)
+        codes, weights = codes[which], weights[which]
         doubt = 1 / (len(codes) + 2)  # as much as one more series of any class: no probability is 0 or 1
 
         def loss(log_temperature: float) -> float:
-            logs = log_softmax(np.exp(log_temperature) * outputs, axis=1)
+            logs = log_softmax(np.exp(log_temperature) * left_out, axis=1)
             own = (1 - doubt) * logs[np.arange(len(codes)), codes] + doubt * logs.mean(axis=1)
             return -float(np.average(own, weights=weights))
 

@@ -8,8 +8,8 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_hippo import HiPPOClassifier, HiPPORegressor, Panel
-from sklearn_hippo._head import Scaling, coefficients_of, gram, learn_scaling, predict, solve
+from sklearn_hippo import HiPPOClassifier, HiPPORegressor, Panel, _head
+from sklearn_hippo._head import Features, Scaling, learn_scaling, predict, ridge
 
 SMALL = {"n_features": 60, "conjunctions": 40, "random_state": 0}
 
@@ -36,10 +36,25 @@ def problem(n=30, p=50, k=3, seed=0):
     return features, codes, np.where(codes[:, None] == np.arange(k), 1.0, -1.0), rng
 
 
-def test_scales_are_what_the_classes_explain():
+def given(features):
+    """Features that are there already."""
+    return Features(lambda rows: rows, features, features.shape[1])
+
+
+@pytest.fixture(params=["kept", "streamed"])
+def memory(request, monkeypatch):
+    """Whether features are kept, or computed in every pass, some series at a time."""
+    if request.param == "streamed":
+        monkeypatch.setattr(_head, "KEPT", 0)
+        monkeypatch.setattr(_head, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(_head, "COLUMNS_AT_ONCE", 16)
+    return request.param
+
+
+def test_scales_are_what_the_classes_explain(memory):
     features, codes, targets, _ = problem()
     blocks = [(slice(0, 20), 1.0), (slice(20, 50), 0.25)]
-    found = learn_scaling(features, targets, np.ones(30), blocks, n_classes=3)
+    found = learn_scaling(given(features), targets, np.ones(30), blocks, n_classes=3)
     assert found.inverse[7] == 0
     rows = features.astype(float)
     assert_allclose(found.center, rows.mean(axis=0), atol=1e-12)
@@ -57,42 +72,57 @@ def test_scales_are_what_the_classes_explain():
     assert_allclose(found.weight[varies], expected[varies], rtol=1e-12)
 
 
-def test_scales_are_what_numbers_explain():
+def test_scales_are_what_numbers_explain(memory):
     features, _, _, rng = problem()
     y = features[:, 3].astype(float) + rng.normal(size=30)
-    found = learn_scaling(features, y[:, None], np.ones(30), [(slice(0, 50), 1.0)])
+    found = learn_scaling(given(features), y[:, None], np.ones(30), [(slice(0, 50), 1.0)])
     correlation = [0 if j == 7 else np.corrcoef(features[:, j], y)[0, 1] for j in range(50)]
     expected = np.sqrt(np.maximum(np.square(correlation) - 1 / 30, 0.02))
     some = np.arange(50) != 7
     assert_allclose(found.weight[some], (expected / np.sqrt(np.mean(expected[some] ** 2)))[some], rtol=1e-6)
 
 
+@pytest.mark.parametrize("p", [50, 20])  # the dual, the primal
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_dual_is_a_ridge_regression_and_leaves_one_out(weighted):
-    features, _, targets, rng = problem()
+def test_a_ridge_regression_leaves_one_out(weighted, p, memory, monkeypatch):
+    features, _, targets, rng = problem(p=p)
+    features *= 1 + np.arange(p, dtype=np.float32) / 10
     weights = rng.uniform(0.2, 2, 30) if weighted else np.ones(30)
     weights *= 30 / weights.sum()
-    scaling = learn_scaling(features, targets, weights, [(slice(0, 50), 1.0)], n_classes=3)
+    scaling = learn_scaling(given(features), targets, weights, [(slice(0, p), 1.0)], n_classes=3)
     Z = (features - scaling.center) * scaling.inverse * scaling.weight
-    solution = solve(gram(features, scaling), targets, weights)
+    unit = np.mean(weights * (Z**2).sum(axis=1))
 
-    def dense(rows):
+    def dense(rows, penalty):
         """Weighted ridge regression on some series, by its normal equations."""
         A = np.column_stack([Z[rows], np.ones(len(rows))])
-        penalty = np.diag(np.r_[np.full(50, solution.penalty), 0.0])
+        penalty = np.diag(np.r_[np.full(p, penalty * unit), 0.0])
         W = weights[rows][:, None]
         return np.linalg.solve(A.T @ (W * A) + penalty, A.T @ (W * targets[rows]))
 
-    everything = dense(np.arange(30))
-    found = coefficients_of(features, scaling, solution)
+    def error(penalty):
+        """Mean square of what is left of a series that all others predict."""
+        total = 0.0
+        for i in range(30):
+            coefficients = dense(np.delete(np.arange(30), i), penalty)
+            total += weights[i] * np.sum((targets[i] - Z[i] @ coefficients[:p] - coefficients[p]) ** 2)
+        return total / targets.size
+
+    errors = [error(penalty) for penalty in _head.PENALTIES]
+    solution = ridge(given(features), scaling, targets, weights)
+    assert solution.penalty == _head.PENALTIES[np.argmin(errors)]
+    everything = dense(np.arange(30), solution.penalty)
     # products are made in single precision
-    assert_allclose(found, everything[:50], atol=1e-5 * np.abs(everything).max())
-    assert_allclose(solution.intercept, everything[50], atol=1e-5)
-    outputs = predict(features, scaling, found, solution.intercept)
-    assert_allclose(outputs, Z @ everything[:50] + everything[50], atol=1e-4)
-    for i in range(30):
-        coefficients = dense(np.delete(np.arange(30), i))
-        assert_allclose(solution.left_out[i], Z[i] @ coefficients[:50] + coefficients[50], atol=1e-4)
+    assert_allclose(solution.coefficients, everything[:p], atol=1e-5 * np.abs(everything).max())
+    assert_allclose(solution.intercept, everything[p], atol=1e-5)
+    outputs = predict(features, scaling, solution.coefficients, solution.intercept)
+    assert_allclose(outputs, Z @ everything[:p] + everything[p], atol=1e-4)
+    again = ridge(given(features), scaling, targets, weights, solution.penalty)
+    assert_allclose(again.coefficients, everything[:p], atol=1e-5 * np.abs(everything).max())
+    for k in (8, 10, 12, 14, 16):
+        monkeypatch.setattr(_head, "PENALTIES", np.array([10.0 ** (k / 2 - 6)]))
+        found = ridge(given(features), scaling, targets, weights)
+        assert_allclose(found.error, errors[k], rtol=1e-4)
 
 
 def test_new_series_far_away_are_bounded():
@@ -126,6 +156,20 @@ def test_numbers():
     assert regressor.score(panel[80:], y[80:]) > 0.8
     both = HiPPORegressor(**SMALL).fit(panel[:80], np.column_stack([y, -y])[:80])
     assert both.predict(panel[80:]).shape == (40, 2)
+
+
+def test_many_series_are_looked_at_some_at_a_time(monkeypatch):
+    panel, y = shifted(300)
+    few = {"n_features": 20, "windows": "relative", "conjunctions": 0, "normalized": False, "random_state": 0}
+    kept = HiPPOClassifier(**few).fit(panel, y)
+    assert len(kept.coef_) < len(panel)
+    monkeypatch.setattr(_head, "KEPT", 0)
+    monkeypatch.setattr(_head, "ROWS_AT_ONCE", 64)
+    streamed = HiPPOClassifier(**few).fit(panel, y)
+    expected = kept.decision_function(panel)
+    assert_allclose(streamed.decision_function(panel), expected, atol=1e-3 * np.abs(expected).max())
+    assert streamed.penalty_ == kept.penalty_
+    assert 0.5 < streamed.temperature_ / kept.temperature_ < 2  # of one fold, and of five
 
 
 def test_weights():
