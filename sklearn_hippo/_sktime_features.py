@@ -82,6 +82,34 @@ class Adapter:
         return cls._test_params
 
 
+class TargetAdapter(Adapter):
+    """What adapters of classifiers and regressors have in common; ``_estimator`` is the class that they adapt."""
+
+    _estimator: Any
+    get_params: Any
+
+    def _fit(self, X: Any, y: NDArray[Any]) -> Any:
+        self.estimator_ = self._estimator(**self.get_params(deep=False)).fit(as_panel(X), y)
+        return self
+
+    def _predict(self, X: Any) -> NDArray[Any]:
+        return self.estimator_.predict(as_panel(X))
+
+
+# Of classifiers and regressors.
+TAGS = {
+    "authors": ["sklearn-hippo developers"],
+    "maintainers": ["sklearn-hippo developers"],
+    "X_inner_mtype": MTYPES,
+    "capability:multivariate": True,
+    "capability:unequal_length": True,
+    "capability:missing_values": True,
+    "capability:random_state": True,
+    "property:randomness": "derandomized",
+}
+CLASSIFIER_TAGS = TAGS | {"capability:predict_proba": True, "capability:class_weight": True}
+
+
 @parameters_of(HiPPOTransformer)
 class HiPPOFeatures(Adapter, BaseTransformer):
     """Compress each series into the coefficients of its optimal polynomial projection.

@@ -7,19 +7,9 @@ from sktime.classification.base import BaseClassifier
 from sktime.regression.base import BaseRegressor
 
 from ._rnn import HiPPORNNClassifier, HiPPORNNRegressor
-from ._sktime_features import MTYPES, Adapter, as_panel, parameters_of
+from ._sktime_features import CLASSIFIER_TAGS, TAGS, TargetAdapter, as_panel, parameters_of
 
-TAGS = {
-    "authors": ["sklearn-hippo developers"],
-    "maintainers": ["sklearn-hippo developers"],
-    "X_inner_mtype": MTYPES,
-    "capability:multivariate": True,
-    "capability:unequal_length": True,
-    "capability:missing_values": True,
-    "capability:random_state": True,
-    "property:randomness": "derandomized",
-    "python_dependencies": ["torch", "skorch"],
-}
+NEEDS = {"python_dependencies": ["torch", "skorch"]}
 TEST_PARAMS: list[dict[str, Any]] = [
     {"hidden_size": 4, "order": 3, "max_epochs": 3, "random_state": 0},
     {
@@ -34,23 +24,8 @@ TEST_PARAMS: list[dict[str, Any]] = [
 ]
 
 
-class _Network(Adapter):
-    """What the classifier and the regressor have in common; ``_estimator`` is the class that they adapt."""
-
-    _test_params = TEST_PARAMS
-    _estimator: Any
-    get_params: Any
-
-    def _fit(self, X: Any, y: NDArray[Any]) -> Any:
-        self.estimator_ = self._estimator(**self.get_params(deep=False)).fit(as_panel(X), y)
-        return self
-
-    def _predict(self, X: Any) -> NDArray[Any]:
-        return self.estimator_.predict(as_panel(X))
-
-
 @parameters_of(HiPPORNNClassifier)
-class HiPPORNNTimeSeriesClassifier(_Network, BaseClassifier):
+class HiPPORNNTimeSeriesClassifier(TargetAdapter, BaseClassifier):
     """Classify series with a gated HiPPO-RNN.
 
     `HiPPORNNClassifier` for sktime: panels of series of different lengths, with values missing. Index
@@ -77,8 +52,8 @@ class HiPPORNNTimeSeriesClassifier(_Network, BaseClassifier):
     array(['1', '1'], dtype='<U1')
     """
 
-    _tags = TAGS | {"capability:predict_proba": True, "capability:class_weight": True}
-
+    _tags = CLASSIFIER_TAGS | NEEDS
+    _test_params = TEST_PARAMS
     _estimator = HiPPORNNClassifier
 
     def _predict_proba(self, X: Any) -> NDArray[Any]:
@@ -86,7 +61,7 @@ class HiPPORNNTimeSeriesClassifier(_Network, BaseClassifier):
 
 
 @parameters_of(HiPPORNNRegressor)
-class HiPPORNNTimeSeriesRegressor(_Network, BaseRegressor):
+class HiPPORNNTimeSeriesRegressor(TargetAdapter, BaseRegressor):
     """Predict numbers from series with a gated HiPPO-RNN.
 
     `HiPPORNNRegressor` for sktime: panels of series of different lengths, with values missing. Index
@@ -114,6 +89,6 @@ class HiPPORNNTimeSeriesRegressor(_Network, BaseRegressor):
     (20,)
     """
 
-    _tags = TAGS
-
+    _tags = TAGS | NEEDS
+    _test_params = TEST_PARAMS
     _estimator = HiPPORNNRegressor

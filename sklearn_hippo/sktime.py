@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 try:
     from ._sktime_features import HiPPOFeatures
+    from ._sktime_ridge import HiPPOTimeSeriesClassifier, HiPPOTimeSeriesRegressor
 except ModuleNotFoundError as error:
     if error.name not in ("sktime", "pandas", "skbase"):
         raise
@@ -19,7 +20,13 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from ._sktime_rnn import HiPPORNNTimeSeriesClassifier, HiPPORNNTimeSeriesRegressor
 
-__all__ = ["HiPPOFeatures", "HiPPORNNTimeSeriesClassifier", "HiPPORNNTimeSeriesRegressor"]
+__all__ = [
+    "HiPPOFeatures",
+    "HiPPORNNTimeSeriesClassifier",
+    "HiPPORNNTimeSeriesRegressor",
+    "HiPPOTimeSeriesClassifier",
+    "HiPPOTimeSeriesRegressor",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -62,16 +62,17 @@ MAY_IMPORT = {
     "_targets": {"_compat", "_network", "_panel", "_scales", "_validation"},
     "_rnn": {"_compat", "_machine", "_network", "_panel", "_targets", "nn", "nn._gated", "nn._steps"},
     "_sktime_features": {"_panel", "_transformer", "_validation"},
+    "_sktime_ridge": {"_ridge", "_sktime_features"},
     "_sktime_rnn": {"_rnn", "_sktime_features"},
     "__init__": {"_memory", "_panel", "_random", "_ridge", "_rnn", "_transformer"},
-    "sktime": {"_sktime_features", "_sktime_rnn"},
+    "sktime": {"_sktime_features", "_sktime_ridge", "_sktime_rnn"},
     "inspection": {"_measures", "_panel", "_projection", "_transformer", "_validation"},
     "show_versions": {"_ext_projection"},
 }
 TRAINED = {"_batches", "_network", "_rnn", "_session", "_targets", "_training"}
 FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._rnn", "nn._steps"},
            "skorch": {"_session", "_training"},
-           "sktime": {"datasets", "_sktime_features", "_sktime_rnn"},
+           "sktime": {"datasets", "_sktime_features", "_sktime_ridge", "_sktime_rnn"},
            "pandas": {"_compat", "_sktime_features"}, "polars": set(), "pyarrow": set(),
            "matplotlib": {"inspection"}}
 # fmt: on

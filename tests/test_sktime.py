@@ -18,8 +18,8 @@ from sktime.datasets import load_basic_motions, load_japanese_vowels, load_unit_
 from sktime.datatypes import convert_to  # noqa: E402
 from sktime.utils.estimator_checks import check_estimator, parametrize_with_checks  # noqa: E402
 
-from sklearn_hippo import HiPPOTransformer, Panel  # noqa: E402
-from sklearn_hippo.sktime import HiPPOFeatures  # noqa: E402
+from sklearn_hippo import HiPPOClassifier, HiPPORegressor, HiPPOTransformer, Panel  # noqa: E402
+from sklearn_hippo.sktime import HiPPOFeatures, HiPPOTimeSeriesClassifier, HiPPOTimeSeriesRegressor  # noqa: E402
 
 try:
     from sklearn_hippo import HiPPORNNClassifier
@@ -33,7 +33,7 @@ needs_torch = pytest.mark.skipif(not WITH_TORCH, reason='pip install "sklearn-hi
 
 
 @pytest.mark.filterwarnings("ignore")  # sktime's own
-@parametrize_with_checks([HiPPOFeatures, *WITH_TORCH])
+@parametrize_with_checks([HiPPOFeatures, HiPPOTimeSeriesClassifier, HiPPOTimeSeriesRegressor, *WITH_TORCH])
 def test_sktime_checks(obj, test_name):
     check_estimator(obj, tests_to_run=test_name, raise_exceptions=True, verbose=False)
 
@@ -133,6 +133,19 @@ def test_parameters_are_those_of_the_estimator():
 def test_pickle():
     features = HiPPOFeatures("legt", 3).fit(ragged())
     assert_array_equal(pickle.loads(pickle.dumps(features)).transform(ragged()), features.transform(ragged()))
+
+
+def test_random_features_are_those_of_scikit_learn():
+    X, y = load_japanese_vowels(split="train")
+    params = {"n_features": 50, "conjunctions": 20, "random_state": 3}
+    adapted = HiPPOTimeSeriesClassifier(**params).fit(X, y)
+    ours = HiPPOClassifier(**params).fit(X, y)
+    assert adapted.get_tag("capability:unequal_length")
+    assert_array_equal(adapted.predict_proba(X), ours.predict_proba(X))
+    assert_array_equal(pickle.loads(pickle.dumps(adapted)).predict(X), ours.predict(X))
+    numbers = y.astype(float)
+    expected = HiPPORegressor(**params).fit(X, numbers).predict(X)
+    assert_array_equal(HiPPOTimeSeriesRegressor(**params).fit(X, numbers).predict(X), expected)
 
 
 @needs_torch
