@@ -7,7 +7,7 @@
  * and those of longer windows follow exactly from an older and a newer part, with two triangular matrices for every length:
  * c[w] = A c[older] + B c[newer]. A read-out is one coefficient of a window, or the sum or difference of two, over
  * some channels; it runs over all positions of the window, and is pooled by thresholds: how often it is above (ppv), for how
- * long at a stretch, and how often two of them are at once.
+ * long at a stretch, and how often two of them are at once; or without: by its standard deviation, least and greatest value.
  */
 #ifndef HIPPO_POOLING_H
 #define HIPPO_POOLING_H
@@ -49,6 +49,13 @@ typedef struct {
     const int32_t *one, *other;           /* (n_pairs,) 2 threshold + 1 if below it counts */
     const int32_t *lag;                   /* (n_pairs,) in cells, of the other behind the one */
 } pairs_t;
+
+typedef struct {                          /* where features go, NULL for none */
+    float *ppv, *longest;                 /* (n_thresholds,) share of the positions above, and the longest stretch */
+    float *thirds;                        /* (3, n_thresholds) share of the first, middle and last third of them */
+    float *spread;                        /* (3, n_readouts) standard deviation, least and greatest value */
+    float *both;                          /* (n_pairs,) share of the positions in which both are */
+} pooled_t;
 
 /* Whole vectors of any set, and whole words of bits. */
 #define PADDED(n) (((n) + 63) / 64 * 64)

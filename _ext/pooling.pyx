@@ -37,11 +37,17 @@ cdef extern from "pooling.h" nogil:
         const int32_t* one
         const int32_t* other
         const int32_t* lag
+    ctypedef struct pooled_t:
+        float* ppv
+        float* longest
+        float* thirds
+        float* spread
+        float* both
     Py_ssize_t PADDED(Py_ssize_t)
     Py_ssize_t fill_windows(const windows_t*, const double*, const double*, Py_ssize_t, Py_ssize_t, float*)
     Py_ssize_t read_out(const windows_t*, const readouts_t*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, float*)
     void pool_ "pool"(const windows_t*, const readouts_t*, const pairs_t*, const float*, Py_ssize_t, Py_ssize_t, float*,
-                      uint64_t*, float*, float*, float*)
+                      uint64_t*, const pooled_t*)
 
 cdef enum:
     MOST = 4  # sets of read-outs that share the windows of a series
@@ -178,7 +184,7 @@ cdef void _trace(const windows_t* w, const readouts_t* r, const double[::1] u, c
 def pool(
     Windows windows,
     list sets,                           # IN    of Readouts
-    const Py_ssize_t[:, ::1] columns,    # IN    (n_sets, 3) of shares, longest runs and pairs in out, -1 for none
+    const Py_ssize_t[:, ::1] columns,    # IN    (n_sets, 5) where pooled_t is in out, -1 for none
     const double[::1] u,                 # IN    as in add_squares
     const double[:, ::1] values,
     const Py_ssize_t[::1] offsets,
@@ -206,7 +212,11 @@ cdef void _pool(const windows_t* w, Py_ssize_t n_sets, const readouts_t* r, cons
                 const Py_ssize_t[:, ::1] columns, const double* u, const double* values, Py_ssize_t length,
                 Py_ssize_t n_cells, float* bank, float* z, uint64_t* bits, float* out) noexcept nogil:
     cdef Py_ssize_t i, stride = fill_windows(w, u, values, length, n_cells, bank)
+    cdef pooled_t own
     for i in range(n_sets):
-        pool_(w, &r[i], &p[i], bank, n_cells, stride, z, bits,
-              NULL if columns[i, 0] < 0 else out + columns[i, 0], NULL if columns[i, 1] < 0 else out + columns[i, 1],
-              NULL if columns[i, 2] < 0 else out + columns[i, 2])
+        own.ppv = NULL if columns[i, 0] < 0 else out + columns[i, 0]
+        own.longest = NULL if columns[i, 1] < 0 else out + columns[i, 1]
+        own.thirds = NULL if columns[i, 2] < 0 else out + columns[i, 2]
+        own.spread = NULL if columns[i, 3] < 0 else out + columns[i, 3]
+        own.both = NULL if columns[i, 4] < 0 else out + columns[i, 4]
+        pool_(w, &r[i], &p[i], bank, n_cells, stride, z, bits, &own)

@@ -1,5 +1,7 @@
 /* See pooling.h and each_simd.h. */
 
+#include "bits_body.h"
+
 #ifndef HIPPO_NEXT
 #define HIPPO_NEXT
 /* The next observation after one, the last one of its stamp; length if there is none. */
@@ -135,100 +137,44 @@ WIDE static ptrdiff_t NAME(read_out)(const windows_t *w, const readouts_t *r, pt
     return n;
 }
 
-/* Bit t of the words: whether z[t] is above a threshold. */
-TARGET static void NAME(above)(ptrdiff_t n_words, const float *z, float threshold, uint64_t *words)
+/* Standard deviation, least and greatest of n numbers, step apart in out. */
+TARGET static void NAME(describe)(ptrdiff_t n, const float *z, ptrdiff_t step, float *out)
 {
-    for (ptrdiff_t i = 0; i < n_words; i++, z += 64) {
-        uint64_t word = 0;
-#if defined(HIPPO_X86) && LANES == 8
-        const __m512 level = _mm512_set1_ps(threshold);
-        for (int g = 0; g < 4; g++)
-            word |= (uint64_t)_mm512_cmp_ps_mask(_mm512_loadu_ps(z + 16 * g), level, _CMP_GT_OQ) << (16 * g);
-#elif defined(HIPPO_X86) && LANES == 4
-        const __m256 level = _mm256_set1_ps(threshold);
-        for (int g = 0; g < 8; g++)
-            word |= (uint64_t)(unsigned)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(z + 8 * g), level, _CMP_GT_OQ))
-                << (8 * g);
-#elif defined(HIPPO_X86) && defined(__SSE2__)
-        const __m128 level = _mm_set1_ps(threshold);
-        for (int g = 0; g < 16; g++)
-            word |= (uint64_t)(unsigned)_mm_movemask_ps(_mm_cmpgt_ps(_mm_loadu_ps(z + 4 * g), level)) << (4 * g);
-#else
-        for (int t = 0; t < 64; t++)
-            word |= (uint64_t)(z[t] > threshold) << t;
-#endif
-        words[i] = word;
+    double sum = 0, squares = 0;
+    float least = z[0], greatest = z[0];
+    for (ptrdiff_t t = 0; t < n; t++) {
+        sum += z[t];
+        least = z[t] < least ? z[t] : least;
+        greatest = z[t] > greatest ? z[t] : greatest;
     }
+    for (ptrdiff_t t = 0; t < n; t++)
+        squares += (z[t] - sum / n) * (z[t] - sum / n);
+    out[0] = (float)sqrt(squares / n), out[step] = least, out[2 * step] = greatest;
 }
 
-/* The longest run of ones. */
-TARGET static ptrdiff_t NAME(longest)(ptrdiff_t n_words, const uint64_t *words)
-{
-    ptrdiff_t run = 0, longest = 0;
-    for (ptrdiff_t i = 0; i < n_words; i++) {
-        uint64_t word = words[i];
-        int left = 64;
-        while (word != 0) {
-            const int skipped = zeros_below(word);
-            if (skipped > 0)
-                run = 0, word >>= skipped, left -= skipped;
-            const int ones = ~word == 0 ? 64 : zeros_below(~word);
-            run += ones, left -= ones;
-            longest = run > longest ? run : longest;
-            word = ones < 64 ? word >> ones : 0;
-            if (left > 0 && word == 0)
-                run = 0;
-        }
-        if (words[i] == 0)
-            run = 0;
-    }
-    return longest;
-}
-
-/* How often two are at once, (n_pairs,) shares of the positions at which both can be. */
-TARGET static void NAME(meet)(const pairs_t *p, ptrdiff_t n, const uint64_t *bits, float *out)
-{
-    const ptrdiff_t n_words = PADDED(n) / 64;
-    for (ptrdiff_t i = 0; i < p->n_pairs; i++) {
-        const uint64_t *one = bits + (p->one[i] >> 1) * n_words, *other = bits + (p->other[i] >> 1) * n_words;
-        const uint64_t turn = p->one[i] & 1 ? ~(uint64_t)0 : 0, turn_other = p->other[i] & 1 ? ~(uint64_t)0 : 0;
-        const ptrdiff_t lag = p->lag[i] < n ? p->lag[i] : n - 1, whole = lag / 64, rest = lag % 64, shared = n - lag;
-        ptrdiff_t count = 0;
-        for (ptrdiff_t k = 0; 64 * k < shared; k++) {
-            uint64_t word = (other[k + whole] ^ turn_other) >> rest;
-            if (rest > 0 && k + whole + 1 < n_words)
-                word |= (other[k + whole + 1] ^ turn_other) << (64 - rest);
-            word &= one[k] ^ turn;
-            if (shared - 64 * k < 64)
-                word &= ((uint64_t)1 << (shared - 64 * k)) - 1;
-            count += bits_in(word);
-        }
-        out[i] = (float)count / (float)shared;
-    }
-}
-
-/* Features of one series: for each threshold the share of positions above it and, if longest is not NULL, the longest
- * stretch; for each pair how often both are. bits keeps all thresholds, if there are pairs, whose read-outs share their
- * positions; otherwise those of one. */
+/* Features of one series. bits keeps all thresholds, if there are pairs, whose read-outs share their positions; otherwise
+ * those of one. Of less than three positions, a third is all of them. */
 TARGET static void NAME(pool)(const windows_t *w, const readouts_t *r, const pairs_t *p, const float *bank,
-                              ptrdiff_t n_cells, ptrdiff_t stride, float *z, uint64_t *bits, float *ppv, float *longest,
-                              float *both)
+                              ptrdiff_t n_cells, ptrdiff_t stride, float *z, uint64_t *bits, const pooled_t *out)
 {
+    const ptrdiff_t n_thresholds = r->thresholds[r->n_readouts];
     for (ptrdiff_t k = 0; k < r->n_readouts; k++) {
         const ptrdiff_t n = NAME(read_out)(w, r, k, bank, n_cells, stride, z), n_words = PADDED(n) / 64;
+        if (out->spread != NULL)
+            NAME(describe)(n, z, r->n_readouts, out->spread + k);
         for (ptrdiff_t j = r->thresholds[k]; j < r->thresholds[k + 1]; j++) {
             uint64_t *words = bits + (p->n_pairs > 0 ? j * n_words : 0);
             NAME(above)(n_words, z, r->threshold[j], words);
-            if (ppv != NULL) {
-                ptrdiff_t count = 0;
-                for (ptrdiff_t i = 0; i < n_words; i++)
-                    count += bits_in(words[i]);
-                ppv[j] = (float)count / (float)n;
+            if (out->ppv != NULL)
+                out->ppv[j] = (float)NAME(count)(words, 0, n) / (float)n;
+            if (out->longest != NULL)
+                out->longest[j] = (float)NAME(longest)(n_words, words) / (float)n;
+            for (ptrdiff_t i = 0; out->thirds != NULL && i < 3; i++) {
+                const ptrdiff_t begin = n < 3 ? 0 : i * n / 3, end = n < 3 ? n : (i + 1) * n / 3;
+                out->thirds[i * n_thresholds + j] = (float)NAME(count)(words, begin, end) / (float)(end - begin);
             }
-            if (longest != NULL)
-                longest[j] = (float)NAME(longest)(n_words, words) / (float)n;
         }
     }
     if (p->n_pairs > 0)
-        NAME(meet)(p, n_cells, bits, both);
+        NAME(meet)(p, n_cells, bits, out->both);
 }

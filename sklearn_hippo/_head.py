@@ -16,10 +16,20 @@ Array = NDArray[Any]
 
 FLOOR = 0.02  # share of variance below which all features are alike
 FAR = 30.0  # standard deviations, beyond which a feature of a new series counts as if it were there
-PENALTIES = np.logspace(-6, 2, 17)  # of the mean square of a series
 COLUMNS_AT_ONCE = 4096
 ROWS_AT_ONCE = 4096
 KEPT = 2**29  # bytes of features that are computed once; of more they are computed in every pass
+
+
+class Choice(NamedTuple):
+    """Penalties as multiples of the mean square of a series, and the precision that the products need for them."""
+
+    penalties: Array
+    precision: Any
+
+
+OF_CLASSES = Choice(np.logspace(-6, 2, 17), np.float32)
+OF_NUMBERS = Choice(np.logspace(-9, 1, 31), np.float64)
 
 
 class Features:
@@ -147,9 +157,9 @@ class Solution(NamedTuple):
 
 
 def ridge(
-    features: Features, scaling: Scaling, targets: Array, weights: Array, penalty: float | None = None
+    features: Features, scaling: Scaling, targets: Array, weights: Array, choice: Choice, penalty: float | None = None
 ) -> Solution:
-    """Ridge regression with weights; without a penalty, the best of PENALTIES by leave-one-out.
+    """Ridge regression with weights; without a penalty, the best of those to choose from by leave-one-out.
 
     Let Z' = sqrt(weights) Z = U sqrt(e) V^T, whose mean is zero. In the dual Z' Z'^T = U e U^T is decomposed, in the
     primal Z'^T Z' = V e V^T; of either there are the projections P = U sqrt(e) = Z' V. Predictions are H y with
@@ -160,31 +170,32 @@ def ridge(
     intercept = share @ targets
     y = (targets - intercept) * root[:, None]
     dual = len(features) <= features.n_features
-    products = series_products(features, scaling, root) if dual else feature_products(features, scaling, root)
+    make = series_products if dual else feature_products
+    products = make(features, scaling, root, choice.precision)
     unit = max(float(np.trace(products)) / len(features), np.finfo(float).tiny)
     moments = y if dual else over_series(features, scaling, root, y)
     error = np.nan
     if penalty is None:
-        values, vectors = eigh(products, driver="evr", overwrite_a=True, check_finite=False)
+        values, vectors = eigh(products.T, driver="evr", overwrite_a=True, check_finite=False)
         del products
         values = np.maximum(values, 0)
         seen = vectors.T @ moments
-        choices = PENALTIES * unit
+        choices = choice.penalties * unit
         errors = np.zeros(len(choices))
         if dual:
             lengths = np.sqrt(values)
             errors += squares_left(vectors * lengths, values, lengths[:, None] * seen, y, share, choices)
         else:
-            basis = vectors.astype(np.float32)
+            basis = vectors.astype(choice.precision)
             for rows, some in features:
-                projections = scaling.whole(some, root[rows]) @ basis
+                projections = scaling.whole(some, root[rows]).astype(choice.precision) @ basis
                 errors += squares_left(projections, values, seen, y[rows], share[rows], choices)
         best = int(errors.argmin())
-        penalty, error = float(PENALTIES[best]), float(errors[best] / y.size)
+        penalty, error = float(choice.penalties[best]), float(errors[best] / y.size)
         solved = vectors @ (seen / (values + choices[best])[:, None])
     else:
         products[np.diag_indices_from(products)] += penalty * unit
-        solved = solve(products, moments, assume_a="pos", overwrite_a=True, check_finite=False)
+        solved = solve(products.T, moments, assume_a="pos", overwrite_a=True, check_finite=False)
     return Solution(over_series(features, scaling, root, solved) if dual else solved, intercept, penalty, error)
 
 
@@ -199,21 +210,21 @@ def squares_left(projections: Array, values: Array, seen: Array, y: Array, share
     return total
 
 
-def series_products(features: Features, scaling: Scaling, root: Array) -> Array:
+def series_products(features: Features, scaling: Scaling, root: Array, precision: Any) -> Array:
     """Z' Z'^T: products of all series with each other."""
     own = np.asarray(features.transform(features.series)) if features.kept is None else features.kept
-    total = np.zeros((len(own), len(own)), np.float32)
+    total = np.zeros((len(own), len(own)), precision)
     for columns in columns_of(own.shape[1]):
-        scaled = scaling.of(own, columns)
+        scaled = scaling.of(own, columns).astype(precision)
         total += scaled @ scaled.T
     return total.astype(np.float64) * np.outer(root, root)
 
 
-def feature_products(features: Features, scaling: Scaling, root: Array) -> Array:
+def feature_products(features: Features, scaling: Scaling, root: Array, precision: Any) -> Array:
     """Z'^T Z': products of all features with each other, summed over the series."""
     total = np.zeros((features.n_features, features.n_features))
     for rows, some in features:
-        own = scaling.whole(some, root[rows])
+        own = scaling.whole(some, root[rows]).astype(precision)
         total += own.T @ own
     return total
 

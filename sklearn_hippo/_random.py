@@ -14,7 +14,7 @@ from ._machine import check_memory, threads_of
 from ._panel import Panel
 from ._scales import mean_and_scale
 from ._validation import check_observed, validate_panel
-from ._views import Grid, View, durations_of, stamps_of
+from ._views import POOLINGS, Grid, View, durations_of, stamps_of
 
 Array = NDArray[Any]
 
@@ -38,8 +38,10 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         the same under any change t -> a t + b of its times.
     order : int, default=6
         Coefficients of each window.
-    poolings : tuple of {"ppv", "longest"}, default=("ppv", "longest")
-        The share of positions above a threshold, and the longest stretch of them.
+    poolings : tuple of {"ppv", "longest", "thirds", "spread"}, default=("ppv", "longest")
+        The share of positions above a threshold; the longest stretch of them; their shares of the first, middle and
+        last third of the series; and, of each read-out, its standard deviation, least and greatest value. The last two
+        are not taken of series that are standardized by themselves.
     derivative : bool, default=True
         Whether the slope of the series is looked at as well.
     normalized : bool, default=True
@@ -228,9 +230,9 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         return np.array(names, dtype=object)
 
     def _check_poolings(self) -> None:
-        wrong = [one for one in self.poolings if one not in ("ppv", "longest")]
+        wrong = [one for one in self.poolings if one not in POOLINGS]
         if wrong or not len(self.poolings):
-            raise ValueError(f"poolings={self.poolings!r} must be some of 'ppv' and 'longest'.")
+            raise ValueError(f"poolings={self.poolings!r} must be some of {', '.join(map(repr, POOLINGS))}.")
 
     def _standardized(self, panel: Panel) -> Panel:
         values = (panel.values.astype(np.float64) - self.mean_) / self.scale_

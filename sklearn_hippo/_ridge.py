@@ -14,7 +14,7 @@ from sklearn.utils import Tags, check_array, check_random_state, compute_class_w
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from ._compat import StrOptions, set_parameters
-from ._head import Features, Scaling, Solution, learn_scaling, predict, ridge
+from ._head import OF_CLASSES, OF_NUMBERS, Features, Scaling, Solution, learn_scaling, predict, ridge
 from ._machine import check_memory
 from ._panel import Panel, own_times
 from ._random import RandomHiPPOTransformer
@@ -24,7 +24,7 @@ Array = NDArray[Any]
 
 SERIES_AT_ONCE = 1000  # whose features are there together, in predictions
 # Variance of the features of a pooling, in views of series as they are, and standardized by themselves.
-VARIANCES = {"ppv": (1.0, 0.3), "longest": (0.5, 0.15), "pairs": (0.5, 0.0)}
+VARIANCES = {"ppv": (1.0, 0.3), "longest": (0.5, 0.15), "thirds": (0.1, 0.0), "spread": (3.0, 0.0), "pairs": (0.5, 0.0)}
 
 _PARAMETERS = """
     n_features, windows, order, poolings, derivative, normalized, conjunctions : optional
@@ -139,19 +139,16 @@ class _Ridge(BaseEstimator):
         self, features: Features, targets: Array, weights: Array, penalty: float | None = None
     ) -> tuple[Scaling, Solution]:
         scaling = learn_scaling(features, targets, weights, self._blocks(), n_classes=self._n_classes)
-        return scaling, ridge(features, scaling, targets, weights, penalty)
+        choice = OF_CLASSES if self._n_classes else OF_NUMBERS
+        return scaling, ridge(features, scaling, targets, weights, choice, penalty)
 
     def _blocks(self) -> list[tuple[slice, float]]:
         """Columns that are scaled together, and their variance."""
         found, poolings = [], tuple(self.transformer_.poolings)
         for view, columns in zip(self.transformer_.views_, self.transformer_.blocks_.values(), strict=True):
-            places, _ = view.columns(poolings)
-            for draw, row in zip(view.draws, places.tolist(), strict=True):
-                sizes = len(draw.threshold), len(draw.threshold), 0 if draw.pairs is None else draw.pairs.shape[1]
-                for name, place, size in zip(VARIANCES, row, sizes, strict=True):
-                    if place >= 0:
-                        begin = columns.start + place
-                        found.append((slice(begin, begin + size), VARIANCES[name][view.by_series]))
+            for _, name, own in view.blocks(poolings):
+                place = slice(columns.start + own.start, columns.start + own.stop)
+                found.append((place, VARIANCES[name][view.by_series]))
         return found
 
     def _outputs(self, X: Any) -> Array:
@@ -349,7 +346,7 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
 class HiPPORegressor(RegressorMixin, _Ridge):
     __doc__ = rf"""Predict numbers from series by random features of a sliding memory and a ridge regression.
 
-    As `HiPPOClassifier`, for one or several targets.
+    As `HiPPOClassifier`, for one or several targets, and with features that tell sizes and places by default.
 
     Parameters
     ----------
@@ -384,7 +381,7 @@ class HiPPORegressor(RegressorMixin, _Ridge):
         *,
         windows: str = "both",
         order: int = 6,
-        poolings: Any = ("ppv", "longest"),
+        poolings: Any = ("ppv", "longest", "thirds", "spread"),
         derivative: bool = True,
         normalized: bool = True,
         conjunctions: int = 2000,

@@ -5,6 +5,7 @@ A view is a way to look at all series: time in shares of a series' duration, or 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 from typing import Any, Self
 
@@ -22,6 +23,10 @@ GOLDEN = 0.6180339887  # levels of successive thresholds, which it spreads over 
 ROUNDING = 1e-6  # in whitened units: what is above a threshold by less is not above it
 N_WHITENING = 60  # series whose coefficients tell how large they are
 MOST_CELLS = 3000
+# Features of a threshold, and of a read-out, by pooling: in this order in the kernel.
+OF_THRESHOLDS = {"ppv": ("ppv",), "longest": ("longest",), "thirds": ("first", "middle", "last")}
+OF_READOUTS = {"spread": ("sd", "min", "max")}
+POOLINGS = (*OF_THRESHOLDS, *OF_READOUTS)
 WORD = 64  # cells, in whose multiples the kernel computes
 
 
@@ -282,14 +287,27 @@ class View:
 
     def columns(self, poolings: tuple[str, ...]) -> tuple[NDArray[np.intp], int]:
         """Where the features of each draw are among those of the view, and how many there are."""
-        places, total = np.full((len(self.draws), 3), -1, np.intp), 0
-        for j, name in enumerate(("ppv", "longest")):
+        blocks = self.blocks(poolings)
+        places = np.full((len(self.draws), len(POOLINGS) + 1), -1, np.intp)
+        for i, name, columns in blocks:
+            places[i, [*POOLINGS, "pairs"].index(name)] = columns.start
+        return places, blocks[-1][2].stop if blocks else 0
+
+    def blocks(self, poolings: tuple[str, ...]) -> list[tuple[int, str, slice]]:
+        """Features of one pooling, or pairs: of which draw they are, what, and where among those of the view.
+
+        Series that are standardized by themselves have no poolings of their own beyond how often and how long.
+        """
+        found: list[tuple[int, str, slice]] = []
+        plain = self.draws[0]
+        for name in ("ppv", "longest") if self.by_series else POOLINGS:
             if name in poolings:
-                places[0, j], total = total, total + len(self.draws[0].threshold)
-        for i, draw in enumerate(self.draws):
-            if draw.pairs is not None:
-                places[i, 2], total = total, total + draw.pairs.shape[1]
-        return places, total
+                each = plain.what.shape[1] if name in OF_READOUTS else len(plain.threshold)
+                size = each * len((OF_THRESHOLDS | OF_READOUTS)[name])
+                found.append((0, name, slice(size)))
+        found += [(i, "pairs", slice(d.pairs.shape[1])) for i, d in enumerate(self.draws) if d.pairs is not None]
+        ends = np.cumsum([0, *(columns.stop for _, _, columns in found)]).tolist()
+        return [(i, name, slice(*ends[k : k + 2])) for k, (i, name, _) in enumerate(found)]
 
     def pool(self, panel: Panel, poolings: tuple[str, ...], out: NDArray[np.float32], n_threads: int) -> None:
         """Fill ``out`` with the features of all series."""
@@ -307,7 +325,7 @@ class View:
             out[:] = features
 
     def names(self, poolings: tuple[str, ...], channels: list[str]) -> list[str]:
-        """Names of the features: block, window, channels, read-out, threshold and pooling."""
+        """Names of the features: view, window, channels, read-out, threshold and pooling."""
 
         def called(draw: Draw) -> list[str]:
             names = []
@@ -315,18 +333,23 @@ class View:
                 which, signs = draw.channel[:, draw.channels[k] : draw.channels[k + 1]].tolist()
                 mixed = "".join(f"{'-' if s < 0 else '+'}{channels[c]}" for c, s in zip(which, signs, strict=True))
                 read = f"c{n}" + ("" if sign == 0 else f"{'+' if sign > 0 else '-'}c{m}")
-                what = f"w{self.lengths[w]}{'_slope' if kind else ''}_{mixed.removeprefix('+')}_{read}"
-                names += [f"{what}_t{j}" for j in range(draw.thresholds[k], draw.thresholds[k + 1])]
+                names.append(f"w{self.lengths[w]}{'_slope' if kind else ''}_{mixed.removeprefix('+')}_{read}")
             return names
 
-        plain = called(self.draws[0])
-        names = [
-            f"{self.name}__{one}__{pooling}" for pooling in ("ppv", "longest") if pooling in poolings for one in plain
-        ]
-        for draw in self.draws[1:]:
-            assert draw.pairs is not None
-            own = called(draw)
-            for i, (a, b, lag) in enumerate(draw.pairs.T.tolist()):
-                both = "__".join(("not_" if x & 1 else "") + own[x >> 1] for x in (a, b))
-                names.append(f"{self.name}__{both}__lag{lag}_pair{i}")
+        def with_thresholds(draw: Draw) -> list[str]:
+            ranges = zip(called(draw), pairwise(draw.thresholds.tolist()), strict=True)
+            return [f"{one}_t{j}" for one, ends in ranges for j in range(*ends)]
+
+        names = []
+        for i, name, _ in self.blocks(poolings):
+            draw = self.draws[i]
+            if draw.pairs is not None and name == "pairs":
+                own = with_thresholds(draw)
+                for j, (a, b, lag) in enumerate(draw.pairs.T.tolist()):
+                    both = "__".join(("not_" if x & 1 else "") + own[x >> 1] for x in (a, b))
+                    names.append(f"{self.name}__{both}__lag{lag}_pair{j}")
+            else:
+                own = called(draw) if name in OF_READOUTS else with_thresholds(draw)
+                parts = (OF_THRESHOLDS | OF_READOUTS)[name]
+                names += [f"{self.name}__{one}__{part}" for part in parts for one in own]
         return names

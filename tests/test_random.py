@@ -71,10 +71,11 @@ def test_windows_match_quadrature(order, relative):
 
 def pooled(view, panel, poolings):
     """Features of a view, from the traces of its read-outs, in NumPy."""
-    blocks = {"ppv": [], "longest": [], "pairs": []}
+    names = ("ppv", "longest", "thirds", "spread", "pairs")
+    blocks = {name: [] for name in names}
     for i in range(len(panel)):
         u, values, offsets, n_cells = view.look(panel[[i]])
-        rows = {"ppv": [], "longest": [], "pairs": []}
+        rows = {name: [] for name in names}
         for draw in view.draws:
             k = draw.what.shape[1]
             windows = view.windows()
@@ -87,6 +88,11 @@ def pooled(view, panel, poolings):
             if draw.pairs is None:
                 rows["ppv"] += [bit.mean() for bit in bits]
                 rows["longest"] += [oracles.longest_run(bit) / len(bit) for bit in bits]
+                if not view.by_series:
+                    parts = [np.array_split(bit, cuts_of(len(bit))) if len(bit) > 2 else [bit] * 3 for bit in bits]
+                    rows["thirds"] = np.transpose([[part.mean() for part in one] for one in parts]).ravel()
+                    seen = [z[j, : n[j]].astype(float) for j in range(k)]
+                    rows["spread"] = np.transpose([(one.std(), one.min(), one.max()) for one in seen]).ravel()
                 continue
             for a, b, lag in draw.pairs.T.tolist():
                 first, second = (bits[x >> 1] ^ bool(x & 1) for x in (a, b))
@@ -94,18 +100,24 @@ def pooled(view, panel, poolings):
                 rows["pairs"].append((first[: len(first) - lag] & second[lag:]).mean())
         for name, row in rows.items():
             blocks[name].append(row)
-    return np.concatenate([np.array(blocks[name]) for name in (*poolings, "pairs") if blocks[name][0]], axis=1)
+    used = [name for name in names if name in (*poolings, "pairs") and len(blocks[name][0])]
+    return np.concatenate([np.array(blocks[name]) for name in used], axis=1)
+
+
+def cuts_of(n):
+    """Where the second and the last third of n positions begin."""
+    return [n // 3, 2 * n // 3]
 
 
 @pytest.mark.parametrize("windows", ["relative", "absolute"])
-@pytest.mark.parametrize("poolings", [("ppv",), ("longest",), ("ppv", "longest")])
+@pytest.mark.parametrize("poolings", [("ppv",), ("longest",), ("longest", "ppv"), ("spread", "thirds", "ppv")])
 def test_features_match_numpy(windows, poolings):
     panel = irregular(8, 3)
     transformer = RandomHiPPOTransformer(**SMALL, windows=windows, poolings=poolings).fit(panel)
     features = transformer.transform(panel)
     own = transformer._standardized(panel)
     for view, columns in zip(transformer.views_, transformer.blocks_.values(), strict=True):
-        assert_allclose(features[:, columns], pooled(view, own, poolings), rtol=1e-6)
+        assert_allclose(features[:, columns], pooled(view, own, poolings), rtol=1e-6, atol=1e-6)
 
 
 def test_thresholds_are_quantiles():
@@ -174,11 +186,12 @@ def test_batches_threads_and_copies():
 
 def test_names_say_what_they_are():
     panel = irregular(12, 2).replace(channel_names=["a", "b"])
-    transformer = RandomHiPPOTransformer(**SMALL).fit(panel)
+    transformer = RandomHiPPOTransformer(**SMALL, poolings=["thirds", "longest", "spread"]).fit(panel)
     names = transformer.get_feature_names_out()
     assert len(set(names)) == len(names) == transformer.transform(panel).shape[1]
     assert all(name.startswith(("relative", "absolute")) for name in names)
-    assert any(name.endswith("__longest") for name in names)
+    for pooling in ("__longest", "__middle", "__max"):
+        assert any(name.endswith(pooling) for name in names)
     assert any("_pair" in name and "lag" in name for name in names)
     assert transformer.set_output(transform="pandas").transform(panel).columns.tolist() == names.tolist()
 
@@ -206,7 +219,7 @@ def test_unusual_series():
         ({"n_features": 0}, "'n_features' parameter"),
         ({"windows": "all"}, "'windows' parameter"),
         ({"order": 16}, "'order' parameter"),
-        ({"poolings": ("mean",)}, r"poolings=\('mean',\) must be some of 'ppv' and 'longest'"),
+        ({"poolings": ("mean",)}, r"poolings=\('mean',\) must be some of 'ppv', 'longest'"),
         ({"poolings": ()}, r"poolings=\(\) must be some"),
         ({"n_jobs": 0}, "n_jobs == 0"),
     ],

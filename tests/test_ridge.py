@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_hippo import HiPPOClassifier, HiPPORegressor, Panel, _head
-from sklearn_hippo._head import Features, Scaling, learn_scaling, predict, ridge
+from sklearn_hippo._head import OF_CLASSES, Choice, Features, Scaling, learn_scaling, predict, ridge
 
 SMALL = {"n_features": 60, "conjunctions": 40, "random_state": 0}
 
@@ -84,7 +84,7 @@ def test_scales_are_what_numbers_explain(memory):
 
 @pytest.mark.parametrize("p", [50, 20])  # the dual, the primal
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_ridge_regression_leaves_one_out(weighted, p, memory, monkeypatch):
+def test_a_ridge_regression_leaves_one_out(weighted, p, memory):
     features, _, targets, rng = problem(p=p)
     features *= 1 + np.arange(p, dtype=np.float32) / 10
     weights = rng.uniform(0.2, 2, 30) if weighted else np.ones(30)
@@ -108,20 +108,19 @@ def test_a_ridge_regression_leaves_one_out(weighted, p, memory, monkeypatch):
             total += weights[i] * np.sum((targets[i] - Z[i] @ coefficients[:p] - coefficients[p]) ** 2)
         return total / targets.size
 
-    errors = [error(penalty) for penalty in _head.PENALTIES]
-    solution = ridge(given(features), scaling, targets, weights)
-    assert solution.penalty == _head.PENALTIES[np.argmin(errors)]
+    errors = [error(penalty) for penalty in OF_CLASSES.penalties]
+    solution = ridge(given(features), scaling, targets, weights, OF_CLASSES)
+    assert solution.penalty == OF_CLASSES.penalties[np.argmin(errors)]
     everything = dense(np.arange(30), solution.penalty)
     # products are made in single precision
     assert_allclose(solution.coefficients, everything[:p], atol=1e-5 * np.abs(everything).max())
     assert_allclose(solution.intercept, everything[p], atol=1e-5)
     outputs = predict(features, scaling, solution.coefficients, solution.intercept)
     assert_allclose(outputs, Z @ everything[:p] + everything[p], atol=1e-4)
-    again = ridge(given(features), scaling, targets, weights, solution.penalty)
+    again = ridge(given(features), scaling, targets, weights, OF_CLASSES, solution.penalty)
     assert_allclose(again.coefficients, everything[:p], atol=1e-5 * np.abs(everything).max())
-    for k in (8, 10, 12, 14, 16):
-        monkeypatch.setattr(_head, "PENALTIES", np.array([10.0 ** (k / 2 - 6)]))
-        found = ridge(given(features), scaling, targets, weights)
+    for k, precision in ((8, np.float32), (9, np.float64), (10, np.float32), (14, np.float64), (16, np.float32)):
+        found = ridge(given(features), scaling, targets, weights, Choice(np.array([10.0 ** (k / 2 - 6)]), precision))
         assert_allclose(found.error, errors[k], rtol=1e-4)
 
 
