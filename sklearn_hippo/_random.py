@@ -13,6 +13,7 @@ from ._compat import Interval, StrOptions, with_ids
 from ._machine import check_memory, threads_of
 from ._panel import Panel
 from ._scales import mean_and_scale
+from ._summaries import SUMMARIES, summarize
 from ._validation import check_observed, validate_panel
 from ._views import POOLINGS, Grid, View, durations_of, stamps_of
 
@@ -49,6 +50,10 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
     conjunctions : int, default=2000
         Pairs of thresholds of each view that is not normalized: how often both are exceeded, or not, at once or one
         some time after the other.
+    summaries : bool or "auto", default="auto"
+        Whether there are also eight numbers of every channel: mean, least, greatest, standard deviation, first and last
+        of its observations, the logarithm of one more than how many they are, and how long ago the last one is, at the
+        end. "auto": if most values of the training series are missing.
     random_state : int, RandomState instance or None, default=None
         Of what is drawn in `fit`.
     n_jobs : int, optional
@@ -60,6 +65,8 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         What is subtracted from the channels, and what they are divided by.
     views_ : list
         What was drawn.
+    summaries_ : bool
+        Whether there are numbers of every channel.
     n_channels_ : int
         Number of channels.
     channel_names_ : tuple of str or None
@@ -96,6 +103,7 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         "derivative": ["boolean"],
         "normalized": ["boolean"],
         "conjunctions": [Interval(Integral, 0, None, closed="left")],
+        "summaries": ["boolean", StrOptions({"auto"})],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
     }
@@ -110,6 +118,7 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         derivative: bool = True,
         normalized: bool = True,
         conjunctions: int = 2000,
+        summaries: Any = "auto",
         random_state: Any = None,
         n_jobs: int | None = None,
     ):
@@ -120,6 +129,7 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         self.derivative = derivative
         self.normalized = normalized
         self.conjunctions = conjunctions
+        self.summaries = summaries
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -151,6 +161,8 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         for c in range(panel.n_channels):
             seen = panel.values[:, c][~np.isnan(panel.values[:, c])].astype(np.float64)
             self.mean_[c], self.scale_[c] = mean_and_scale(seen, np.ones(len(seen)))
+        missing = float(np.isnan(panel.values).mean())
+        self.summaries_ = missing > 0.5 if self.summaries == "auto" else bool(self.summaries)
         rng = check_random_state(self.random_state)
         panel = self._standardized(panel)
         some = panel._observed
@@ -189,25 +201,30 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         panel = validate_panel(self, X, reset=False)
         poolings = tuple(self.poolings)
-        sizes = [view.columns(poolings)[1] for view in self.views_]
-        whose = f" for {len(panel)} series"
-        check_memory(4.0 * len(panel) * sum(sizes), f"{sum(sizes)} features", "Transform fewer at a time.", whose=whose)
-        out = np.empty((len(panel), sum(sizes)), np.float32)
+        n, whose = self._n_features_out, f" for {len(panel)} series"
+        check_memory(4.0 * len(panel) * n, f"{n} features", "Transform fewer at a time.", whose=whose)
+        out = np.empty((len(panel), n), np.float32)
         own = self._standardized(panel)
         n_threads = max(1, min(threads_of(self.n_jobs), len(panel)))
-        for view, columns in zip(self.views_, self.blocks_.values(), strict=True):
-            view.pool(own, poolings, out[:, columns], n_threads)
+        blocks = self.blocks_
+        for view in self.views_:
+            view.pool(own, poolings, out[:, blocks[view.name]], n_threads)
+        if self.summaries_:
+            out[:, blocks["channels"]] = summarize(own)
         return with_ids(out, panel, self)
 
     @property
     def blocks_(self) -> dict[str, slice]:
-        """Which columns of the features are those of a view, by its name."""
-        ends = np.cumsum([0, *(view.columns(tuple(self.poolings))[1] for view in self.views_)]).tolist()
-        return {view.name: slice(*ends[i : i + 2]) for i, view in enumerate(self.views_)}
+        """Which columns of the features are those of a view, by its name, or of the "channels"."""
+        sizes = {view.name: view.columns(tuple(self.poolings))[1] for view in self.views_}
+        if self.summaries_:
+            sizes["channels"] = self.n_channels_ * len(SUMMARIES)
+        ends = np.cumsum([0, *sizes.values()]).tolist()
+        return {name: slice(*ends[i : i + 2]) for i, name in enumerate(sizes)}
 
     @property
     def _n_features_out(self) -> int:
-        return sum(columns.stop - columns.start for columns in self.blocks_.values())
+        return max(columns.stop for columns in self.blocks_.values())
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Names of the features: view, window, channels, coefficients, threshold and pooling.
@@ -227,6 +244,8 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         if len(channels) != self.n_channels_:
             channels = [f"x{c}" for c in range(self.n_channels_)]
         names = [name for view in self.views_ for name in view.names(tuple(self.poolings), channels)]
+        if self.summaries_:
+            names += [f"channels__{channel}__{what}" for channel in channels for what in SUMMARIES]
         return np.array(names, dtype=object)
 
     def _check_poolings(self) -> None:

@@ -25,9 +25,10 @@ Array = NDArray[Any]
 SERIES_AT_ONCE = 1000  # whose features are there together, in predictions
 # Variance of the features of a pooling, in views of series as they are, and standardized by themselves.
 VARIANCES = {"ppv": (1.0, 0.3), "longest": (0.5, 0.15), "thirds": (0.1, 0.0), "spread": (3.0, 0.0), "pairs": (0.5, 0.0)}
+OF_SUMMARIES = 30.0
 
 _PARAMETERS = """
-    n_features, windows, order, poolings, derivative, normalized, conjunctions : optional
+    n_features, windows, order, poolings, derivative, normalized, conjunctions, summaries : optional
         Of the features, as in `RandomHiPPOTransformer`.
 """
 _MORE = """
@@ -98,6 +99,7 @@ class _Ridge(BaseEstimator):
     derivative: bool
     normalized: bool
     conjunctions: int
+    summaries: Any
     random_state: Any
     n_jobs: int | None
 
@@ -145,7 +147,11 @@ class _Ridge(BaseEstimator):
     def _blocks(self) -> list[tuple[slice, float]]:
         """Columns that are scaled together, and their variance."""
         found, poolings = [], tuple(self.transformer_.poolings)
-        for view, columns in zip(self.transformer_.views_, self.transformer_.blocks_.values(), strict=True):
+        blocks = self.transformer_.blocks_
+        if "channels" in blocks:
+            found.append((blocks["channels"], OF_SUMMARIES))
+        for view in self.transformer_.views_:
+            columns = blocks[view.name]
             for _, name, own in view.blocks(poolings):
                 place = slice(columns.start + own.start, columns.start + own.stop)
                 found.append((place, VARIANCES[name][view.by_series]))
@@ -224,6 +230,7 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
         derivative: bool = True,
         normalized: bool = True,
         conjunctions: int = 2000,
+        summaries: Any = "auto",
         class_weight: Any = None,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -346,7 +353,7 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
 class HiPPORegressor(RegressorMixin, _Ridge):
     __doc__ = rf"""Predict numbers from series by random features of a sliding memory and a ridge regression.
 
-    As `HiPPOClassifier`, for one or several targets, and with features that tell sizes and places by default.
+    As `HiPPOClassifier`, for one or several targets, and with more features by default, which tell sizes and places.
 
     Parameters
     ----------
@@ -377,7 +384,7 @@ class HiPPORegressor(RegressorMixin, _Ridge):
 
     def __init__(
         self,
-        n_features: int = 1000,
+        n_features: int = 2000,
         *,
         windows: str = "both",
         order: int = 6,
@@ -385,6 +392,7 @@ class HiPPORegressor(RegressorMixin, _Ridge):
         derivative: bool = True,
         normalized: bool = True,
         conjunctions: int = 2000,
+        summaries: Any = "auto",
         random_state: Any = None,
         n_jobs: int | None = None,
     ):

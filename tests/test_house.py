@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "_head": set(),
     "_views": {"_ext_pooling", "_panel", "_projection"},
     # estimators
-    "_random": {"_compat", "_machine", "_panel", "_scales", "_validation", "_views"},
+    "_random": {"_compat", "_machine", "_panel", "_scales", "_summaries", "_validation", "_views"},
     "_ridge": {"_compat", "_head", "_machine", "_panel", "_random", "_validation"},
     "_transformer": {"_columns", "_compat", "_ids", "_machine", "_measures", "_panel", "_projection", "_recurrence",
                      "_validation"},
@@ -62,6 +62,7 @@ MAY_IMPORT = {
     "_targets": {"_compat", "_network", "_panel", "_scales", "_validation"},
     "_rnn": {"_compat", "_machine", "_network", "_panel", "_targets", "nn", "nn._gated", "nn._steps"},
     "_sktime_features": {"_panel", "_transformer", "_validation"},
+    "_summaries": {"_panel"},
     "_sktime_ridge": {"_ridge", "_sktime_features"},
     "_sktime_rnn": {"_rnn", "_sktime_features"},
     "__init__": {"_memory", "_panel", "_random", "_ridge", "_rnn", "_transformer"},

@@ -184,12 +184,50 @@ def test_batches_threads_and_copies():
     assert not np.array_equal(clone(transformer).set_params(random_state=1).fit(panel).transform(panel), features)
 
 
+def test_summaries_are_numbers_of_every_channel():
+    panel = irregular(12, 3)
+    values = panel.values.copy()
+    values[panel.offsets[4] : panel.offsets[5], 1] = np.nan  # a channel that is not observed in a series
+    times = panel.times.copy()
+    a = panel.offsets[2]
+    times[a + 1] = times[a]  # a tie: the later one counts
+    panel = panel.replace(values=values, times=times)
+    transformer = RandomHiPPOTransformer(**SMALL, summaries=True).fit(panel)
+    found = transformer.transform(panel)[:, transformer.blocks_["channels"]].reshape(12, 3, 8)
+    own = transformer._standardized(panel)
+    for i in range(12):
+        t, x = own[i]
+        for c in range(3):
+            seen = np.flatnonzero(~np.isnan(x[:, c]))
+            seen = [k for k in seen if not any(t[j] == t[k] for j in seen if j > k)]
+            if not seen:
+                assert_array_equal(found[i, c], [0, 0, 0, 0, 0, 0, 0, 1])
+                continue
+            v = x[seen, c]
+            numbers = [v.mean(), v.min(), v.max(), v.std(), v[0], v[-1], np.log(1 + len(v))]
+            since = (t[-1] - t[seen[-1]]) / (t[-1] - t[0])
+            assert_allclose(found[i, c], [*numbers, since], rtol=1e-6, atol=1e-6)
+    names = transformer.get_feature_names_out()[transformer.blocks_["channels"]]
+    assert names[:2].tolist() == ["channels__x0__mean", "channels__x0__min"]
+
+
+def test_summaries_are_for_what_is_hardly_ever_observed():
+    panel = irregular(12, 2)
+    assert not RandomHiPPOTransformer(**SMALL).fit(panel).summaries_
+    values = panel.values.copy()
+    values[np.random.default_rng(0).uniform(size=values.shape) < 0.6] = np.nan
+    assert RandomHiPPOTransformer(**SMALL).fit(panel.replace(values=values)).summaries_
+    single = Panel([3.0, 4.0], offsets=[0, 1, 1, 2])
+    transformer = RandomHiPPOTransformer(**SMALL, summaries=True).fit(single)
+    assert np.isfinite(transformer.transform(single)).all()
+
+
 def test_names_say_what_they_are():
     panel = irregular(12, 2).replace(channel_names=["a", "b"])
-    transformer = RandomHiPPOTransformer(**SMALL, poolings=["thirds", "longest", "spread"]).fit(panel)
+    transformer = RandomHiPPOTransformer(**SMALL, poolings=["thirds", "longest", "spread"], summaries=True).fit(panel)
     names = transformer.get_feature_names_out()
     assert len(set(names)) == len(names) == transformer.transform(panel).shape[1]
-    assert all(name.startswith(("relative", "absolute")) for name in names)
+    assert all(name.startswith(("relative", "absolute", "channels")) for name in names)
     for pooling in ("__longest", "__middle", "__max"):
         assert any(name.endswith(pooling) for name in names)
     assert any("_pair" in name and "lag" in name for name in names)
