@@ -215,6 +215,8 @@ def drop_observations(panel: Panel, fraction: float, random_state: Any = None, *
     fraction : float in [0, 1)
         Share of each series' observations to drop, rounded; at least one observation stays.
     random_state : int, RandomState instance or None, default=None
+        Two panels whose series are equally long lose the same observations under the same one: give training and test
+        series different ones, or what is lost tells the k-th series of one from the k-th of the other.
     by_channel : bool, default=False
         Drop single values, which become NaN, with this probability, instead of whole observations. A channel keeps at
         least one of its values.
