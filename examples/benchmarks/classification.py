@@ -123,10 +123,10 @@ def main():
             writer = csv.writer(file, lineterminator="\n")
             writer.writerows([columns] * new + [[*one, round(accuracy, 4), round(time.perf_counter() - begin, 2)]])
     done = pd.read_csv(RESULTS)
-    table = done.pivot_table(index="set", columns=["method", "dropped"], values="accuracy", aggfunc="mean")
+    table = done.pivot_table(index="set", columns=["dropped", "method"], values="accuracy", aggfunc="mean")
     table.loc["mean"] = table.mean()
-    table.columns = [f"{method}, {dropped:.0%} dropped" if dropped else method for method, dropped in table.columns]
-    table.round(4).to_csv(RESULTS.with_name("classification_table.csv"), lineterminator="\n")
+    table.columns = [f"{method}, {dropped:.0%} lost" if dropped else method for dropped, method in table.columns]
+    table.to_csv(RESULTS.with_name("classification_table.csv"), float_format="%.3f", lineterminator="\n")
     print(table.round(3).to_string())
 
 

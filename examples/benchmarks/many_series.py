@@ -7,7 +7,6 @@ five shapes. As many test series as a tenth of them. One line is added to exampl
 """
 
 import argparse
-import os
 import resource
 import time
 from pathlib import Path
@@ -59,12 +58,12 @@ def main():
         predict = time.perf_counter() - begin - fit
     own = probability[np.arange(len(test)), y_test]
     row = {
-        "series": given.series, "features": len(classifier.coef_), "threads": given.threads, "cores": os.cpu_count(),
-        "fit_seconds": round(fit, 1), "predict_ms_per_series": round(1000 * predict / len(test), 3),
-        "gib_with_data": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-        "gib_before": round(before / 2**20, 2), "penalty": classifier.penalty_,
+        "series": given.series, "features": len(classifier.coef_), "threads": given.threads,
+        "fit, s": round(fit, 1), "predict, ms/series": round(1000 * predict / len(test), 3),
+        "peak, GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "of it data": round(before / 2**20, 2),
         "accuracy": round(float(np.mean(probability.argmax(axis=1) == y_test)), 4),
-        "log_loss": round(float(-np.log(own).mean()), 4),
+        "log-loss": round(float(-np.log(own).mean()), 4),
     }  # fmt: skip
     pd.DataFrame([row]).to_csv(RESULTS, mode="a", header=not RESULTS.exists(), index=False, lineterminator="\n")
     print(pd.Series(row).to_string())

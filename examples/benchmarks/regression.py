@@ -4,7 +4,7 @@
 
 FOLDER has the sets as npz files, as in classification.py. RMSE on the official split; for PhysioNet2012_ab, most of
 whose values are missing, the area under the ROC curve on 30 %, stratified, seed 0. Writes
-examples/results/regression.csv.
+examples/results/regression.csv and regression_table.csv.
 """
 
 import argparse
@@ -59,7 +59,12 @@ def main():
             rows.append([name, "RMSE" if name in REGRESSIONS else "AUROC", seed, found, time.perf_counter() - begin])
             table = pd.DataFrame(rows, columns=["set", "score", "seed", "value", "seconds"]).round({"seconds": 1})
             table.to_csv(RESULTS, index=False, lineterminator="\n")
-    print(table.groupby(["set", "score"], sort=False)["value"].mean())
+    wide = table.pivot_table(index=["set", "score"], columns="seed", values="value", sort=False)
+    wide.columns = [f"seed {seed}" for seed in wide.columns]
+    wide["mean"] = wide.mean(axis=1).round(5)
+    wide["seconds"] = table.groupby(["set", "score"])["seconds"].mean().round(1)
+    wide.to_csv(RESULTS.with_name("regression_table.csv"), lineterminator="\n")
+    print(wide.to_string())
 
 
 if __name__ == "__main__":
