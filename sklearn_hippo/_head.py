@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh, solve
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 
 Array = NDArray[Any]
 
@@ -172,7 +174,7 @@ def ridge(
     dual = len(features) <= features.n_features
     make = series_products if dual else feature_products
     products = make(features, scaling, root, choice.precision)
-    unit = max(float(np.trace(products)) / len(features), np.finfo(float).tiny)
+    unit = float(np.trace(products)) / len(features) or 1.0  # no feature varies: the intercept is all there is
     moments = y if dual else over_series(features, scaling, root, y)
     error = np.nan
     if penalty is None:
@@ -245,3 +247,15 @@ def predict(features: Array, scaling: Scaling, coefficients: Array, intercept: A
     for columns in columns_of(features.shape[1]):
         total += scaling.of(features, columns, new=True) @ coefficients[columns]
     return total
+
+
+def temperature_of(outputs: Array, codes: NDArray[np.intp], weights: Array) -> float:
+    """What to multiply outputs for series that were left out by, for the best log-probabilities of their classes."""
+    doubt = 1 / (len(codes) + 2)  # as much as one more series of any class: no probability is 0 or 1
+
+    def loss(log_temperature: float) -> float:
+        logs = log_softmax(np.exp(log_temperature) * outputs, axis=1)
+        own = (1 - doubt) * logs[np.arange(len(codes)), codes] + doubt * logs.mean(axis=1)
+        return -float(np.average(own, weights=weights))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3, 5), method="bounded").x))

@@ -6,18 +6,18 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import Tags, check_array, check_random_state, compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from ._compat import StrOptions, set_parameters
-from ._head import OF_CLASSES, OF_NUMBERS, Features, Scaling, Solution, learn_scaling, predict, ridge
+from ._head import OF_CLASSES, OF_NUMBERS, Features, Scaling, Solution, learn_scaling, predict, ridge, temperature_of
 from ._machine import check_memory
 from ._panel import Panel, own_times
 from ._random import RandomHiPPOTransformer
+from ._scales import mean_and_scale
 from ._validation import check_labels, validate_panel
 
 Array = NDArray[Any]
@@ -132,9 +132,13 @@ class _Ridge(BaseEstimator):
             24.0 * min(n, p) ** 2, f"A ridge regression on {p} features of {n} series", "Take fewer of either."
         )
         features = Features(self.transformer_.transform, panel, p)
+        # numbers in units of their own, so that no square of them overflows
+        units = [mean_and_scale(target, weights) if n_classes == 0 else (0.0, 1.0) for target in targets.T]
+        center, scale = np.transpose(units)
+        targets = (targets - center) / scale
         scaling, solution = self._regress(features, targets, weights)
-        self.scaling_ = tuple(scaling)
-        self.coef_, self.intercept_, self.penalty_, _ = solution
+        self.scaling_, self.penalty_ = tuple(scaling), solution.penalty
+        self.coef_, self.intercept_ = solution.coefficients * scale, center + solution.intercept * scale
         return features, targets, weights
 
     def _regress(
@@ -340,14 +344,7 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
             used.append(test)
         left_out, which = np.concatenate(outputs), np.concatenate(used)
         codes, weights = codes[which], weights[which]
-        doubt = 1 / (len(codes) + 2)  # as much as one more series of any class: no probability is 0 or 1
-
-        def loss(log_temperature: float) -> float:
-            logs = log_softmax(np.exp(log_temperature) * left_out, axis=1)
-            own = (1 - doubt) * logs[np.arange(len(codes)), codes] + doubt * logs.mean(axis=1)
-            return -float(np.average(own, weights=weights))
-
-        return float(np.exp(minimize_scalar(loss, bounds=(-3, 5), method="bounded").x))
+        return temperature_of(left_out, codes, weights)
 
 
 class HiPPORegressor(RegressorMixin, _Ridge):

@@ -157,6 +157,20 @@ def test_numbers():
     assert both.predict(panel[80:]).shape == (40, 2)
 
 
+def test_extreme_targets_and_series_that_are_all_alike():
+    panel, _ = shifted(90)
+    y = np.array([np.nanmean(values) for _, values in panel])
+    for scale, shift in ((1e200, 0.0), (1e-200, 0.0), (1.0, 1e6), (1e300, 1e301)):
+        found = HiPPORegressor(**SMALL).fit(panel[:60], scale * y[:60] + shift).predict(panel[60:])
+        assert_allclose((found - shift) / scale, y[60:], atol=1.5 * y.std())
+        assert np.corrcoef(found / scale, y[60:])[0, 1] > 0.9
+    panel = panel[:30]
+    assert_array_equal(HiPPORegressor(**SMALL).fit(panel, np.full(30, 7.0)).predict(panel), np.full(30, 7.0))
+    assert_array_equal(HiPPORegressor(**SMALL).fit(panel[:1], [3.0]).predict(panel), np.full(30, 3.0))
+    alike = HiPPOClassifier(**SMALL).fit([np.ones(5)] * 9, [0, 1, 1] * 3)
+    assert_allclose(alike.decision_function([np.ones(5)]), 2 / 3, atol=1e-12)
+
+
 def test_many_series_are_looked_at_some_at_a_time(monkeypatch):
     panel, y = shifted(300)
     few = {"n_features": 20, "windows": "relative", "conjunctions": 0, "normalized": False, "random_state": 0}
