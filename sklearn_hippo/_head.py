@@ -6,6 +6,7 @@ those of the features (the primal), for which the features of some series at a t
 """
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh, solve
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from sklearn.model_selection import StratifiedKFold
 
 Array = NDArray[Any]
+Blocks = list[tuple[slice, float]]
 
 FLOOR = 0.02  # share of variance below which all features are alike
 FAR = 30.0  # standard deviations, beyond which a feature of a new series counts as if it were there
@@ -96,7 +99,7 @@ def columns_of(n: int) -> list[slice]:
 
 
 def learn_scaling(
-    features: Features, targets: Array, weights: Array, blocks: list[tuple[slice, float]], *, n_classes: int = 0
+    features: Features, targets: Array, weights: Array, blocks: Blocks, *, n_classes: int = 0, power: float = 0
 ) -> Scaling:
     """Standardize features, and scale them by what the targets explain of them.
 
@@ -111,6 +114,8 @@ def learn_scaling(
         Columns whose scales are relative to each other, and the variance that they have together, for each of them.
     n_classes : int
         0 for a regression, in which all targets explain together.
+    power : float
+        As in `balance`: the center is the mean under weights that are so balanced.
     """
     n, p = len(features), features.n_features
     share = weights / weights.sum()
@@ -136,7 +141,9 @@ def learn_scaling(
     inverse = np.where(varies, 1 / np.where(varies, scale, 1), 0)
     if n_classes:
         size = design.sum(axis=0)[:, None]
-        between = ((products - size * mean) ** 2 / np.maximum(size, 1e-300)).sum(axis=0) * inverse**2
+        means = products / np.maximum(size, 1e-300)
+        between = (size * (means - mean) ** 2).sum(axis=0) * inverse**2
+        center = shift + (size ** (1 - power) * means).sum(axis=0) / (size ** (1 - power)).sum()
         chance = (n_classes - 1) / max(n - 1, 1)
         explained = (between - chance) / max(1 - chance, 1e-12)
     else:
@@ -249,13 +256,76 @@ def predict(features: Array, scaling: Scaling, coefficients: Array, intercept: A
     return total
 
 
-def temperature_of(outputs: Array, codes: NDArray[np.intp], weights: Array) -> float:
-    """What to multiply outputs for series that were left out by, for the best log-probabilities of their classes."""
+def balance(targets: Array, weights: Array, power: float) -> tuple[Array, Array]:
+    """Weights divided by that power of the weight of their class, and the logarithms of these factors, by class."""
+    own = targets > 0
+    share = weights @ own / weights.sum()
+    factors = share**-power
+    balanced = weights * factors[own.argmax(axis=1)]
+    return balanced * (len(weights) / balanced.sum()), -np.log(factors)
+
+
+class Head(NamedTuple):
+    """A head, and of classes what makes logarithms of probabilities of its outputs."""
+
+    scaling: Scaling
+    solution: Solution
+    temperature: float = 1.0  # outputs are multiplied by it,
+    offset: Any = 0.0  # (n_classes,) and this is added
+    loss: float = np.inf  # of such probabilities, cross-validated
+
+
+def fit_head(
+    features: Features, targets: Array, weights: Array, blocks: Blocks, n_classes: int, power: float = 0,
+    penalty: float | None = None,
+) -> Head:  # fmt: skip
+    """Scaling and ridge regression; of classes under weights that are balanced by a power, which the offset undoes."""
+    scaling = learn_scaling(features, targets, weights, blocks, n_classes=n_classes, power=power)
+    if n_classes == 0:
+        return Head(scaling, ridge(features, scaling, targets, weights, OF_NUMBERS, penalty))
+    weights, offset = balance(targets, weights, power)
+    return Head(scaling, ridge(features, scaling, targets, weights, OF_CLASSES, penalty), offset=offset)
+
+
+def fit_calibrated(features: Features, targets: Array, weights: Array, blocks: Blocks, seed: int) -> Head:
+    """The head of a classifier with the temperature under which outputs of folds left out are the best probabilities.
+
+    Where a class is more than twice as large as another, and series are fewer than features, weights that are balanced
+    by a half are tried as well: rare classes count for more, and the better cross-validated probabilities decide.
+    """
+    codes = targets.argmax(axis=1)
+    counts = np.bincount(codes)
+    uneven = counts.max() > 2 * counts.min() and len(features) <= features.n_features
+    n_folds = min(5, int(counts.min()))
+    heads = []
+    for power in (0.0, 0.5) if uneven and n_folds > 1 else (0.0,):
+        head = fit_head(features, targets, weights, blocks, len(counts), power)
+        if n_folds > 1:
+            folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(codes, codes)
+            outputs, used = [], []
+            # one fold has series enough where each is too many to keep its features
+            for train, test in islice(folds, None if features.kept is not None else 1):
+                own = weights[train] * len(train) / weights[train].sum()
+                part = fit_head(
+                    features[train], targets[train], own, blocks, len(counts), power, head.solution.penalty
+                )  # fmt: skip
+                outputs += [predict(some, part.scaling, *part.solution[:2]) for _, some in features[test]]
+                used.append(test)
+            which = np.concatenate(used)
+            temperature, loss = calibrate(np.concatenate(outputs), head.offset, codes[which], weights[which])
+            head = head._replace(temperature=temperature, loss=loss)
+        heads.append(head)
+    return min(heads, key=lambda head: head.loss)
+
+
+def calibrate(outputs: Array, offset: Array, codes: NDArray[np.intp], weights: Array) -> tuple[float, float]:
+    """What to multiply outputs by for the best log-probabilities of classes, and the loss of these."""
     doubt = 1 / (len(codes) + 2)  # as much as one more series of any class: no probability is 0 or 1
 
     def loss(log_temperature: float) -> float:
-        logs = log_softmax(np.exp(log_temperature) * outputs, axis=1)
+        logs = log_softmax(np.exp(log_temperature) * outputs + offset, axis=1)
         own = (1 - doubt) * logs[np.arange(len(codes)), codes] + doubt * logs.mean(axis=1)
         return -float(np.average(own, weights=weights))
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-3, 5), method="bounded").x))
+    found = minimize_scalar(loss, bounds=(-3, 5), method="bounded")
+    return float(np.exp(found.x)), float(found.fun)

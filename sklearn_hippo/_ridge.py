@@ -1,19 +1,18 @@
 """HiPPOClassifier and HiPPORegressor: random features of a sliding memory, and a ridge regression on all of them."""
 
 from hashlib import blake2b
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import Tags, check_array, check_random_state, compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from ._compat import StrOptions, set_parameters
-from ._head import OF_CLASSES, OF_NUMBERS, Features, Scaling, Solution, learn_scaling, predict, ridge, temperature_of
+from ._head import Features, Head, Scaling, fit_calibrated, fit_head, predict
 from ._machine import check_memory
 from ._panel import Panel, own_times
 from ._random import RandomHiPPOTransformer
@@ -78,9 +77,9 @@ def distinct(panel: Panel, targets: Array, weights: Array) -> tuple[Panel, Array
     for i, (a, b) in enumerate(pairwise(panel.offsets.tolist())):
         digest = blake2b(panel.values[a:b].tobytes(), digest_size=16)
         digest.update(times[a:b].tobytes())
-        digest.update(targets[i].tobytes())
-        digests.append(digest.digest())
-    _, first, which = np.unique(np.array(digests, "V16"), return_index=True, return_inverse=True)
+        # the order is that of the series: other names of the classes draw the same features
+        digests.append(digest.digest() + blake2b(targets[i].tobytes(), digest_size=16).digest())
+    _, first, which = np.unique(np.array(digests, "V32"), return_index=True, return_inverse=True)
     weights = np.bincount(which, weights)
     return panel[first], targets[first], weights / weights.mean()
 
@@ -120,33 +119,22 @@ class _Ridge(BaseEstimator):
             raise ValueError("Negative values in data passed to `sample_weight`.")
         return weights
 
-    def _fit_head(self, panel: Any, targets: Array, weights: Array, n_classes: int) -> tuple[Features, Array, Array]:
-        """Features, and the head on them; returns the features, targets and weights of the different series."""
+    def _features(self, panel: Any, targets: Array, weights: Array) -> tuple[Features, Array, Array]:
+        """Features, targets and weights of the series that differ."""
         panel, targets, weights = distinct(panel, targets, weights)
         self._seed = int(check_random_state(self.random_state).randint(2**31))
         parameters = {name: getattr(self, name) for name in RandomHiPPOTransformer().get_params()}
         self.transformer_ = RandomHiPPOTransformer(**parameters | {"random_state": self._seed}).fit(panel)
-        self._n_classes = n_classes
         n, p = len(panel), self.transformer_._n_features_out
         check_memory(
             24.0 * min(n, p) ** 2, f"A ridge regression on {p} features of {n} series", "Take fewer of either."
         )
-        features = Features(self.transformer_.transform, panel, p)
-        # numbers in units of their own, so that no square of them overflows
-        units = [mean_and_scale(target, weights) if n_classes == 0 else (0.0, 1.0) for target in targets.T]
-        center, scale = np.transpose(units)
-        targets = (targets - center) / scale
-        scaling, solution = self._regress(features, targets, weights)
-        self.scaling_, self.penalty_ = tuple(scaling), solution.penalty
-        self.coef_, self.intercept_ = solution.coefficients * scale, center + solution.intercept * scale
-        return features, targets, weights
+        return Features(self.transformer_.transform, panel, p), targets, weights
 
-    def _regress(
-        self, features: Features, targets: Array, weights: Array, penalty: float | None = None
-    ) -> tuple[Scaling, Solution]:
-        scaling = learn_scaling(features, targets, weights, self._blocks(), n_classes=self._n_classes)
-        choice = OF_CLASSES if self._n_classes else OF_NUMBERS
-        return scaling, ridge(features, scaling, targets, weights, choice, penalty)
+    def _keep(self, head: Head, center: Any, scale: Any) -> None:
+        """The head whose outputs are center + scale * what it was fitted to."""
+        self.scaling_, self.penalty_ = tuple(head.scaling), head.solution.penalty
+        self.coef_, self.intercept_ = head.solution.coefficients * scale, center + head.solution.intercept * scale
 
     def _blocks(self) -> list[tuple[slice, float]]:
         """Columns that are scaled together, and their variance."""
@@ -195,8 +183,6 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels.
-    temperature_ : float
-        By which outputs are multiplied to be logarithms of probabilities.
     {_ATTRIBUTES.strip()}
 
     See Also
@@ -207,8 +193,9 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
 
     Notes
     -----
-    {_NOTES.strip()} Probabilities are calibrated by cross-validation of the head; of so many series that
-    their features are not kept, by a fifth of them.
+    {_NOTES.strip()} Outputs are scaled to be logarithms of probabilities, by cross-validation of the head; of
+    so many series that their features are not kept, by a fifth of them. Where classes are of very different sizes,
+    weights that make up for half of it are tried as well, and the better cross-validated probabilities decide.
 
     Examples
     --------
@@ -278,12 +265,12 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
             weights[used] *= compute_class_weight(self.class_weight, classes=self.classes_, y=y[used])[codes]
         targets = np.full((len(y), len(self.classes_)), -1.0)
         targets[used, codes] = 1
-        fitted = self._fit_head(panel, targets, weights, len(self.classes_))
-        self.temperature_ = self._calibrate(*fitted)
+        head = fit_calibrated(*self._features(panel, targets, weights), self._blocks(), self._seed)
+        self._keep(head, head.offset, head.temperature)
         return self
 
     def decision_function(self, X: Any) -> Array:
-        """Compute the outputs of the ridge regression; of two classes, how far the second is above the first.
+        """Compute logarithms of probabilities, but for a constant; of two classes, their difference.
 
         Parameters
         ----------
@@ -325,26 +312,7 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
         ndarray of shape (n_series, n_classes)
         """
         outputs = self._outputs(X)
-        return softmax(self.temperature_ * outputs, axis=1)
-
-    def _calibrate(self, features: Features, targets: Array, weights: Array) -> float:
-        """The temperature under which outputs of folds that were left out are the best log-probabilities."""
-        codes = targets.argmax(axis=1)
-        n_folds = min(5, int(np.bincount(codes).min()))
-        if n_folds < 2:
-            return 1.0
-        folds = StratifiedKFold(n_folds, shuffle=True, random_state=self._seed).split(codes, codes)
-        # one fold has series enough where each is too many to keep its features
-        folds = islice(folds, None if features.kept is not None else 1)
-        outputs, used = [], []
-        for train, test in folds:
-            own = weights[train] * len(train) / weights[train].sum()
-            scaling, solution = self._regress(features[train], targets[train], own, self.penalty_)
-            outputs += [predict(some, scaling, solution.coefficients, solution.intercept) for _, some in features[test]]
-            used.append(test)
-        left_out, which = np.concatenate(outputs), np.concatenate(used)
-        codes, weights = codes[which], weights[which]
-        return temperature_of(left_out, codes, weights)
+        return softmax(outputs, axis=1)
 
 
 class HiPPORegressor(RegressorMixin, _Ridge):
@@ -423,7 +391,11 @@ class HiPPORegressor(RegressorMixin, _Ridge):
         if y.ndim > 2:
             raise ValueError(f"y must have shape (n_series,) or (n_series, n_targets), got {y.shape}.")
         self._y_shape = y.shape[1:]
-        self._fit_head(panel, y.reshape(len(y), -1), self._weights(panel, sample_weight), 0)
+        features, targets, weights = self._features(panel, y.reshape(len(y), -1), self._weights(panel, sample_weight))
+        # numbers in units of their own, so that no square of them overflows
+        center, scale = np.transpose([mean_and_scale(target, weights) for target in targets.T])
+        head = fit_head(features, (targets - center) / scale, weights, self._blocks(), 0)
+        self._keep(head, center, scale)
         return self
 
     def predict(self, X: Any) -> Array:

@@ -4,12 +4,24 @@ import numpy as np
 import pytest
 from makers import irregular, shifted
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import softmax
 from sklearn.base import clone
+from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_hippo import HiPPOClassifier, HiPPORegressor, Panel, _head
-from sklearn_hippo._head import OF_CLASSES, Choice, Features, Scaling, learn_scaling, predict, ridge
+from sklearn_hippo._head import (
+    OF_CLASSES,
+    Choice,
+    Features,
+    Scaling,
+    fit_calibrated,
+    fit_head,
+    learn_scaling,
+    predict,
+    ridge,
+)
 
 SMALL = {"n_features": 60, "conjunctions": 40, "random_state": 0}
 
@@ -124,6 +136,43 @@ def test_a_ridge_regression_leaves_one_out(weighted, p, memory):
         assert_allclose(found.error, errors[k], rtol=1e-4)
 
 
+def rare(n, seed, share=0.15):
+    """Two classes, the second one rare, that overlap."""
+    rng = np.random.default_rng(seed)
+    codes = (rng.uniform(size=n) < share).astype(int)
+    features = rng.normal(size=(n, 400)).astype(np.float32)
+    features[:, :40] += 0.3 * codes[:, None]
+    return features, codes, np.where(codes[:, None] == np.arange(2), 1.0, -1.0)
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_weights_make_up_for_rare_classes(power, memory):
+    features, codes, targets = rare(200, 0)
+    share = np.bincount(codes) / 200
+    head = fit_head(given(features), targets, np.ones(200), [(slice(0, 400), 1.0)], 2, power, 0.1)
+    assert_allclose(np.diff(head.offset), power * np.log(share[1] / share[0]))
+    plain = learn_scaling(given(features), targets, np.ones(200), [(slice(0, 400), 1.0)], n_classes=2)
+    assert_array_equal(head.scaling.weight, plain.weight)
+    weights = (1 / share[codes]) ** power
+    assert_allclose(head.scaling.center, np.average(features.astype(float), axis=0, weights=weights), atol=1e-6)
+    Z = (features - head.scaling.center) * plain.inverse * plain.weight
+    weights *= 200 / weights.sum()
+    unit = np.mean(weights * (Z**2).sum(axis=1))
+    expected = Ridge(0.1 * unit).fit(Z, targets, weights).predict(Z)
+    assert_allclose(predict(features, head.scaling, *head.solution[:2]), expected, atol=1e-4)
+
+
+def test_probabilities_of_rare_classes_are_as_rare():
+    features, _, targets = rare(300, 0)
+    head = fit_calibrated(given(features), targets, np.ones(300), [(slice(0, 400), 1.0)], 0)
+    assert head.offset[0] > head.offset[1] + 0.5  # weights were balanced by a half
+    new, new_codes, _ = rare(20000, 1)
+    outputs = head.temperature * predict(new, head.scaling, *head.solution[:2]) + head.offset
+    probability = softmax(outputs, axis=1)[:, 1]
+    assert_allclose(probability.mean(), new_codes.mean(), atol=0.04)
+    assert log_loss(new_codes, probability) < log_loss(new_codes, np.full(20000, new_codes.mean()))
+
+
 def test_new_series_far_away_are_bounded():
     scaling = Scaling(np.zeros(2), np.ones(2), np.ones(2))
     far = np.array([[1e9, 0.0]], np.float32)
@@ -179,10 +228,19 @@ def test_many_series_are_looked_at_some_at_a_time(monkeypatch):
     monkeypatch.setattr(_head, "KEPT", 0)
     monkeypatch.setattr(_head, "ROWS_AT_ONCE", 64)
     streamed = HiPPOClassifier(**few).fit(panel, y)
-    expected = kept.decision_function(panel)
-    assert_allclose(streamed.decision_function(panel), expected, atol=1e-3 * np.abs(expected).max())
     assert streamed.penalty_ == kept.penalty_
-    assert 0.5 < streamed.temperature_ / kept.temperature_ < 2  # of one fold, and of five
+    outputs, expected = streamed.decision_function(panel), kept.decision_function(panel)
+    assert 0.5 < outputs.std() / expected.std() < 2  # temperatures of one fold, and of five
+    assert_allclose(outputs / outputs.std(), expected / expected.std(), atol=3e-3)
+
+
+def test_names_of_classes_draw_nothing():
+    panel, y = shifted(60)
+    expected = HiPPOClassifier(**SMALL).fit(panel, y)
+    found = HiPPOClassifier(**SMALL).fit(panel, np.where(y == "0", "b", "a"))
+    for one, other in zip(expected.transformer_.views_, found.transformer_.views_, strict=True):
+        assert_array_equal(one.draws[0].threshold, other.draws[0].threshold)
+    assert_allclose(found.coef_[:, ::-1] / expected.coef_.std(), expected.coef_ / expected.coef_.std(), atol=1e-4)
 
 
 def test_weights():

@@ -1,15 +1,19 @@
-"""Accuracy of HiPPOClassifier beside aeon's MiniRocket, on series as they are and with observations dropped.
+"""Accuracy of HiPPOClassifier beside other methods, on series as they are and with observations dropped.
 
-    python examples/benchmarks/classification.py FOLDER [set ...] [--seeds 3] [--dropped 0 0.5 0.8]
+    .venv-bench/bin/python examples/benchmarks/classification.py FOLDER [set ...] [--methods ...] [--dropped 0 0.5 0.8]
 
 FOLDER has the sets as npz files: values (n_observations, n_channels), offsets (n_series + 1,), y, and, if they have
 some, times and the official split (0: training); OSULeaf and ACSF1 are in sktime. Without a split, and for
 CharacterTrajectories, 70 % are for training, stratified, seed 0. Training and test series are at most 1,000, a
-stratified draw. MiniRocket, which takes neither times nor different lengths, gets straight lines between the
-observations, at as many points as the longest training series has.
+stratified draw. The 23 sets of DEVELOPMENT are those that the features' weights were chosen on.
 
-Every line is written as it is done, and a run that is started again goes on: examples/results/classification.csv, and
-the means over the seeds in classification_table.csv. One thread.
+Others have the defaults of their libraries. MiniRocket, MultiRocket-Hydra, QUANT and Catch22 (aeon), which take no
+times, get straight lines between the observations, at as many points as the longest training series has. BORF
+(fast-borf, the time-aware pipeline of its authors) and light-curve's features, with a random forest, get the
+observations. One thread each.
+
+Every line is written as it is done, and a run that is started again goes on: examples/results/classification.csv. The
+means over the seeds are in classification_table.csv, ranks and seconds in classification_ranks.csv.
 """
 
 import argparse
@@ -20,15 +24,18 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMB
     os.environ[name] = "1"
 
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from rich.progress import track
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import RidgeClassifierCV
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_hippo import HiPPOClassifier, Panel
 from sklearn_hippo.datasets import drop_observations, load_sktime
@@ -40,8 +47,15 @@ DEVELOPMENT = (
     *("GunPoint", "OSULeaf", "ACSF1", "ArrowHead", "BasicMotions", "Handwriting", "Libras", "ERing", "Epilepsy"),
     *("RacketSports", "ECG200", "Trace", "SyntheticControl"),
 )
+OTHERS = (
+    *("AllGestureWiimoteY", "AllGestureWiimoteZ", "CBF", "Chinatown", "DodgerLoopDay", "DodgerLoopGame"),
+    *("DodgerLoopWeekend", "GesturePebbleZ2", "ItalyPowerDemand", "OmniglotStrokes", "PenDigits", "PowerCons"),
+    *("SonyAIBORobotSurface1", "Traj_Animals", "Traj_GoTrack", "Traj_Hurricanes", "Traj_Vehicles"),
+)
 SHIPPED = ("OSULeaf", "ACSF1")  # by sktime
 CAP = 1000
+KEYS = ["set", "method", "dropped", "seed"]
+COLUMNS = [*KEYS, "accuracy", "balanced_accuracy", "auroc", "fit_seconds", "predict_seconds"]
 
 
 def load(folder, name):
@@ -76,23 +90,164 @@ def on_a_grid(panel, length):
     return out
 
 
-def ours(train, y, test, seed):
-    """HiPPOClassifier with its defaults."""
-    return HiPPOClassifier(random_state=seed).fit(train, y).predict(test)
+def as_observed(panel):
+    """Each series' own observations with times from 0 to 1 as the last channel, NaN behind the last of them."""
+    out = np.full((len(panel), panel.n_channels + 1, max(int(panel.lengths.max()), 2)), np.nan)
+    for i, (times, values) in enumerate(panel):
+        new = np.append(times[1:] != times[:-1], True)  # the last of each stamp
+        t = times[new].astype(np.float64)
+        out[i, -1, : len(t)] = (t - t[0]) / ((t[-1] - t[0]) or 1.0)
+        out[i, :-1, : len(t)] = values[new].T
+    return out
 
 
-def minirocket(train, y, test, seed):
-    """MiniRocket, scaled, and scikit-learn's ridge classifier, as aeon does."""
+def light_curve_features(panel):
+    """What astronomers take of irregular series, for each channel."""
+    import light_curve as lc
+
+    features = lc.Extractor(
+        lc.Amplitude(), lc.AndersonDarlingNormal(), lc.BeyondNStd(1), lc.BeyondNStd(2), lc.Cusum(), lc.Duration(),
+        lc.Eta(), lc.EtaE(), lc.InterPercentileRange(0.02), lc.InterPercentileRange(0.1), lc.InterPercentileRange(0.25),
+        lc.Kurtosis(), lc.LinearTrend(), lc.MaximumSlope(), lc.Mean(), lc.Median(), lc.MedianAbsoluteDeviation(),
+        lc.MedianBufferRangePercentage(0.1), lc.ObservationCount(), lc.OtsuSplit(), lc.PercentAmplitude(),
+        lc.Periodogram(peaks=3), lc.Skew(), lc.StandardDeviation(), lc.TimeMean(), lc.TimeStandardDeviation(),
+    )  # fmt: skip
+    found = []
+    for c in range(panel.n_channels):
+        curves, enough = [], []
+        for i, (times, values) in enumerate(panel):
+            seen = np.flatnonzero(~np.isnan(values[:, c]))
+            seen = seen[np.append(times[seen][1:] != times[seen][:-1], True)[: len(seen)]]  # the last of each stamp
+            if len(seen) > 1:
+                own = np.ascontiguousarray(values[seen, c], np.float64)
+                enough.append(i)
+                curves.append((times[seen].astype(np.float64), own, np.ones_like(own)))
+        some = features.many(curves, sorted=True, check=False, fill_value=np.nan, n_jobs=1)
+        found.append(np.full((len(panel), some.shape[1]), np.nan))
+        found[-1][enough] = some
+    return np.clip(np.concatenate(found, axis=1), -1e30, 1e30).astype(np.float32)
+
+
+def aeon(make, least=9):
+    """A classifier of aeon behind straight lines."""
+
+    def model(train, seed):
+        import torch
+
+        torch.set_num_threads(1)
+        length = max(int(train.lengths.max()), least)
+        return make_pipeline(FunctionTransformer(on_a_grid, kw_args={"length": length}), make(seed))
+
+    return model
+
+
+def minirocket(seed):
+    """Scaled, and scikit-learn's ridge classifier, as aeon does."""
     from aeon.transformations.collection.convolution_based import MiniRocket
 
-    length = max(int(train.lengths.max()), 9)
-    model = make_pipeline(
+    return make_pipeline(
         MiniRocket(random_state=seed), StandardScaler(with_mean=False), RidgeClassifierCV(np.logspace(-3, 3, 10))
     )
-    return model.fit(on_a_grid(train, length), y).predict(on_a_grid(test, length))
 
 
-METHODS = {"HiPPOClassifier": ours, "MiniRocket": minirocket}
+def multirocket_hydra(seed):
+    from aeon.classification.convolution_based import MultiRocketHydraClassifier
+
+    return MultiRocketHydraClassifier(random_state=seed)
+
+
+def quant(seed):
+    from aeon.classification.interval_based import QUANTClassifier
+
+    return QUANTClassifier(random_state=seed)
+
+
+def catch22(seed):
+    from aeon.classification.feature_based import Catch22Classifier
+
+    return make_pipeline(FunctionTransformer(np.float64), Catch22Classifier(random_state=seed))
+
+
+def borf(train, seed):
+    """The time-aware form, arcsinh of its counts, and a ridge classifier."""
+    from fast_borf import BORF
+
+    return make_pipeline(
+        FunctionTransformer(as_observed), BORF(time_channel=True, min_window_to_signal_std_ratio=0.15),
+        FunctionTransformer(lambda counts: np.arcsinh(np.asarray(counts.todense(), np.float64))),
+        RidgeClassifierCV(np.logspace(-3, 3, 10)),
+    )  # fmt: skip
+
+
+def light_curve(train, seed):
+    return make_pipeline(FunctionTransformer(light_curve_features), RandomForestClassifier(500, random_state=seed))
+
+
+METHODS = {
+    "HiPPOClassifier": lambda train, seed: HiPPOClassifier(random_state=seed),
+    "MiniRocket": aeon(minirocket),
+    "MultiRocketHydra": aeon(multirocket_hydra, least=24),
+    "QUANT": aeon(quant),
+    "Catch22": aeon(catch22),
+    "BORF": borf,
+    "light-curve": light_curve,
+}
+
+
+def run(folder, name, method, dropped, seed):
+    """One line of the results."""
+    train, y, test, y_test = load(folder, name)
+    if dropped:
+        # test series of their own pattern: the k-th series of both parts are of one class in some sets
+        train = drop_observations(train, dropped, random_state=seed)
+        test = drop_observations(test, dropped, random_state=1000 + seed)
+    begin = time.perf_counter()
+    model = METHODS[method](train, seed).fit(train, y)
+    fitted = time.perf_counter()
+    guess = model.predict(test)
+    done = time.perf_counter()
+    auroc = ""
+    if len(np.unique(y)) == 2:
+        score = model.predict_proba(test)[:, 1] if hasattr(model, "predict_proba") else model.decision_function(test)
+        auroc = round(roc_auc_score(y_test, score), 4)
+    accuracy, balanced = np.mean(guess == y_test), balanced_accuracy_score(y_test, guess)
+    return [round(float(accuracy), 4), round(balanced, 4), auroc, round(fitted - begin, 2), round(done - fitted, 2)]
+
+
+def warm_up(method):
+    """Compile what numba compiles, on walks of two classes."""
+    rng = np.random.default_rng(0)
+    panel = Panel.from_list([np.cumsum(rng.normal(size=60)) for _ in range(20)])
+    METHODS[method](panel, 0).fit(panel, np.arange(20) % 2).predict(panel)
+
+
+def tables(done):
+    """Means over the seeds; ranks over all sets, wins against ours, and seconds."""
+    means = done.pivot_table(index="set", columns=["dropped", "method"], values="accuracy", aggfunc="mean")
+    order = [(d, m) for d in sorted(done["dropped"].unique()) for m in METHODS if (d, m) in means]
+    means = means[order].reindex([name for name in DEVELOPMENT + OTHERS if name in means.index])
+    rows = []
+    for dropped, own in means.T.groupby(level="dropped"):
+        own = own.T.droplevel("dropped", axis=1).dropna()
+        ranks = own.round(4).rank(axis=1, ascending=False)
+        some = done[(done["dropped"] == dropped) & done["set"].isin(own.index)].groupby("method")
+        for method in own:
+            ahead = (own["HiPPOClassifier"] - own[method]).round(4)
+            rows.append([
+                dropped, method, len(own), own[method].mean(), own[method].reindex(DEVELOPMENT).mean(),
+                ranks[method].mean(), (ahead > 0).sum(), (ahead == 0).sum(), (ahead < 0).sum(),
+                some["balanced_accuracy"].mean()[method], some["fit_seconds"].mean()[method],
+                some["predict_seconds"].mean()[method],
+            ])  # fmt: skip
+    columns = [
+        "dropped", "method", "sets", "accuracy", "accuracy, 23 sets", "mean rank", "HiPPO better", "equal", "worse",
+        "balanced accuracy", "fit seconds", "predict seconds",
+    ]  # fmt: skip
+    wide = means.copy()
+    wide.loc["mean of the 23"] = means.reindex(DEVELOPMENT).mean()
+    wide.loc["mean"] = means.mean()
+    wide.columns = [f"{method}, {dropped:.0%} lost" if dropped else method for dropped, method in wide.columns]
+    return wide, pd.DataFrame(rows, columns=columns)
 
 
 def main():
@@ -101,33 +256,37 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("sets", nargs="*", default=[])
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--dropped", type=float, nargs="*", default=[0.0, 0.5, 0.8])
+    parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
-    columns = ["set", "method", "dropped", "seed", "accuracy", "seconds"]
-    done = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=columns)
-    known = set(done[columns[:4]].itertuples(index=False, name=None))
-    sets = given.sets or [name for name in DEVELOPMENT if name in SHIPPED or (given.folder / f"{name}.npz").exists()]
-    jobs = [(s, m, d, k) for k in range(given.seeds) for d in given.dropped for s in sets for m in given.methods]
-    for one in track([job for job in jobs if job not in known]):
-        name, method, dropped, seed = one
-        train, y, test, y_test = load(given.folder, name)
-        if dropped:
-            # test series of their own pattern: the k-th series of both parts are of one class in some sets
-            train = drop_observations(train, dropped, random_state=seed)
-            test = drop_observations(test, dropped, random_state=1000 + seed)
-        begin = time.perf_counter()
-        accuracy = float(np.mean(METHODS[method](train, y, test, seed) == y_test))
-        new = not RESULTS.exists()
-        with RESULTS.open("a", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([columns] * new + [[*one, round(accuracy, 4), round(time.perf_counter() - begin, 2)]])
-    done = pd.read_csv(RESULTS)
-    table = done.pivot_table(index="set", columns=["dropped", "method"], values="accuracy", aggfunc="mean")
-    table.loc["mean"] = table.mean()
-    table.columns = [f"{method}, {dropped:.0%} lost" if dropped else method for dropped, method in table.columns]
-    table.to_csv(RESULTS.with_name("classification_table.csv"), float_format="%.3f", lineterminator="\n")
-    print(table.round(3).to_string())
+    done = pd.read_csv(given.results) if given.results.exists() else pd.DataFrame(columns=COLUMNS)
+    known = set(done[KEYS].itertuples(index=False, name=None))
+    everything = [s for s in DEVELOPMENT + OTHERS if s in SHIPPED or (given.folder / f"{s}.npz").exists()]
+    jobs = [
+        (s, m, d, k)
+        for k in given.seeds
+        for d in given.dropped
+        for m in given.methods
+        for s in given.sets or everything
+    ]
+    warnings.simplefilter("ignore")
+    jobs = [job for job in jobs if job not in known]
+    for method in {method for _, method, _, _ in jobs}:
+        warm_up(method)
+    for one in track(jobs):
+        line = run(given.folder, *one)
+        new = not given.results.exists()
+        with given.results.open("a", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([COLUMNS] * new + [[*one, *line]])
+    if given.results != RESULTS:
+        return
+    wide, ranks = tables(pd.read_csv(given.results))
+    wide.to_csv(given.results.with_name("classification_table.csv"), float_format="%.3f", lineterminator="\n")
+    ranks.to_csv(
+        given.results.with_name("classification_ranks.csv"), float_format="%.3f", lineterminator="\n", index=False
+    )
+    print(ranks.round(3).to_string(index=False))
 
 
 if __name__ == "__main__":
