@@ -69,28 +69,54 @@ class Features:
 
 
 class Scaling(NamedTuple):
-    """Z = (features - center) * inverse * weight, where new series are clipped to FAR standard deviations."""
+    """Z = (features - center) * inverse * weight, where new series are clipped to FAR standard deviations.
+
+    With a mean, Z is divided by its length, for every series, and the mean subtracted.
+    """
 
     center: Array  # (n_features,)
     inverse: Array  # (n_features,) of the standard deviations; 0 for a feature that does not vary
     weight: Array  # (n_features,)
+    mean: Array | None = None  # (n_features,) of the series when they have unit length
 
-    def of(self, features: Array, columns: slice, *, new: bool = False) -> NDArray[np.float32]:
-        """Some of the features, scaled."""
-        own = np.asarray(features[:, columns], np.float64) - self.center[columns]
-        own *= self.inverse[columns]
-        if new:
-            np.clip(own, -FAR, FAR, out=own)
-        own *= self.weight[columns]
-        return own.astype(np.float32)
+    def pieces(self, features: Array, *, new: bool = False) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Some columns at a time, and Z there."""
+        lengths = None if self.mean is None else self.lengths(features, new=new)[:, None]
+        for columns in columns_of(features.shape[1]):
+            own = np.asarray(features[:, columns], np.float64) - self.center[columns]
+            own *= self.inverse[columns]
+            if new:
+                np.clip(own, -FAR, FAR, out=own)
+            own *= self.weight[columns]
+            if lengths is not None and self.mean is not None:
+                own /= lengths
+                own -= self.mean[columns]
+            yield columns, own.astype(np.float32)
+
+    def lengths(self, features: Array, *, new: bool = False) -> Array:
+        """Of Z before it is divided by them, one for each series; of nothing 1."""
+        squares = np.zeros(len(features))
+        for _, own in self._replace(mean=None).pieces(features, new=new):
+            squares += np.einsum("ij,ij->i", own, own, dtype=np.float64)
+        return np.sqrt(np.where(squares > 0, squares, 1.0))
 
     def whole(self, features: Array, root: Array) -> NDArray[np.float32]:
-        """All features, scaled, and each series by the root of its weight."""
+        """Z, and each series times the root of its weight."""
         out = np.empty(features.shape, np.float32)
-        for columns in columns_of(features.shape[1]):
-            out[:, columns] = self.of(features, columns)
+        for columns, own in self.pieces(features):
+            out[:, columns] = own
         out *= root[:, None].astype(np.float32)
         return out
+
+    def of_unit_length(self, features: Features, weights: Array) -> "Scaling":
+        """With the mean under these weights."""
+        factors = weights / weights.sum()
+        mean = np.zeros(features.n_features)
+        for rows, some in features:
+            own = factors[rows] / self.lengths(some)
+            for columns, piece in self.pieces(some):
+                mean[columns] += own @ piece
+        return self._replace(mean=mean)
 
 
 def columns_of(n: int) -> list[slice]:
@@ -223,8 +249,8 @@ def series_products(features: Features, scaling: Scaling, root: Array, precision
     """Z' Z'^T: products of all series with each other."""
     own = np.asarray(features.transform(features.series)) if features.kept is None else features.kept
     total = np.zeros((len(own), len(own)), precision)
-    for columns in columns_of(own.shape[1]):
-        scaled = scaling.of(own, columns).astype(precision)
+    for _, piece in scaling.pieces(own):
+        scaled = piece.astype(precision)
         total += scaled @ scaled.T
     return total.astype(np.float64) * np.outer(root, root)
 
@@ -243,16 +269,16 @@ def over_series(features: Features, scaling: Scaling, root: Array, factors: Arra
     total = np.zeros((features.n_features, factors.shape[1]))
     for rows, some in features:
         weighted = (root[rows, None] * factors[rows]).astype(np.float64)
-        for columns in columns_of(features.n_features):
-            total[columns] += scaling.of(some, columns).T @ weighted
+        for columns, piece in scaling.pieces(some):
+            total[columns] += piece.T @ weighted
     return total
 
 
 def predict(features: Array, scaling: Scaling, coefficients: Array, intercept: Array) -> Array:
     """Targets of series."""
     total = np.tile(np.asarray(intercept, np.float64), (len(features), 1))
-    for columns in columns_of(features.shape[1]):
-        total += scaling.of(features, columns, new=True) @ coefficients[columns]
+    for columns, piece in scaling.pieces(features, new=True):
+        total += piece @ coefficients[columns]
     return total
 
 
@@ -271,51 +297,59 @@ class Head(NamedTuple):
     scaling: Scaling
     solution: Solution
     temperature: float = 1.0  # outputs are multiplied by it,
-    offset: Any = 0.0  # (n_classes,) and this is added
+    offset: Any = 0.0  # (n_targets,) and this is added
     loss: float = np.inf  # of such probabilities, cross-validated
 
 
 def fit_head(
-    features: Features, targets: Array, weights: Array, blocks: Blocks, n_classes: int, power: float = 0,
-    penalty: float | None = None,
+    features: Features, targets: Array, weights: Array, blocks: Blocks, n_classes: int, *, power: float = 0,
+    unit: bool = False, penalty: float | None = None,
 ) -> Head:  # fmt: skip
     """Scaling and ridge regression; of classes under weights that are balanced by a power, which the offset undoes."""
     scaling = learn_scaling(features, targets, weights, blocks, n_classes=n_classes, power=power)
-    if n_classes == 0:
-        return Head(scaling, ridge(features, scaling, targets, weights, OF_NUMBERS, penalty))
-    weights, offset = balance(targets, weights, power)
-    return Head(scaling, ridge(features, scaling, targets, weights, OF_CLASSES, penalty), offset=offset)
+    offset = np.zeros(targets.shape[1])
+    if n_classes:
+        weights, offset = balance(targets, weights, power)
+    if unit:
+        scaling = scaling.of_unit_length(features, weights)
+    choice = OF_CLASSES if n_classes else OF_NUMBERS
+    return Head(scaling, ridge(features, scaling, targets, weights, choice, penalty), offset=offset)
 
 
 def fit_calibrated(features: Features, targets: Array, weights: Array, blocks: Blocks, seed: int) -> Head:
     """The head of a classifier with the temperature under which outputs of folds left out are the best probabilities.
 
-    Where a class is more than twice as large as another, and series are fewer than features, weights that are balanced
-    by a half are tried as well: rare classes count for more, and the better cross-validated probabilities decide.
+    Where series are fewer than features, they are also tried at unit length, and, if one class is more than twice as
+    large as another, with weights that are balanced by a half; the better of these probabilities decide.
     """
     codes = targets.argmax(axis=1)
     counts = np.bincount(codes)
-    uneven = counts.max() > 2 * counts.min() and len(features) <= features.n_features
     n_folds = min(5, int(counts.min()))
-    heads = []
-    for power in (0.0, 0.5) if uneven and n_folds > 1 else (0.0,):
-        head = fit_head(features, targets, weights, blocks, len(counts), power)
-        if n_folds > 1:
-            folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(codes, codes)
-            outputs, used = [], []
-            # one fold has series enough where each is too many to keep its features
-            for train, test in islice(folds, None if features.kept is not None else 1):
-                own = weights[train] * len(train) / weights[train].sum()
-                part = fit_head(
-                    features[train], targets[train], own, blocks, len(counts), power, head.solution.penalty
-                )  # fmt: skip
-                outputs += [predict(some, part.scaling, *part.solution[:2]) for _, some in features[test]]
-                used.append(test)
-            which = np.concatenate(used)
-            temperature, loss = calibrate(np.concatenate(outputs), head.offset, codes[which], weights[which])
-            head = head._replace(temperature=temperature, loss=loss)
-        heads.append(head)
-    return min(heads, key=lambda head: head.loss)
+
+    def tried(**how: Any) -> Head:
+        head = fit_head(features, targets, weights, blocks, len(counts), **how)
+        if n_folds < 2:
+            return head
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(codes, codes)
+        outputs, used = [], []
+        # one fold has series enough where each is too many to keep its features
+        for train, test in islice(folds, None if features.kept is not None else 1):
+            own = weights[train] * len(train) / weights[train].sum()
+            part = fit_head(
+                features[train], targets[train], own, blocks, len(counts), **how, penalty=head.solution.penalty
+            )
+            outputs += [predict(some, part.scaling, *part.solution[:2]) for _, some in features[test]]
+            used.append(test)
+        which = np.concatenate(used)
+        temperature, loss = calibrate(np.concatenate(outputs), head.offset, codes[which], weights[which])
+        return head._replace(temperature=temperature, loss=loss)
+
+    best = tried()
+    if n_folds > 1 and len(features) <= features.n_features:
+        best = min(best, tried(unit=True), key=lambda head: head.loss)
+        if counts.max() > 2 * counts.min():
+            best = min(best, tried(unit=best.scaling.mean is not None, power=0.5), key=lambda head: head.loss)
+    return best
 
 
 def calibrate(outputs: Array, offset: Array, codes: NDArray[np.intp], weights: Array) -> tuple[float, float]:

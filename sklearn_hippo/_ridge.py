@@ -42,8 +42,9 @@ _ATTRIBUTES = """
     coef_ : ndarray of shape (n_features_out, n_targets)
         Of the scaled features.
     intercept_ : ndarray of shape (n_targets,)
-    scaling_ : tuple of ndarray
-        What is subtracted from each feature, what the difference is multiplied by, and the weight of the result.
+    scaling_ : tuple
+        What is subtracted from each feature, what the difference is multiplied by, and the weight of the result; and,
+        where series are then divided by the length of all these, the mean that is subtracted, otherwise None.
     penalty_ : float
         That was chosen by leave-one-out, as a multiple of the mean square of a series of scaled features.
     n_channels_ : int
@@ -101,6 +102,7 @@ class _Ridge(BaseEstimator):
     summaries: Any
     random_state: Any
     n_jobs: int | None
+    scaling_: Any
 
     def _panel(self, X: Any, y: Any) -> Any:
         """The series, checked."""
@@ -194,8 +196,9 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
     Notes
     -----
     {_NOTES.strip()} Outputs are scaled to be logarithms of probabilities, by cross-validation of the head; of
-    so many series that their features are not kept, by a fifth of them. Where classes are of very different sizes,
-    weights that make up for half of it are tried as well, and the better cross-validated probabilities decide.
+    so many series that their features are not kept, by a fifth of them. Where series are fewer than features, it
+    also decides whether each series is scaled to unit length and, where classes are of very different sizes, whether
+    weights make up for half of that.
 
     Examples
     --------

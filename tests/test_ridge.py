@@ -8,6 +8,7 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss
+from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_hippo import HiPPOClassifier, HiPPORegressor, Panel, _head
@@ -145,11 +146,29 @@ def rare(n, seed, share=0.15):
     return features, codes, np.where(codes[:, None] == np.arange(2), 1.0, -1.0)
 
 
+@pytest.mark.parametrize("p", [50, 20])  # the dual, the primal
+def test_series_at_unit_length(p, memory):
+    features, _, targets, rng = problem(p=p)
+    weights = rng.uniform(0.2, 2, 30)
+    weights *= 30 / weights.sum()
+    blocks = [(slice(0, p), 1.0)]
+    # classes of one size under these weights: there is nothing to balance
+    head = fit_head(given(features), targets, weights, blocks, 3, unit=True, penalty=0.1)
+    plain = learn_scaling(given(features), targets, weights, blocks, n_classes=3)
+    Z = normalize((features - plain.center) * plain.inverse * plain.weight)
+    Z -= np.average(Z, axis=0, weights=weights)
+    unit = np.mean(weights * (Z**2).sum(axis=1))
+    expected = Ridge(0.1 * unit).fit(Z, targets, weights).predict(Z)
+    assert_allclose(predict(features, head.scaling, *head.solution[:2]), expected, atol=1e-4)
+    nothing = head.scaling._replace(inverse=np.zeros(p))
+    assert np.isfinite(predict(features, nothing, *head.solution[:2])).all()
+
+
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 def test_weights_make_up_for_rare_classes(power, memory):
     features, codes, targets = rare(200, 0)
     share = np.bincount(codes) / 200
-    head = fit_head(given(features), targets, np.ones(200), [(slice(0, 400), 1.0)], 2, power, 0.1)
+    head = fit_head(given(features), targets, np.ones(200), [(slice(0, 400), 1.0)], 2, power=power, penalty=0.1)
     assert_allclose(np.diff(head.offset), power * np.log(share[1] / share[0]))
     plain = learn_scaling(given(features), targets, np.ones(200), [(slice(0, 400), 1.0)], n_classes=2)
     assert_array_equal(head.scaling.weight, plain.weight)
@@ -177,7 +196,7 @@ def test_new_series_far_away_are_bounded():
     scaling = Scaling(np.zeros(2), np.ones(2), np.ones(2))
     far = np.array([[1e9, 0.0]], np.float32)
     assert_array_equal(predict(far, scaling, np.ones((2, 1)), np.zeros(1)), [[30.0]])
-    assert_array_equal(scaling.of(far, slice(0, 1)), np.float32([[1e9]]))
+    assert_array_equal(scaling.whole(far, np.ones(1)), np.float32([[1e9, 0]]))
 
 
 # --- the estimators ------------------------------------------------------------------------------------
