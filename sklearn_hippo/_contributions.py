@@ -11,41 +11,114 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._ext_pooling import trace
+from ._head import FAR, Scaling
 from ._panel import Panel
-from ._views import OF_READOUTS, WORD, Draw, View
+from ._views import OF_READOUTS, WORD, Draw, View, durations_of
 
 Array = NDArray[Any]
 
 
 class Contributions(NamedTuple):
-    """Of the features of a view to one output, for one series."""
+    """Parts of an output for one series; with the rest, moments sum up to it, and so do windows."""
 
-    moments: Array  # (n_cells,) by cell: what windows contribute, spread over the cells that they cover
-    windows: Array  # (n_windows, n_channels) by window; read-outs of several channels are shared out among them
+    moments: Array  # (n_bins,) of equal stretches of the series' duration: what windows contribute that cover them
+    windows: list[Array]  # of each view (n_windows, n_channels); read-outs of several channels are shared out
+    rest: float  # that is no matter of time: the intercept, and the numbers of every channel
 
 
-def contributions(view: View, panel: Panel, poolings: tuple[str, ...], factors: Array, centers: Array) -> Contributions:
-    """Share out factors * (features - centers) of one series.
+def contributions(estimator: Any, panel: Panel, direction: Array, n_bins: int) -> Contributions:
+    """What makes up ``outputs @ direction`` for a panel of one series.
 
     Parameters
     ----------
-    view : View
+    estimator : HiPPOClassifier or HiPPORegressor
+        Fitted.
     panel : Panel of one series
-        Whose values are standardized by channel.
-    poolings : tuple of str
-    factors, centers : ndarray of shape (n_features,)
-        Of the view.
+    direction : ndarray of shape (n_targets,)
+        Of the outputs of the head.
+    n_bins : int
+    """
+    transformer, scaling = estimator.transformer_, Scaling(*estimator.scaling_)
+    features = np.asarray(transformer.transform(panel), np.float64)[0]
+    factors = scaling.inverse * scaling.weight * (estimator.coef_ @ direction)
+    rest = float(estimator.intercept_ @ direction)
+    if scaling.mean is not None:
+        factors /= scaling.lengths(features[None], new=True)[0]
+        rest -= float(scaling.mean @ (estimator.coef_ @ direction))
+    away = np.abs(features - scaling.center) * scaling.inverse
+    factors /= np.maximum(away / FAR, 1)  # as features that are further away count
+    own, poolings = transformer._standardized(panel), tuple(transformer.poolings)
+    moments, windows = np.zeros(n_bins), []
+    for view in transformer.views_:
+        columns = transformer.blocks_[view.name]
+        cells, by_window = of_view(view, own, poolings, factors[columns], scaling.center[columns])
+        moments += in_bins(cells, view.grid.covered(float(durations_of(own)[0])), n_bins)
+        windows.append(by_window)
+    if "channels" in transformer.blocks_:
+        columns = transformer.blocks_["channels"]
+        rest += float(factors[columns] @ (features - scaling.center)[columns])
+    return Contributions(moments, windows, rest)
+
+
+def shares(estimator: Any) -> list[Array]:
+    """Share of the variance of the outputs that each window has, by view (n_windows, n_channels); they sum up to 1.
+
+    Of the training series, as if features did not depend on each other.
+    """
+    transformer, scaling = estimator.transformer_, Scaling(*estimator.scaling_)
+    power = scaling.weight**2 * (scaling.inverse > 0) * np.square(estimator.coef_).sum(axis=1)
+    found = []
+    for view in transformer.views_:
+        own, total = power[transformer.blocks_[view.name]], np.zeros((len(view.lengths), view.n_channels))
+        for i, name, columns in view.blocks(tuple(transformer.poolings)):
+            draw = view.draws[i]
+            of_readouts = np.zeros(draw.what.shape[1])
+            which = np.repeat(np.arange(len(of_readouts)), np.diff(draw.thresholds))
+            if name == "pairs":
+                assert draw.pairs is not None
+                for one in draw.pairs[:2] >> 1:
+                    np.add.at(of_readouts, which[one], own[columns] / 2)
+            elif name in OF_READOUTS:
+                of_readouts += own[columns].reshape(3, -1).sum(axis=0)
+            else:
+                np.add.at(of_readouts, which, own[columns].reshape(-1, len(which)).sum(axis=0))
+            total += by_window(view, draw, of_readouts)
+        found.append(total)
+    whole = sum(float(one.sum()) for one in found) or 1.0
+    return [one / whole for one in found]
+
+
+def by_window(view: View, draw: Draw, of_readouts: Array) -> Array:
+    """Sums over read-outs, (n_windows, n_channels), of what is shared out equally among their channels."""
+    total = np.zeros((len(view.lengths), view.n_channels))
+    n = np.diff(draw.channels)
+    readout = np.repeat(np.arange(len(n)), n)
+    np.add.at(total, (draw.what[0][readout], draw.channel[0]), (of_readouts / n)[readout])
+    return total
+
+
+def in_bins(cells: Array, covered: float, n_bins: int) -> Array:
+    """Sums over equal parts of the first ``covered`` cells; what lies beyond is of the last one."""
+    total = np.concatenate([[0.0], np.cumsum(cells)])
+    at = np.interp(np.linspace(0, covered, n_bins + 1), np.arange(len(total)), total)
+    at[-1] = total[-1]
+    return np.diff(at)
+
+
+def of_view(view: View, panel: Panel, poolings: tuple[str, ...], factors: Array, centers: Array) -> tuple[Array, Array]:
+    """Of factors * (features - centers) of a view, (n_cells,) by moment and (n_windows, n_channels) by window.
+
+    The panel is one series, whose values are standardized by channel.
     """
     series = view.look(panel)
     n_cells = int(series[3][0])
-    moments = np.zeros(n_cells)
-    windows = np.zeros((len(view.lengths), view.n_channels))
+    moments, windows = np.zeros(n_cells), np.zeros((len(view.lengths), view.n_channels))
     for i, draw in enumerate(view.draws):
         z, n = traced(view, draw, series)
         which = np.repeat(np.arange(len(z)), np.diff(draw.thresholds))  # the read-out of each threshold
         at = np.arange(z.shape[1]) < n[:, None]
         above = (z[which] > draw.threshold[:, None]) & at[which]
-        found = np.zeros(z.shape)  # contributions of each read-out at each position
+        found = np.zeros(z.shape)  # of each read-out at each position
         for whose, name, columns in view.blocks(poolings):
             if whose != i:
                 continue
@@ -55,13 +128,10 @@ def contributions(view: View, panel: Panel, poolings: tuple[str, ...], factors: 
             elif name in OF_READOUTS:
                 found += of_spread(z, n, at, a.reshape(3, -1), c.reshape(3, -1))
             else:
-                own = of_thresholds(name, above, at[which], n[which], a, c)
-                np.add.at(found, which, own)
-        _spread_out(view, draw, found, n, n_cells, moments)
-        share = np.diff(draw.channels)
-        readout = np.repeat(np.arange(len(share)), share)
-        np.add.at(windows, (draw.what[0][readout], draw.channel[0]), (found.sum(axis=1) / share)[readout])
-    return Contributions(moments, windows)
+                np.add.at(found, which, of_thresholds(name, above, at[which], n[which], a, c))
+        moments += over_cells(view, draw, found, n, n_cells)
+        windows += by_window(view, draw, found.sum(axis=1))
+    return moments, windows
 
 
 def traced(view: View, draw: Draw, series: Any) -> tuple[Array, NDArray[np.intp]]:
@@ -127,18 +197,18 @@ def of_pairs(draw: Draw, above: Array, which: Array, n: Array, a: Array, c: Arra
     return total
 
 
-def _spread_out(view: View, draw: Draw, found: Array, n: Array, n_cells: int, moments: Array) -> None:
-    """Add contributions of positions to the cells that their windows cover."""
+def over_cells(view: View, draw: Draw, found: Array, n: Array, n_cells: int) -> Array:
+    """Contributions of positions, spread evenly over the cells that their windows cover within the series."""
     length, everywhere = view.lengths[draw.what[0]], n == n_cells
-    for window in np.unique(length):
+    moments = np.zeros(n_cells)
+    for window in np.unique(length).tolist():
         for centered in (False, True):
             rows = (length == window) & (everywhere == centered)
-            if not rows.any():
-                continue
             amount = found[rows].sum(axis=0)
-            first = np.arange(len(amount)) - (int(window) - 1 - int(window) // 2 if centered else 0)
+            first = np.arange(len(amount)) - (window - 1 - window // 2 if centered else 0)
             low, high = np.clip(first, 0, n_cells - 1), np.clip(first + window, 1, n_cells)
             change = np.zeros(n_cells + 1)
             np.add.at(change, low, amount / (high - low))
             np.add.at(change, high, -amount / (high - low))
             moments += change[:-1].cumsum()
+    return moments

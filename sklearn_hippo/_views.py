@@ -71,6 +71,14 @@ class Grid:
         n_cells = np.clip(np.ceil(durations / self.cell), 2, MOST_CELLS).astype(np.intp)
         return since / self.cell, n_cells
 
+    def covered(self, duration: float) -> float:
+        """How many cells a series of this duration covers."""
+        return float(self.n_cells) if self.relative else max(duration / self.cell, 1e-300)
+
+    def span(self, duration: float, n_cells: Array) -> Array:
+        """How long windows of so many cells are, in a series of this duration."""
+        return n_cells * (duration / self.n_cells if self.relative else self.cell)
+
 
 def durations_of(panel: Panel) -> Array:
     """From the first to the last time of every series, whatever was observed then."""

@@ -1,7 +1,7 @@
-"""Pictures of what is remembered: the signal and its reconstruction, the memory over time, the measures; of a training.
+"""Pictures of what is remembered: a signal and its reconstruction, memory over time, measures; of models: what decides.
 
 Display classes in the manner of scikit-learn: ``from_estimator`` computes, ``plot`` draws, and both return the display.
-(Four of them side by side: half of these lines is documentation.)
+(Five of them side by side: half of these lines is documentation.)
 """
 
 from numbers import Integral
@@ -13,13 +13,15 @@ from sklearn.utils import check_scalar
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
+from ._contributions import contributions, shares
 from ._measures import MEASURES, with_projection
 from ._panel import Panel
 from ._projection import reconstruct, series_span
+from ._ridge import HiPPOClassifier, HiPPORegressor
 from ._transformer import HiPPOTransformer
 from ._validation import check_panel
 
-__all__ = ["LossCurveDisplay", "MeasureDisplay", "MemoryDisplay", "ReconstructionDisplay"]
+__all__ = ["LossCurveDisplay", "MeasureDisplay", "MemoryDisplay", "ReconstructionDisplay", "WindowDisplay"]
 
 Array = NDArray[Any]
 
@@ -524,3 +526,202 @@ class LossCurveDisplay:
         ax.legend(frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+class WindowDisplay:
+    """What decided for an output: the moments of one series, and which windows and channels count in general.
+
+    An output of `HiPPOClassifier` or `HiPPORegressor` is a sum over features, each of which is a sum over the positions
+    of a window. So it is a sum over moments of time, exactly, and the picture shows it behind the series.
+
+    Parameters
+    ----------
+    times : ndarray of shape (n_observations,)
+    values : ndarray of shape (n_observations, n_channels)
+        The series, NaN where a channel was not observed.
+    edges : ndarray of shape (n_bins + 1,)
+        Between equal parts of its duration.
+    moments : ndarray of shape (n_bins,)
+        What windows contribute to the output that cover these parts.
+    rest : float
+        What is no matter of time. With the sum of the moments it is the output.
+    spans : list of ndarray of shape (n_windows,)
+        Durations of the windows of each view, in this series.
+    shares : list of ndarray of shape (n_windows, n_channels)
+        Of the variance of all outputs over the training series, as if features were independent; by view.
+    views : list of str
+        Names of the views.
+    channel_names : list of str
+    label : str
+        Of the output.
+    datetimes : bool, default=False
+        Whether times are seconds since 1970, and the axis shows dates.
+
+    Attributes
+    ----------
+    ax_ : ndarray of three matplotlib Axes
+        Of the series, the windows, and the channels.
+    figure_ : matplotlib Figure
+    mesh_ : matplotlib QuadMesh
+        The moments.
+
+    See Also
+    --------
+    HiPPOClassifier : The model.
+
+    Examples
+    --------
+    >>> from sklearn_hippo import HiPPOClassifier
+    >>> from sklearn_hippo.inspection import WindowDisplay
+    >>> X = [[0.0, 1.0, 2.0], [0.0, 1.0], [2.0, 1.0, 0.0, -1.0], ([0.0, 2.5], [1.0, 0.0])] * 5
+    >>> y = ["up", "up", "down", "down"] * 5
+    >>> display = WindowDisplay.from_estimator(HiPPOClassifier(random_state=0).fit(X, y), X)
+    >>> display.label
+    "for 'up'"
+    """
+
+    def __init__(
+        self,
+        times: Array,
+        values: Array,
+        edges: Array,
+        moments: Array,
+        rest: float,
+        spans: list[Array],
+        shares: list[Array],
+        views: list[str],
+        channel_names: list[str],
+        label: str,
+        datetimes: bool = False,
+    ):
+        self.times = times
+        self.values = values
+        self.edges = edges
+        self.moments = moments
+        self.rest = rest
+        self.spans = spans
+        self.shares = shares
+        self.views = views
+        self.channel_names = channel_names
+        self.label = label
+        self.datetimes = datetimes
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        index: Any = 0,
+        ax: Any = None,
+        *,
+        target: Any = None,
+        n_bins: int = 200,
+        datetimes: bool = False,
+    ) -> Self:
+        """Take an output for one series apart, and plot it.
+
+        Parameters
+        ----------
+        estimator : HiPPOClassifier, HiPPORegressor, or search whose best one is one
+            Fitted.
+        X : Panel, array, sequence or DataFrame
+            As in `HiPPOClassifier.fit`.
+        index : int or id, default=0
+            Which series: its position or, of another type than integers, its id.
+        ax : array of three matplotlib Axes, optional
+        target : optional
+            A class, by default the one that is predicted: what speaks for it, against the mean of the others, in
+            logarithms of probabilities. Of a regressor with several targets the number of one, by default the first.
+        n_bins : int, default=200
+            Parts of the duration.
+        datetimes : bool, default=False
+            Whether the times of X are datetimes, or seconds since 1970, and the axis shows dates.
+
+        Returns
+        -------
+        WindowDisplay
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            If there is no such series, class or target, the series has no observations, the estimator is not what it
+            should be, or ``ax`` is not.
+        """
+        found = getattr(estimator, "best_estimator_", estimator)
+        if not isinstance(found, (HiPPOClassifier, HiPPORegressor)):
+            raise TypeError(f"A WindowDisplay shows a HiPPOClassifier or HiPPORegressor, got {type(found).__name__}.")
+        check_is_fitted(found)
+        n_bins = check_scalar(n_bins, "n_bins", Integral, min_val=1)
+        panel = _one_series(X, index)
+        if not panel.lengths[0]:
+            raise ValueError(f"{panel._called(0)} has no observations: there is nothing to draw.")
+        direction, label = _direction(found, panel, target)
+        moments, _, rest = contributions(found, panel, direction, n_bins)
+        times, values = panel[0]
+        duration = float(times[-1] - times[0])
+        views = found.transformer_.views_
+        return cls(
+            times, values, np.linspace(times[0], times[-1], n_bins + 1), moments, rest,
+            [view.grid.span(duration, view.lengths) for view in views], shares(found), [view.name for view in views],
+            list(found.channel_names_ or [f"x{c}" for c in range(found.n_channels_)]), label, datetimes,
+        ).plot(ax)  # fmt: skip
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : array of three matplotlib Axes, optional
+
+        Returns
+        -------
+        WindowDisplay
+        """
+        check_matplotlib_support("WindowDisplay.plot")
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            places = plt.figure(figsize=(8, 5), layout="constrained").subplot_mosaic("AA;BC", height_ratios=[3, 2])
+            ax = [places[name] for name in "ABC"]
+        if np.shape(ax) != (3,) or not all(hasattr(one, "plot") for one in ax):
+            raise ValueError("WindowDisplay draws 3 pictures: ax must be an array of 3 Axes.")
+        top, left, right = ax
+        several = self.values.shape[1] > 1
+        for c, name in enumerate(self.channel_names):
+            seen = ~np.isnan(self.values[:, c])
+            x = _dates(self.times[seen], top, self.datetimes)
+            top.plot(x, self.values[seen, c], ".-", color=f"C{c}" if several else "0.2", ms=3, lw=1, label=name)
+        most = float(np.abs(self.moments).max()) or 1.0
+        low, high = top.get_ylim()
+        edges = _dates(self.edges, top, self.datetimes)
+        self.mesh_ = top.pcolormesh(
+            edges, [low, high], self.moments[None], cmap="RdBu_r", vmin=-most, vmax=most, alpha=0.6, zorder=0
+        )
+        top.set(xlabel="time", ylim=(low, high))
+        top.figure.colorbar(self.mesh_, ax=top, label=self.label)
+        if 1 < len(self.channel_names) < 7:
+            top.legend(frameon=False, fontsize="small")
+        for name, spans, share in zip(self.views, self.spans, self.shares, strict=True):
+            some = share.sum(axis=1) > 0
+            left.plot(spans[some], share.sum(axis=1)[some], ".-", label=name.replace("_", ", "))
+        left.set(xlabel="duration of the window", ylabel="share", xscale="log" if self.spans[0][-1] > 0 else "linear")
+        left.legend(frameon=False, fontsize="small")
+        right.barh(self.channel_names, np.sum([share.sum(axis=0) for share in self.shares], axis=0), color="0.6")
+        right.invert_yaxis()
+        right.set(xlabel="share of the channel")
+        self.ax_, self.figure_ = np.array(ax, dtype=object), top.figure
+        return self
+
+
+def _direction(estimator: Any, panel: Panel, target: Any) -> tuple[Array, str]:
+    """Which combination of outputs is shown for a target, and what it is called."""
+    n = len(estimator.intercept_)
+    if isinstance(estimator, HiPPORegressor):
+        number = check_scalar(0 if target is None else target, "target", Integral, min_val=0, max_val=n - 1)
+        return np.eye(n)[number], "for a large value" if n == 1 else f"for a large value of target {number}"
+    classes = estimator.classes_.tolist()
+    target = estimator.predict(panel).tolist()[0] if target is None else target
+    if target not in classes:
+        raise ValueError(f"target={target!r} is none of the classes {classes}.")
+    own = np.eye(n)[classes.index(target)]
+    return own - (1 - own) / (n - 1), f"for {target!r}"

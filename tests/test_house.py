@@ -67,7 +67,8 @@ MAY_IMPORT = {
     "_sktime_rnn": {"_rnn", "_sktime_features"},
     "__init__": {"_memory", "_panel", "_random", "_ridge", "_rnn", "_transformer"},
     "sktime": {"_sktime_features", "_sktime_ridge", "_sktime_rnn"},
-    "inspection": {"_measures", "_panel", "_projection", "_transformer", "_validation"},
+    "_contributions": {"_ext_pooling", "_head", "_panel", "_views"},
+    "inspection": {"_contributions", "_measures", "_panel", "_projection", "_ridge", "_transformer", "_validation"},
     "show_versions": {"_ext_projection"},
 }
 TRAINED = {"_batches", "_network", "_rnn", "_session", "_targets", "_training"}

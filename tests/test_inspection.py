@@ -2,7 +2,7 @@ import sys
 
 import numpy as np
 import pytest
-from makers import MEASURES
+from makers import MEASURES, shifted
 from numpy.testing import assert_allclose
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -10,8 +10,15 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_hippo import HiPPOTransformer, Panel
-from sklearn_hippo.inspection import LossCurveDisplay, MeasureDisplay, MemoryDisplay, ReconstructionDisplay
+from sklearn_hippo import HiPPOClassifier, HiPPORegressor, HiPPOTransformer, Panel
+from sklearn_hippo._contributions import contributions, longest_run, shares
+from sklearn_hippo.inspection import (
+    LossCurveDisplay,
+    MeasureDisplay,
+    MemoryDisplay,
+    ReconstructionDisplay,
+    WindowDisplay,
+)
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -256,3 +263,86 @@ def test_curves_that_cannot_be_drawn(name):
 def test_measures_and_losses_that_cannot_be_drawn(call, message):
     with pytest.raises((TypeError, ValueError), match=message):
         call()
+
+
+# --- windows -------------------------------------------------------------------------------------------
+
+SMALL = {"n_features": 60, "conjunctions": 40, "random_state": 0}
+EVERYTHING = ("ppv", "longest", "thirds", "spread")
+
+
+@pytest.mark.parametrize("unit", [False, True])
+@pytest.mark.parametrize("poolings", [("ppv", "longest"), EVERYTHING])
+@pytest.mark.parametrize("windows", ["both", "absolute"])
+def test_moments_sum_up_to_the_output(unit, poolings, windows):
+    X, y = shifted(40)
+    X = Panel.concat([X, Panel.from_list([([3.0], [[1.0, 2.0]]), ([0.0, 1e4], np.ones((2, 2)))])])
+    model = HiPPOClassifier(**SMALL, poolings=poolings, windows=windows, summaries=True).fit(X, [*y, y[0], y[1]])
+    center, inverse, weight, _ = model.scaling_
+    model.scaling_ = (center, inverse, weight, np.full(len(center), 0.01) if unit else None)
+    outputs = model._outputs(X)
+    for i in (0, 1, 40, 41):
+        for direction in np.eye(2):
+            moments, by_window, rest = contributions(model, X[[i]], direction, 37)
+            # features are of single precision, and the sum has some 10^3 of them
+            size = np.abs(model.coef_ * (weight * (inverse > 0))[:, None]).sum()
+            assert_allclose(moments.sum() + rest, outputs[i] @ direction, atol=1e-6 * size)
+            assert_allclose(sum(one.sum() for one in by_window) + rest, outputs[i] @ direction, atol=1e-6 * size)
+    assert_allclose(sum(one.sum() for one in shares(model)), 1)
+
+
+def test_a_feature_belongs_where_its_window_is():
+    """A bump that decides is where the picture says so."""
+    rng = np.random.default_rng(0)
+    X, y = [], np.arange(60) % 2
+    place = rng.uniform(0.2, 0.8, 60)
+    for i in range(60):
+        t = np.sort(rng.uniform(size=80))
+        X.append((t, 0.1 * rng.normal(size=80) + 2 * y[i] * np.exp(-(((t - place[i]) / 0.03) ** 2))))
+    model = HiPPOClassifier(300, conjunctions=300, random_state=0).fit(X[:40], y[:40])
+    assert model.score(X[40:], y[40:]) > 0.9
+    near = []
+    for i in range(41, 60, 2):
+        display = WindowDisplay.from_estimator(model, X, i)
+        times = (display.edges[1:] + display.edges[:-1]) / 2
+        near.append(abs(times[np.argmax(np.convolve(display.moments, np.ones(9), "same"))] - place[i]) < 0.1)
+        plt.close("all")
+    assert np.mean(near) >= 0.8
+
+
+def test_the_longest_run():
+    rows = np.array([[1, 1, 0, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0, 0], [1, 0, 1, 0, 0, 0, 1], [1, 1, 1, 1, 1, 1, 1]], bool)
+    expected = [[0, 0, 0, 1, 1, 1, 0], [0] * 7, [1, 0, 0, 0, 0, 0, 0], [1] * 7]
+    assert_allclose(longest_run(rows), expected)
+
+
+def test_what_a_window_display_shows():
+    X, y = shifted(40)
+    model = HiPPOClassifier(**SMALL).fit(X, y)
+    display = WindowDisplay.from_estimator(model, X, 1, target="0", n_bins=11)
+    assert display.label == "for '0'"
+    assert display.mesh_.get_array().shape == (1, 11)
+    assert display.ax_[0].figure is display.figure_
+    other = WindowDisplay.from_estimator(model, X, 1, target="1")
+    assert_allclose(other.moments.sum() + other.rest, -(display.moments.sum() + display.rest))
+    numbers = HiPPORegressor(**SMALL).fit(X, np.column_stack([np.arange(40), np.ones(40)]))
+    assert "target 1" in WindowDisplay.from_estimator(numbers, X, target=1, datetimes=True).label
+    one = Panel.from_list([[1.0, 2.0, 1.0]] * 4, ids=["a", "b", "c", "d"], channel_names=["pulse"])
+    single = WindowDisplay.from_estimator(HiPPORegressor(**SMALL).fit(one, [1, 2, 3, 4]), one, "b")
+    assert [text.get_text() for text in single.ax_[2].get_yticklabels()] == ["pulse"]
+    instant = [[1.0], [2.0], [3.0]] * 3
+    WindowDisplay.from_estimator(HiPPORegressor(**SMALL).fit(instant, range(9)), instant)
+    search = GridSearchCV(HiPPOClassifier(**SMALL), {"order": [2, 3]}, cv=2).fit(X, y)
+    WindowDisplay.from_estimator(search, X)
+    with pytest.raises(ValueError, match="target='2' is none of the classes"):
+        WindowDisplay.from_estimator(model, X, target="2")
+    with pytest.raises(ValueError, match="target == 2, must be <= 1"):
+        WindowDisplay.from_estimator(numbers, X, target=2)
+    with pytest.raises(TypeError, match="shows a HiPPOClassifier or HiPPORegressor, got HiPPOTransformer"):
+        WindowDisplay.from_estimator(HiPPOTransformer(), X)
+    with pytest.raises(NotFittedError):
+        WindowDisplay.from_estimator(HiPPOClassifier(), X)
+    with pytest.raises(ValueError, match="ax must be an array of 3 Axes"):
+        display.plot(plt.subplots()[1])
+    with pytest.raises(ValueError, match="has no observations"):
+        WindowDisplay.from_estimator(model, [np.empty((0, 2))])
