@@ -2,6 +2,7 @@
 
 ORDER = (
     "plot_irregular_series.py",
+    "plot_windows.py",
     "plot_reconstruction.py",
     "plot_measures.py",
     "plot_choosing.py",

@@ -559,8 +559,8 @@ class WindowDisplay:
 
     Attributes
     ----------
-    ax_ : ndarray of three matplotlib Axes
-        Of the series, the windows, and the channels.
+    ax_ : ndarray of matplotlib Axes
+        Of the series, the windows, and, of several, the channels.
     figure_ : matplotlib Figure
     mesh_ : matplotlib QuadMesh
         The moments.
@@ -628,7 +628,8 @@ class WindowDisplay:
             As in `HiPPOClassifier.fit`.
         index : int or id, default=0
             Which series: its position or, of another type than integers, its id.
-        ax : array of three matplotlib Axes, optional
+        ax : array of matplotlib Axes, optional
+            Three of them, or two for a single channel.
         target : optional
             A class, by default the one that is predicted: what speaks for it, against the mean of the others, in
             logarithms of probabilities. Of a regressor with several targets the number of one, by default the first.
@@ -671,7 +672,8 @@ class WindowDisplay:
 
         Parameters
         ----------
-        ax : array of three matplotlib Axes, optional
+        ax : array of matplotlib Axes, optional
+            Three of them, or two for a single channel.
 
         Returns
         -------
@@ -680,13 +682,15 @@ class WindowDisplay:
         check_matplotlib_support("WindowDisplay.plot")
         import matplotlib.pyplot as plt
 
-        if ax is None:
-            places = plt.figure(figsize=(8, 5), layout="constrained").subplot_mosaic("AA;BC", height_ratios=[3, 2])
-            ax = [places[name] for name in "ABC"]
-        if np.shape(ax) != (3,) or not all(hasattr(one, "plot") for one in ax):
-            raise ValueError("WindowDisplay draws 3 pictures: ax must be an array of 3 Axes.")
-        top, left, right = ax
         several = self.values.shape[1] > 1
+        names = "ABC" if several else "AB"
+        if ax is None:
+            figure = plt.figure(figsize=(8, 5), layout="constrained")
+            places = figure.subplot_mosaic("AA;BC" if several else "AA;BB", height_ratios=[3, 2])
+            ax = [places[name] for name in names]
+        if np.shape(ax) != (len(names),) or not all(hasattr(one, "plot") for one in ax):
+            raise ValueError(f"WindowDisplay draws {len(names)} pictures: ax must be an array of {len(names)} Axes.")
+        top, left = ax[:2]
         for c, name in enumerate(self.channel_names):
             seen = ~np.isnan(self.values[:, c])
             x = _dates(self.times[seen], top, self.datetimes)
@@ -705,10 +709,14 @@ class WindowDisplay:
             some = share.sum(axis=1) > 0
             left.plot(spans[some], share.sum(axis=1)[some], ".-", label=name.replace("_", ", "))
         left.set(xlabel="duration of the window", ylabel="share", xscale="log" if self.spans[0][-1] > 0 else "linear")
-        left.legend(frameon=False, fontsize="small")
-        right.barh(self.channel_names, np.sum([share.sum(axis=0) for share in self.shares], axis=0), color="0.6")
-        right.invert_yaxis()
-        right.set(xlabel="share of the channel")
+        left.set_ylim(0, 1.5 * left.get_ylim()[1])
+        left.legend(frameon=False, fontsize="x-small" if several else "small", ncols=2, loc="upper center")
+        if several:
+            total = np.sum([share.sum(axis=0) for share in self.shares], axis=0)
+            ax[2].barh(self.channel_names, total, color="0.6")
+            ax[2].invert_yaxis()
+            ax[2].tick_params(axis="y", labelsize="x-small")
+            ax[2].set(xlabel="share of the channel")
         self.ax_, self.figure_ = np.array(ax, dtype=object), top.figure
         return self
 
