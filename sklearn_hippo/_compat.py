@@ -48,13 +48,14 @@ def _unchanged_by_failure(estimator: Any) -> Iterator[None]:
 
 @contextmanager
 def fit_task(
-    estimator: Any, X: Any, y: Any, max_subtasks: int | None = 0, fitted: Callable[[], dict[str, Any]] = dict
-) -> Iterator[Any]:
+    estimator: Any, X: Any, y: Any, max_subtasks: int | None = 0, fitted: Callable[[], dict[str, Any]] | None = dict,
+    subtask: str = "epoch",
+) -> Iterator[Any]:  # fmt: skip
     """Tell the callbacks of an estimator, if any, that a fit begins and ends.
 
-    Yields a function to be called after every epoch, if there are any; it returns whether a callback wants to stop.
-    ``fitted`` returns the attributes that make the estimator a fitted one. A fit that fails leaves the estimator as it
-    was.
+    Yields a function to be called after every subtask, if there are any; it returns whether a callback wants to stop.
+    ``fitted`` returns the attributes that make the estimator a fitted one; None if there are none before the end. A fit
+    that fails leaves the estimator as it was.
     """
     if not hasattr(CallbackSupportMixin, "set_callbacks"):
         with _unchanged_by_failure(estimator):
@@ -63,14 +64,14 @@ def fit_task(
     context = estimator._init_callback_context(max_subtasks=max_subtasks)
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
 
-    def epoch_ends() -> bool:
-        epoch = context.subcontext(task_name="epoch")
-        epoch.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
-        return epoch.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes=fitted)
+    def ends() -> bool:
+        task = context.subcontext(task_name=subtask)
+        task.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
+        return task.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes=fitted)
 
     with _unchanged_by_failure(estimator):
-        yield epoch_ends
-    context.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes=fitted)
+        yield ends
+    context.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes=fitted or dict)
 
 
 def with_ids(features: Any, panel: Any, estimator: Any) -> Any:

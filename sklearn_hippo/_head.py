@@ -47,25 +47,35 @@ class Features:
     series : sequence
         That takes slices and arrays of positions.
     n_features : int
+    report : callable
+        Told what has been done.
     """
 
-    def __init__(self, transform: Callable[[Any], Array], series: Any, n_features: int, kept: Array | None = None):
-        self.transform, self.series, self.n_features, self.kept = transform, series, n_features, kept
+    def __init__(
+        self, transform: Callable[[Any], Array], series: Any, n_features: int,
+        report: Callable[[str], object] = lambda done: None, kept: Array | None = None,
+    ):  # fmt: skip
+        self.transform, self.series, self.n_features, self.report, self.kept = (
+            transform, series, n_features, report, kept,
+        )  # fmt: skip
         if kept is None and 4 * len(series) * n_features <= KEPT:
             self.kept = np.asarray(transform(series))
+            report(f"{n_features} features of {len(series)} series")
 
     def __len__(self) -> int:
         return len(self.series)
 
     def __getitem__(self, positions: Array) -> "Features":
         kept = None if self.kept is None else self.kept[positions]
-        return Features(self.transform, self.series[positions], self.n_features, kept)
+        return Features(self.transform, self.series[positions], self.n_features, self.report, kept)
 
     def __iter__(self) -> Iterator[tuple[slice, Array]]:
         """Positions of series, and their features."""
         for k in range(0, len(self), ROWS_AT_ONCE):
             rows = slice(k, min(k + ROWS_AT_ONCE, len(self)))
             yield rows, np.asarray(self.transform(self.series[rows])) if self.kept is None else self.kept[rows]
+            if self.kept is None:
+                self.report(f"{self.n_features} features of {rows.stop} of {len(self)} series, in a pass over all")
 
 
 class Scaling(NamedTuple):
@@ -328,18 +338,20 @@ def fit_calibrated(features: Features, targets: Array, weights: Array, blocks: B
 
     def tried(**how: Any) -> Head:
         head = fit_head(features, targets, weights, blocks, len(counts), **how)
+        features.report(f"ridge regression on {len(features)} series")
         if n_folds < 2:
             return head
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(codes, codes)
         outputs, used = [], []
         # one fold has series enough where each is too many to keep its features
-        for train, test in islice(folds, None if features.kept is not None else 1):
+        for i, (train, test) in enumerate(islice(folds, None if features.kept is not None else 1)):
             own = weights[train] * len(train) / weights[train].sum()
             part = fit_head(
                 features[train], targets[train], own, blocks, len(counts), **how, penalty=head.solution.penalty
             )
             outputs += [predict(some, part.scaling, *part.solution[:2]) for _, some in features[test]]
             used.append(test)
+            features.report(f"fold {i + 1} of {n_folds}")
         which = np.concatenate(used)
         temperature, loss = calibrate(np.concatenate(outputs), head.offset, codes[which], weights[which])
         return head._replace(temperature=temperature, loss=loss)

@@ -1,7 +1,10 @@
 """HiPPOClassifier and HiPPORegressor: random features of a sliding memory, and a ridge regression on all of them."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import pairwise
+from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_co
 from sklearn.utils import Tags, check_array, check_random_state, compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
-from ._compat import StrOptions, set_parameters
+from ._compat import CallbackSupportMixin, StrOptions, fit_task, set_parameters
 from ._head import Features, Head, Scaling, fit_calibrated, fit_head, predict
 from ._machine import check_memory
 from ._panel import Panel, own_times
@@ -35,6 +38,8 @@ _MORE = """
         Of the features, and of the folds of a calibration.
     n_jobs : int, optional
         Threads over the series, as in `HiPPOTransformer`.
+    verbose : int, default=0
+        Whether steps are printed when they are done. scikit-learn's callbacks are told of them as well.
 """
 _ATTRIBUTES = """
     transformer_ : RandomHiPPOTransformer
@@ -85,12 +90,13 @@ def distinct(panel: Panel, targets: Array, weights: Array) -> tuple[Panel, Array
     return panel[first], targets[first], weights / weights.mean()
 
 
-class _Ridge(BaseEstimator):
+class _Ridge(CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
-    _parameter_constraints: dict[str, list[Any]] = dict(  # noqa: RUF012  scikit-learn's convention
-        RandomHiPPOTransformer._parameter_constraints
-    )
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
+        **RandomHiPPOTransformer._parameter_constraints,
+        "verbose": ["verbose"],
+    }
 
     n_features: int
     windows: str
@@ -102,6 +108,7 @@ class _Ridge(BaseEstimator):
     summaries: Any
     random_state: Any
     n_jobs: int | None
+    verbose: int
     scaling_: Any
 
     def _panel(self, X: Any, y: Any) -> Any:
@@ -121,7 +128,22 @@ class _Ridge(BaseEstimator):
             raise ValueError("Negative values in data passed to `sample_weight`.")
         return weights
 
-    def _features(self, panel: Any, targets: Array, weights: Array) -> tuple[Features, Array, Array]:
+    @contextmanager
+    def _steps(self, X: Any, y: Any) -> Iterator[Callable[[str], None]]:
+        """What is to be told of every step of a fit that has been done."""
+        begin = perf_counter()
+        with fit_task(self, X, y, None, None, "step") as step_ends:
+
+            def report(done: str) -> None:
+                if self.verbose:
+                    print(f"[{type(self).__name__}] {perf_counter() - begin:.1f} s: {done}")
+                step_ends()
+
+            yield report
+
+    def _features(
+        self, panel: Any, targets: Array, weights: Array, report: Callable[[str], None]
+    ) -> tuple[Features, Array, Array]:
         """Features, targets and weights of the series that differ."""
         panel, targets, weights = distinct(panel, targets, weights)
         self._seed = int(check_random_state(self.random_state).randint(2**31))
@@ -131,7 +153,7 @@ class _Ridge(BaseEstimator):
         check_memory(
             24.0 * min(n, p) ** 2, f"A ridge regression on {p} features of {n} series", "Take fewer of either."
         )
-        return Features(self.transformer_.transform, panel, p), targets, weights
+        return Features(self.transformer_.transform, panel, p, report), targets, weights
 
     def _keep(self, head: Head, center: Any, scale: Any) -> None:
         """The head whose outputs are center + scale * what it was fitted to."""
@@ -228,6 +250,7 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
         class_weight: Any = None,
         random_state: Any = None,
         n_jobs: int | None = None,
+        verbose: int = 0,
     ):
         set_parameters(self, locals())
 
@@ -254,22 +277,23 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
             If X is not valid, as in `HiPPOTransformer.fit`; if y is missing, of another length or has only one class;
             if there are too many series for the memory of the machine.
         """
-        panel = self._panel(X, y)
-        y = check_labels(y, panel)
-        weights = self._weights(panel, sample_weight)
-        used = np.flatnonzero(weights)
-        self.classes_, codes = np.unique(y[used], return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"The classifier needs series of at least 2 classes, but y has only one class: "
-                f"{self.classes_.tolist()[0]!r}."
-            )
-        if self.class_weight is not None:
-            weights[used] *= compute_class_weight(self.class_weight, classes=self.classes_, y=y[used])[codes]
-        targets = np.full((len(y), len(self.classes_)), -1.0)
-        targets[used, codes] = 1
-        head = fit_calibrated(*self._features(panel, targets, weights), self._blocks(), self._seed)
-        self._keep(head, head.offset, head.temperature)
+        with self._steps(X, y) as report:
+            panel = self._panel(X, y)
+            y = check_labels(y, panel)
+            weights = self._weights(panel, sample_weight)
+            used = np.flatnonzero(weights)
+            self.classes_, codes = np.unique(y[used], return_inverse=True)
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    f"The classifier needs series of at least 2 classes, but y has only one class: "
+                    f"{self.classes_.tolist()[0]!r}."
+                )
+            if self.class_weight is not None:
+                weights[used] *= compute_class_weight(self.class_weight, classes=self.classes_, y=y[used])[codes]
+            targets = np.full((len(y), len(self.classes_)), -1.0)
+            targets[used, codes] = 1
+            head = fit_calibrated(*self._features(panel, targets, weights, report), self._blocks(), self._seed)
+            self._keep(head, head.offset, head.temperature)
         return self
 
     def decision_function(self, X: Any) -> Array:
@@ -363,6 +387,7 @@ class HiPPORegressor(RegressorMixin, _Ridge):
         summaries: Any = "auto",
         random_state: Any = None,
         n_jobs: int | None = None,
+        verbose: int = 0,
     ):
         set_parameters(self, locals())
 
@@ -389,16 +414,17 @@ class HiPPORegressor(RegressorMixin, _Ridge):
             If X is not valid, as in `HiPPOTransformer.fit`; if y is missing, not finite or of another length; if there
             are too many series for the memory of the machine.
         """
-        panel = self._panel(X, y)
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        if y.ndim > 2:
-            raise ValueError(f"y must have shape (n_series,) or (n_series, n_targets), got {y.shape}.")
-        self._y_shape = y.shape[1:]
-        features, targets, weights = self._features(panel, y.reshape(len(y), -1), self._weights(panel, sample_weight))
-        # numbers in units of their own, so that no square of them overflows
-        center, scale = np.transpose([mean_and_scale(target, weights) for target in targets.T])
-        head = fit_head(features, (targets - center) / scale, weights, self._blocks(), 0)
-        self._keep(head, center, scale)
+        with self._steps(X, y) as report:
+            panel = self._panel(X, y)
+            y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+            if y.ndim > 2:
+                raise ValueError(f"y must have shape (n_series,) or (n_series, n_targets), got {y.shape}.")
+            self._y_shape = y.shape[1:]
+            weights = self._weights(panel, sample_weight)
+            features, targets, weights = self._features(panel, y.reshape(len(y), -1), weights, report)
+            # numbers in units of their own, so that no square of them overflows
+            center, scale = np.transpose([mean_and_scale(target, weights) for target in targets.T])
+            self._keep(fit_head(features, (targets - center) / scale, weights, self._blocks(), 0), center, scale)
         return self
 
     def predict(self, X: Any) -> Array:

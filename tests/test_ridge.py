@@ -278,6 +278,56 @@ def test_weights():
     assert (heavy.predict(panel[40:]) == "a").mean() > (plain.predict(panel[40:]) == "a").mean()
 
 
+def test_steps_are_told(capsys, monkeypatch):
+    panel, y = shifted(60)
+    HiPPOClassifier(**SMALL).fit(panel, y)
+    assert capsys.readouterr().out == ""
+    HiPPOClassifier(**SMALL, verbose=1).fit(panel, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("[HiPPOClassifier] ") for line in lines)
+    assert "of 60 series" in lines[0]
+    assert lines[-1].endswith("fold 5 of 5")
+    monkeypatch.setattr(_head, "KEPT", 0)
+    HiPPORegressor(**SMALL, verbose=True).fit(panel, range(60))
+    assert "of 60 of 60 series" in capsys.readouterr().out
+
+
+def test_scikit_learn_callbacks():
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn >= 1.9")
+    pytest.importorskip("rich", reason="for the progress bar")
+    panel, y = shifted(60)
+    seen = []
+
+    class Watch:
+        def setup(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context):
+            seen.append(context.task_name)
+
+        def teardown(self, estimator, context):
+            pass
+
+    HiPPOClassifier(**SMALL).set_callbacks(Watch(), callback.ProgressBar()).fit(panel, y)
+    assert seen[-1] == "fit"
+    assert seen[:-1] == ["step"] * 13  # features, and twice a regression and its folds
+    monitor = callback.ScoringMonitor(scoring="r2")
+    HiPPORegressor(**SMALL).set_callbacks(monitor).fit(panel, np.arange(60))
+
+
+def test_a_fit_that_fails_changes_nothing(monkeypatch):
+    panel, y = shifted(60)
+    classifier = HiPPOClassifier(**SMALL).fit(panel, y)
+    expected = classifier.predict(panel)
+    monkeypatch.setattr(_head, "ridge", None)
+    with pytest.raises(TypeError):
+        classifier.fit(irregular(30, 3), y[:30])
+    assert_array_equal(classifier.predict(panel), expected)
+
+
 def test_what_is_refused():
     panel = irregular(6, 1)
     for estimator in (HiPPOClassifier(**SMALL), HiPPORegressor(**SMALL)):
