@@ -172,23 +172,37 @@ def learn_scaling(
             products[:, columns] += design[rows].T @ own
             squares[columns] += share[rows] @ np.square(own, out=own)
     assert shift is not None
-    center, scale = shift + mean, np.sqrt(np.maximum(squares - mean**2, 0))
-    varies = scale > 1e-7 * np.maximum(1, np.abs(center))
+    found = scaling_of(n, mean, squares - mean**2, design.sum(axis=0), products, blocks, n_classes, power, shift)
+    return found._replace(center=shift + found.center)
+
+
+def scaling_of(
+    n: int, mean: Array, variance: Array, size: Array, products: Array, blocks: Blocks, n_classes: int,
+    power: float = 0, shift: Any = 0.0,
+) -> Scaling:  # fmt: skip
+    """From what is known of n series: means and variances of the features, and their products with the design.
+
+    The design is, of classes, one where a series is of them, and of numbers the standardized targets; all of these are
+    means over the series, and features are less the shift. Sizes are means of the design.
+    """
+    scale = np.sqrt(np.maximum(variance, 0))
+    varies = scale > 1e-7 * np.maximum(1, np.abs(shift + mean))
     inverse = np.where(varies, 1 / np.where(varies, scale, 1), 0)
+    center = mean
     if n_classes:
-        size = design.sum(axis=0)[:, None]
-        means = products / np.maximum(size, 1e-300)
-        between = (size * (means - mean) ** 2).sum(axis=0) * inverse**2
-        center = shift + (size ** (1 - power) * means).sum(axis=0) / (size ** (1 - power)).sum()
+        means = products / np.maximum(size[:, None], 1e-300)
+        between = size @ (means - mean) ** 2 * inverse**2
+        balanced = size ** (1 - power)
+        center = balanced @ means / balanced.sum()
         chance = (n_classes - 1) / max(n - 1, 1)
         explained = (between - chance) / max(1 - chance, 1e-12)
     else:
         explained = ((products * inverse) ** 2).max(axis=0) - 1 / n
     weight = np.sqrt(np.maximum(explained, FLOOR))
-    for columns, variance in blocks:
+    for columns, share in blocks:
         used = weight[columns][varies[columns]]
         if len(used):
-            weight[columns] *= np.sqrt(variance) / np.sqrt(np.mean(used**2))
+            weight[columns] *= np.sqrt(share) / np.sqrt(np.mean(used**2))
     return Scaling(center, inverse, weight)
 
 

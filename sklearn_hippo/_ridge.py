@@ -1,6 +1,9 @@
-"""HiPPOClassifier and HiPPORegressor: random features of a sliding memory, and a ridge regression on all of them."""
+"""HiPPOClassifier and HiPPORegressor: random features of a sliding memory, and a ridge regression on all of them.
 
-from collections.abc import Callable, Iterator
+(Two estimators and their base side by side: more than half of these lines is documentation.)
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import pairwise
@@ -18,6 +21,7 @@ from ._compat import CallbackSupportMixin, StrOptions, fit_task, set_parameters
 from ._head import Features, Head, Scaling, fit_calibrated, fit_head, predict
 from ._machine import check_memory
 from ._panel import Panel, own_times
+from ._parts import Units, checked, fit_parts
 from ._random import RandomHiPPOTransformer
 from ._scales import mean_and_scale
 from ._validation import check_labels, validate_panel
@@ -146,14 +150,78 @@ class _Ridge(CallbackSupportMixin, BaseEstimator):
     ) -> tuple[Features, Array, Array]:
         """Features, targets and weights of the series that differ."""
         panel, targets, weights = distinct(panel, targets, weights)
-        self._seed = int(check_random_state(self.random_state).randint(2**31))
-        parameters = {name: getattr(self, name) for name in RandomHiPPOTransformer().get_params()}
-        self.transformer_ = RandomHiPPOTransformer(**parameters | {"random_state": self._seed}).fit(panel)
+        self._draw(panel)
         n, p = len(panel), self.transformer_._n_features_out
         check_memory(
             24.0 * min(n, p) ** 2, f"A ridge regression on {p} features of {n} series", "Take fewer of either."
         )
         return Features(self.transformer_.transform, panel, p, report), targets, weights
+
+    def fit_parts(
+        self, parts: Sequence[Any], read: Callable[[Any], Iterable[tuple[Any, Any]]], *, classes: Any = None,
+        executor: Any = None,
+    ) -> Self:  # fmt: skip
+        """Fit to more series than there is memory for, or on several machines.
+
+        A worker reads a part some series at a time, and sends back sums of products of their features, which is all
+        that a ridge regression needs: 8 bytes for each pair of features, however many series there are. The penalty and
+        the probabilities are those that are best for about 4,000 random series, which are held out, and then fitted as
+        well. Series that are equal are not looked for, and have no weights.
+
+        Parameters
+        ----------
+        parts : sequence
+            What tells ``read`` where series are: names of files, for example. A series lies in one part.
+        read : callable
+            Of a part it makes an iterable of pairs ``(X, y)``, of some thousand series each, as in ``fit``. Features
+            are drawn from the first pair of the first part, which should have series of all kinds.
+        classes : array-like, optional
+            All classes, for a classifier. By default those of the first pair.
+        executor : concurrent.futures.Executor, optional
+            Whose ``map`` reads parts at once: a ``ProcessPoolExecutor``, or ``get_executor()`` of a client of dask. By
+            default one part is read after the other, here.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If series or targets are not valid, as in ``fit``; if a class is not among those given; if there are so few
+            series that one would fit them at once; if there are too many features for the memory of the machine.
+        """
+        with self._steps(None, None) as report:
+            if len(parts) == 0:
+                raise ValueError("There are no parts.")
+            X, y = next(iter(read(parts[0])), (None, None))
+            if X is None:
+                raise ValueError("Part 0 has no series: features are drawn from its first ones.")
+            panel = self._panel(X, y)
+            if isinstance(self, HiPPOClassifier):
+                if self.class_weight is not None:
+                    raise ValueError("class_weight is not for series in parts.")
+                classes = self._learn_classes(check_labels(y, panel) if classes is None else np.asarray(classes))
+            panel, y = checked(panel, y, 0, classes=classes)
+            self._draw(panel)
+            p = self.transformer_._n_features_out
+            check_memory(32.0 * p**2, f"Sums over {p} features", "Take fewer of them.")
+            units = Units.learn(np.asarray(self.transformer_.transform(panel)), y, classes)
+            head = fit_parts(
+                parts, read, self.transformer_.transform, units, self._blocks(), self._seed, executor, report
+            )
+            if classes is None:
+                self._y_shape = (y.shape[1],) if y.shape[1] > 1 else ()
+                self._keep(head, units.center, units.scale)
+            else:
+                self._keep(head, head.offset, head.temperature)
+        return self
+
+    def _draw(self, panel: Any) -> None:
+        """Draw the features from some series."""
+        self._seed = int(check_random_state(self.random_state).randint(2**31))
+        parameters = {name: getattr(self, name) for name in RandomHiPPOTransformer().get_params()}
+        self.transformer_ = RandomHiPPOTransformer(**parameters | {"random_state": self._seed}).fit(panel)
 
     def _keep(self, head: Head, center: Any, scale: Any) -> None:
         """The head whose outputs are center + scale * what it was fitted to."""
@@ -282,12 +350,7 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
             y = check_labels(y, panel)
             weights = self._weights(panel, sample_weight)
             used = np.flatnonzero(weights)
-            self.classes_, codes = np.unique(y[used], return_inverse=True)
-            if len(self.classes_) < 2:
-                raise ValueError(
-                    f"The classifier needs series of at least 2 classes, but y has only one class: "
-                    f"{self.classes_.tolist()[0]!r}."
-                )
+            codes = np.searchsorted(self._learn_classes(y[used]), y[used])
             if self.class_weight is not None:
                 weights[used] *= compute_class_weight(self.class_weight, classes=self.classes_, y=y[used])[codes]
             targets = np.full((len(y), len(self.classes_)), -1.0)
@@ -295,6 +358,16 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
             head = fit_calibrated(*self._features(panel, targets, weights, report), self._blocks(), self._seed)
             self._keep(head, head.offset, head.temperature)
         return self
+
+    def _learn_classes(self, y: Array) -> Array:
+        """The different labels."""
+        self.classes_ = np.unique(y)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"The classifier needs series of at least 2 classes, but y has only one class: "
+                f"{self.classes_.tolist()[0]!r}."
+            )
+        return self.classes_
 
     def decision_function(self, X: Any) -> Array:
         """Compute logarithms of probabilities, but for a constant; of two classes, their difference.

@@ -1,9 +1,12 @@
-"""Time and memory of HiPPOClassifier on very many series, with the default features.
+"""Time and memory of HiPPOClassifier on very many series.
 
     python examples/benchmarks/many_series.py [--series 100000] [--threads 2]
+    python examples/benchmarks/many_series.py --series 1000000 --parts 8 --features 500 --conjunctions 1000
 
 Series of 60 to 140 observations at irregular times, a fifth of the values missing: noise, and in it a bump of one of
-five shapes. As many test series as a tenth of them. One line is added to examples/results/many_series.csv.
+five shapes. As many test series as a tenth of them, at most 20,000. With parts, each of as many workers of a dask
+cluster as there are threads makes its series some at a time, and sends back sums. One line is added to
+examples/results/many_series.csv; peaks of memory are those of the largest process.
 """
 
 import argparse
@@ -37,29 +40,64 @@ def make(n, seed):
     return Panel(values[:, None], times, offsets), y
 
 
+class Stretches:
+    """Reads a part: its series, 2,000 at a time."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __call__(self, part):
+        for begin in range(0, self.n, 2000):
+            yield make(min(2000, self.n - begin), [1, part, begin])
+
+
+def fit(classifier, given):
+    """Fit, and return what the data took, in KiB."""
+    if not given.parts:
+        panel, y = make(given.series, 0)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        classifier.fit(panel, y)
+        return before
+    from dask.distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=given.threads, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        read = Stretches(given.series // given.parts)
+        classifier.fit_parts(range(given.parts), read, executor=client.get_executor())
+        return 0
+
+
 def main():
     """Fit, predict, and add what it took to the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--series", type=int, default=100_000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--parts", type=int, default=0)
+    parser.add_argument("--features", type=int, default=1000)
+    parser.add_argument("--conjunctions", type=int, default=2000)
     given = parser.parse_args()
     from threadpoolctl import threadpool_limits
 
     from sklearn_hippo import HiPPOClassifier
 
-    panel, y = make(given.series, 0)
-    test, y_test = make(given.series // 10, 1)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    test, y_test = make(min(given.series // 10, 20_000), [0, 1])
+    classifier = HiPPOClassifier(
+        given.features, conjunctions=given.conjunctions, random_state=0, n_jobs=1 if given.parts else given.threads,
+        verbose=1,
+    )  # fmt: skip
     with threadpool_limits(given.threads):
         begin = time.perf_counter()
-        classifier = HiPPOClassifier(random_state=0, n_jobs=given.threads).fit(panel, y)
-        fit = time.perf_counter() - begin
+        before = fit(classifier, given)
+        seconds = time.perf_counter() - begin
+        begin = time.perf_counter()
         probability = classifier.predict_proba(test)
-        predict = time.perf_counter() - begin - fit
+        predict = time.perf_counter() - begin
     own = probability[np.arange(len(test)), y_test]
     row = {
-        "series": given.series, "features": len(classifier.coef_), "threads": given.threads,
-        "fit, s": round(fit, 1), "predict, ms/series": round(1000 * predict / len(test), 3),
+        "series": given.series, "parts": given.parts or 1, "features": len(classifier.coef_), "threads": given.threads,
+        "fit, s": round(seconds, 1), "predict, ms/series": round(1000 * predict / len(test), 3),
         "peak, GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
         "of it data": round(before / 2**20, 2),
         "accuracy": round(float(np.mean(probability.argmax(axis=1) == y_test)), 4),
