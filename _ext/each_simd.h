@@ -27,11 +27,11 @@
 
 #define ISA avx512
 #define LANES 8
-#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma")))
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma")))
 #if defined(__clang__)  /* which drops a target of which it does not know a part */
 #define WIDE TARGET
 #else
-#define WIDE __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
+#define WIDE __attribute__((target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
 #endif
 #include BODY
 #undef ISA

@@ -30,8 +30,6 @@ typedef struct {
     const int32_t *older, *newer;                     /* (n_windows,) of which windows one is made */
     const float *merge;                               /* (n_windows, 2, order, order) A and B */
     const float *scale;                               /* (n_windows, n_kinds, n_channels, order) or NULL */
-    ptrdiff_t n_nodes;                                /* of a Gauss rule on [0, 1] that is exact for f P_n */
-    const double *node, *weight;                      /* (n_nodes,) */
 } windows_t;
 
 typedef struct {
@@ -57,8 +55,12 @@ typedef struct {                          /* where features go, NULL for none */
     float *both;                          /* (n_pairs,) share of the positions in which both are */
 } pooled_t;
 
-/* Whole vectors of any set, and whole words of bits. */
+/* Whole words of bits, and whole vectors of any set. */
 #define PADDED(n) (((n) + 63) / 64 * 64)
+#define ROW 16
+#define IN_ROWS(n) (((n) + ROW - 1) / ROW * ROW)
+#define MAX_MIXED 16  /* channels of a read-out */
+#define BATCH 8  /* thresholds whose bits are looked at together */
 
 static int bits_in(uint64_t word)
 {

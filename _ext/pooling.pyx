@@ -11,14 +11,12 @@ include "simd.pxi"
 
 cdef extern from "pooling.h" nogil:
     ctypedef struct windows_t:
-        Py_ssize_t order, n_channels, n_windows, n_kinds, padding, n_nodes
+        Py_ssize_t order, n_channels, n_windows, n_kinds, padding
         const int32_t* length
         const int32_t* older
         const int32_t* newer
         const float* merge
         const float* scale
-        const double* node
-        const double* weight
     ctypedef struct readouts_t:
         Py_ssize_t n_readouts
         const int32_t* window
@@ -44,6 +42,8 @@ cdef extern from "pooling.h" nogil:
         float* spread
         float* both
     Py_ssize_t PADDED(Py_ssize_t)
+    Py_ssize_t IN_ROWS(Py_ssize_t)
+    enum: ROW, BATCH
     Py_ssize_t fill_windows(const windows_t*, const double*, const double*, Py_ssize_t, Py_ssize_t, float*)
     Py_ssize_t read_out(const windows_t*, const readouts_t*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, float*)
     void pool_ "pool"(const windows_t*, const readouts_t*, const pairs_t*, const float*, Py_ssize_t, Py_ssize_t, float*,
@@ -69,20 +69,17 @@ cdef class Windows:
         const int32_t[::1] newer,         # (n_windows,) ... and which the newer
         const float[:, :, :, ::1] merge,  # (n_windows, 2, order, order)
         const float[:, :, :, ::1] scale,  # (n_windows, n_kinds, n_channels, order) or None
-        const double[::1] nodes,
-        const double[::1] weights,
     ):
-        self.kept = (length, older, newer, merge, scale, nodes, weights)
+        self.kept = (length, older, newer, merge, scale)
         self.w.order, self.w.n_channels, self.w.n_kinds = merge.shape[2], n_channels, n_kinds
-        self.w.n_windows, self.w.padding, self.w.n_nodes = length.shape[0], padding, nodes.shape[0]
+        self.w.n_windows, self.w.padding = length.shape[0], padding
         self.w.length, self.w.older, self.w.newer, self.w.merge = &length[0], &older[0], &newer[0], &merge[0, 0, 0, 0]
         self.w.scale = NULL if scale is None else &scale[0, 0, 0, 0]
-        self.w.node, self.w.weight = &nodes[0], &weights[0]
 
     def size(self, Py_ssize_t n_cells):
-        """Numbers that all windows of a series of so many cells take."""
-        return (self.w.n_windows * self.w.n_kinds * self.w.n_channels * self.w.order
-                * PADDED(n_cells + 2 * self.w.padding))
+        """Numbers that all windows of a series of so many cells take, and what is read before and behind them."""
+        return (ROW + self.w.n_windows * self.w.n_kinds * self.w.n_channels * self.w.order
+                * IN_ROWS(n_cells + 2 * self.w.padding) + 64)
 
 
 cdef class Readouts:
@@ -115,7 +112,7 @@ cdef class Readouts:
 
     def n_bits(self, Py_ssize_t n_cells):
         """Words of bits that a series of so many cells takes."""
-        return PADDED(n_cells) // 64 * (self.r.thresholds[self.r.n_readouts] if self.p.n_pairs else 1)
+        return PADDED(n_cells) // 64 * (self.r.thresholds[self.r.n_readouts] if self.p.n_pairs else BATCH)
 
 
 def add_squares(
@@ -142,7 +139,7 @@ def add_squares(
             for i in range(w.n_windows):
                 counts[i] += n_cells[s]
                 for k in range(rows):
-                    row = &scratch[(i * rows + k) * stride + w.padding + w.length[i] // 2]
+                    row = &scratch[ROW + (i * rows + k) * stride + w.padding + w.length[i] // 2]
                     total = 0
                     for e in range(n_cells[s]):
                         total = total + <double> row[e] * row[e]

@@ -26,6 +26,7 @@
 #define __attribute__(x)
 #define restrict __restrict
 #endif
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #ifdef __has_builtin
 #if __has_builtin(__builtin_shufflevector)
 #define HIPPO_SHUFFLE 1
@@ -36,10 +37,12 @@
 #define PRAGMA(x) _Pragma(#x)
 #if defined(__GNUC__)
 #define SIMD PRAGMA(omp simd)
+#define UNROLL PRAGMA(GCC unroll 8)
 #define SIMD_SUM(...) PRAGMA(omp simd reduction(+ : __VA_ARGS__))
 #define SIMD_EXTREMES(low, high) PRAGMA(omp simd reduction(min : low) reduction(max : high))
 #else
 #define SIMD
+#define UNROLL
 #define SIMD_SUM(...)
 #define SIMD_EXTREMES(low, high)
 #endif
@@ -76,6 +79,7 @@ static int select_simd(const char *name)
 #ifdef HIPPO_X86
     __builtin_cpu_init();
     if ((name == NULL || strcmp(name, "avx512") == 0) && __builtin_cpu_supports("avx512f")
+        && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd")
         && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
         simd = (struct simd_t){"avx512", 8};
         return 1;

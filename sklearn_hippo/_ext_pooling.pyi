@@ -20,8 +20,6 @@ class Windows:
         newer: NDArray[np.int32],
         merge: NDArray[np.float32],
         scale: NDArray[np.float32] | None,
-        nodes: NDArray[np.float64],
-        weights: NDArray[np.float64],
     ) -> None: ...
     def size(self, n_cells: int) -> int: ...
 

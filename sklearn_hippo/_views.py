@@ -11,7 +11,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import roots_legendre
 
 from ._ext_pooling import Readouts, Windows, add_squares, pool, trace
 from ._panel import Panel, own_times
@@ -226,12 +225,8 @@ class View:
             share = np.full(d, (length - length // 2) / length)
             for part, (low, high) in enumerate(((0 * share, share), (share, 1 + 0 * share))):
                 merge[i, part] = embed(np.eye(d)[:, None], low, high)[:, 0].T
-        nodes, weights = roots_legendre(d // 2 + 1)
         padding = int(self.lengths[-1]) // 2 + 1
-        return Windows(
-            self.n_channels, self.n_kinds, padding, self.lengths, older, newer, merge, self.scale, (nodes + 1) / 2,
-            weights / 2,
-        )  # fmt: skip
+        return Windows(self.n_channels, self.n_kinds, padding, self.lengths, older, newer, merge, self.scale)
 
     def look(self, panel: Panel) -> tuple[Array, Array, NDArray[np.intp], NDArray[np.intp]]:
         """Places, values, offsets and numbers of cells of series whose values are standardized by channel."""
