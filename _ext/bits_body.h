@@ -105,15 +105,21 @@ TARGET static void NAME(meet)(const pairs_t *p, ptrdiff_t n, const uint64_t *bit
         const uint64_t *one = bits + (p->one[i] >> 1) * n_words, *other = bits + (p->other[i] >> 1) * n_words;
         const uint64_t turn = p->one[i] & 1 ? ~(uint64_t)0 : 0, turn_other = p->other[i] & 1 ? ~(uint64_t)0 : 0;
         const ptrdiff_t lag = p->lag[i] < n ? p->lag[i] : n - 1, whole = lag / 64, rest = lag % 64, shared = n - lag;
+        const ptrdiff_t last = (shared - 1) / 64;  /* word, of whose bits some do not count */
+        const uint64_t valid = ~(uint64_t)0 >> (64 * (last + 1) - shared);
         ptrdiff_t count = 0;
-        for (ptrdiff_t k = 0; 64 * k < shared; k++) {
-            uint64_t word = (other[k + whole] ^ turn_other) >> rest;
-            if (rest > 0 && k + whole + 1 < n_words)
-                word |= (other[k + whole + 1] ^ turn_other) << (64 - rest);
-            word &= one[k] ^ turn;
-            if (shared - 64 * k < 64)
-                word &= ((uint64_t)1 << (shared - 64 * k)) - 1;
-            count += bits_in(word);
+        other += whole;
+        if (rest == 0) {
+            for (ptrdiff_t k = 0; k < last; k++)
+                count += bits_in((other[k] ^ turn_other) & (one[k] ^ turn));
+            count += bits_in((other[last] ^ turn_other) & (one[last] ^ turn) & valid);
+        } else {
+            for (ptrdiff_t k = 0; k < last; k++)
+                count += bits_in(((other[k] >> rest | other[k + 1] << (64 - rest)) ^ turn_other) & (one[k] ^ turn));
+            uint64_t word = other[last] >> rest;
+            if (whole + last + 1 < n_words)
+                word |= other[last + 1] << (64 - rest);
+            count += bits_in((word ^ turn_other) & (one[last] ^ turn) & valid);
         }
         out[i] = (float)count / (float)shared;
     }

@@ -47,12 +47,12 @@ def contributions(estimator: Any, panel: Panel, direction: Array, n_bins: int) -
         rest -= float(scaling.mean @ (estimator.coef_ @ direction))
     away = np.abs(features - scaling.center) * scaling.inverse
     factors /= np.maximum(away / FAR, 1)  # as features that are further away count
-    own, poolings = transformer._standardized(panel), tuple(transformer.poolings)
+    forms, poolings = transformer._standardized(panel), tuple(transformer.poolings)
     moments, windows = np.zeros(n_bins), []
     for view in transformer.views_:
         columns = transformer.blocks_[view.name]
-        cells, by_window = of_view(view, own, poolings, factors[columns], scaling.center[columns])
-        moments += in_bins(cells, view.grid.covered(float(durations_of(own)[0])), n_bins)
+        cells, by_window = of_view(view, forms[view.by_series], poolings, factors[columns], scaling.center[columns])
+        moments += in_bins(cells, view.grid.covered(float(durations_of(panel)[0])), n_bins)
         windows.append(by_window)
     if "channels" in transformer.blocks_:
         columns = transformer.blocks_["channels"]
@@ -108,7 +108,7 @@ def in_bins(cells: Array, covered: float, n_bins: int) -> Array:
 def of_view(view: View, panel: Panel, poolings: tuple[str, ...], factors: Array, centers: Array) -> tuple[Array, Array]:
     """Of factors * (features - centers) of a view, (n_cells,) by moment and (n_windows, n_channels) by window.
 
-    The panel is one series, whose values are standardized by channel.
+    The panel is one series, whose values are standardized as the view wants them.
     """
     series = view.look(panel)
     n_cells = int(series[3][0])

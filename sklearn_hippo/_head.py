@@ -253,7 +253,9 @@ def ridge(
         penalty, error = float(choice.penalties[best]), float(errors[best] / y.size)
         solved = vectors @ (seen / (values + choices[best])[:, None])
     else:
-        products[np.diag_indices_from(products)] += penalty * unit
+        # as much as the products are rounded by, so that none of their eigenvalues is negative
+        rounding = 4 * np.finfo(choice.precision).eps * np.sqrt(len(products))
+        products[np.diag_indices_from(products)] += (penalty + rounding) * unit
         solved = solve(products.T, moments, assume_a="pos", overwrite_a=True, check_finite=False)
     return Solution(over_series(features, scaling, root, solved) if dual else solved, intercept, penalty, error)
 

@@ -15,7 +15,7 @@ from ._panel import Panel
 from ._scales import mean_and_scale
 from ._summaries import SUMMARIES, summarize
 from ._validation import check_observed, validate_panel
-from ._views import POOLINGS, Grid, View, durations_of, stamps_of
+from ._views import POOLINGS, Grid, View, durations_of, stamps_of, standardized_by_series
 
 Array = NDArray[Any]
 
@@ -164,7 +164,8 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         missing = float(np.isnan(panel.values).mean())
         self.summaries_ = missing > 0.5 if self.summaries == "auto" else bool(self.summaries)
         rng = check_random_state(self.random_state)
-        panel = self._standardized(panel)
+        forms = self._standardized(panel)
+        panel = forms[False]
         some = panel._observed
         durations, n_stamps = durations_of(panel)[some], stamps_of(panel)[some]
         target = int(self.n_features)
@@ -178,7 +179,7 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
                 )  # fmt: skip
                 n_pairs = 0 if by_series else int(self.conjunctions)
                 wanted = max(target // 2, 1) if by_series else target
-                self.views_.append(view.fit(panel, rng, wanted, target, n_pairs, n_threads))
+                self.views_.append(view.fit(forms[by_series], rng, wanted, max(target // 2, 1), n_pairs, n_threads))
         return self
 
     def transform(self, X: Any) -> Array:
@@ -204,13 +205,13 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         n, whose = self._n_features_out, f" for {len(panel)} series"
         check_memory(4.0 * len(panel) * n, f"{n} features", "Transform fewer at a time.", whose=whose)
         out = np.empty((len(panel), n), np.float32)
-        own = self._standardized(panel)
+        forms = self._standardized(panel)
         n_threads = max(1, min(threads_of(self.n_jobs), len(panel)))
         blocks = self.blocks_
         for view in self.views_:
-            view.pool(own, poolings, out[:, blocks[view.name]], n_threads)
+            view.pool(forms[view.by_series], poolings, out[:, blocks[view.name]], n_threads)
         if self.summaries_:
-            out[:, blocks["channels"]] = summarize(own)
+            out[:, blocks["channels"]] = summarize(forms[False])
         return with_ids(out, panel, self)
 
     @property
@@ -253,9 +254,11 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         if wrong or not len(self.poolings):
             raise ValueError(f"poolings={self.poolings!r} must be some of {', '.join(map(repr, POOLINGS))}.")
 
-    def _standardized(self, panel: Panel) -> Panel:
+    def _standardized(self, panel: Panel) -> dict[bool, Panel]:
+        """The series standardized by channel, and, where views want it, by themselves as well."""
         values = (panel.values.astype(np.float64) - self.mean_) / self.scale_
-        return Panel._trusted(values, panel.times, panel.offsets, None, None, panel.ids, panel.id_names)
+        own = Panel._trusted(values, panel.times, panel.offsets, None, None, panel.ids, panel.id_names)
+        return {False: own, True: standardized_by_series(own)} if self.normalized else {False: own}
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -5,6 +5,7 @@ A view is a way to look at all series: time in shares of a series' duration, or 
 """
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from math import ceil
 from typing import Any, Self
@@ -99,11 +100,11 @@ def stamps_of(panel: Panel) -> Array:
     return total[panel.offsets[1:]] - total[panel.offsets[:-1]]
 
 
-def standardized_by_series(panel: Panel) -> Array:
-    """Values less the mean of their series and channel over time, divided by its standard deviation over time.
+def standardized_by_series(panel: Panel) -> Panel:
+    """A panel of values less the mean of their series and channel over time, divided by its standard deviation.
 
-    Both are integrals of the straight lines between a channel's own observations, so that observations on a line change
-    nothing. A channel that hardly varies is divided by 1; values are to be of order one.
+    Both are over time, integrals of the straight lines between a channel's own observations, so that observations on a
+    line change nothing. A channel that hardly varies is divided by 1; values are to be of order one.
     """
     of_rows = np.repeat(np.arange(len(panel)), panel.lengths)
     times, values = own_times(panel), panel.values.copy()
@@ -114,7 +115,7 @@ def standardized_by_series(panel: Panel) -> Array:
         rows = np.flatnonzero(~np.isnan(values[:, c]))
         if len(rows):
             values[rows, c] = _standardized(values[rows, c], times[rows], of_rows[rows], ends)
-    return values
+    return Panel._trusted(values, panel.times, panel.offsets, None, None, panel.ids, panel.id_names)
 
 
 def _standardized(x: Array, times: Array, series: NDArray[np.intp], ends: Array) -> Array:
@@ -204,6 +205,20 @@ def draw_pairs(rng: np.random.RandomState, draw: Draw, n_pairs: int, longest: fl
     )
 
 
+@cache
+def halves(lengths: tuple[int, ...], d: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    """Of which windows each is made, an older and a newer one, and the matrices that merge these."""
+    older, newer = np.zeros(len(lengths), np.int32), np.zeros(len(lengths), np.int32)
+    merge = np.zeros((len(lengths), 2, d, d), np.float32)
+    for i, length in enumerate(lengths[1:], 1):
+        older[i] = lengths.index(length - length // 2)  # the older part is the longer one
+        newer[i] = lengths.index(length // 2)
+        share = np.full(d, (length - length // 2) / length)
+        for part, (low, high) in enumerate(((0 * share, share), (share, 1 + 0 * share))):
+            merge[i, part] = embed(np.eye(d)[:, None], low, high)[:, 0].T
+    return older, newer, merge
+
+
 class View:
     """One way to look at all series, fitted: its grid, its windows, and what is read out of them."""
 
@@ -216,23 +231,14 @@ class View:
 
     def windows(self) -> Windows:
         """The windows, as the kernel wants them."""
-        lengths, d = self.lengths.tolist(), self.order
-        older, newer = np.zeros(len(lengths), np.int32), np.zeros(len(lengths), np.int32)
-        merge = np.zeros((len(lengths), 2, d, d), np.float32)
-        for i, length in enumerate(lengths[1:], 1):
-            older[i] = lengths.index(length - length // 2)  # the older part is the longer one
-            newer[i] = lengths.index(length // 2)
-            share = np.full(d, (length - length // 2) / length)
-            for part, (low, high) in enumerate(((0 * share, share), (share, 1 + 0 * share))):
-                merge[i, part] = embed(np.eye(d)[:, None], low, high)[:, 0].T
+        older, newer, merge = halves(tuple(self.lengths.tolist()), self.order)
         padding = int(self.lengths[-1]) // 2 + 1
         return Windows(self.n_channels, self.n_kinds, padding, self.lengths, older, newer, merge, self.scale)
 
     def look(self, panel: Panel) -> tuple[Array, Array, NDArray[np.intp], NDArray[np.intp]]:
-        """Places, values, offsets and numbers of cells of series whose values are standardized by channel."""
+        """Places, values, offsets and numbers of cells of series whose values are standardized as they are to be."""
         u, n_cells = self.grid.place(panel)
-        values = standardized_by_series(panel) if self.by_series else panel.values
-        return u, np.ascontiguousarray(values), panel.offsets, n_cells
+        return u, np.ascontiguousarray(panel.values), panel.offsets, n_cells
 
     def fit(
         self, panel: Panel, rng: np.random.RandomState, target: int, n_paired: int, n_pairs: int, n_threads: int

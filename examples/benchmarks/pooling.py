@@ -82,7 +82,7 @@ def operations(transformer, panel):
     """Single-precision operations of a transform, where a multiply-add is one."""
     total = 0.0
     for view in transformer.views_:
-        n_cells = view.look(transformer._standardized(panel))[3].astype(float)
+        n_cells = view.look(panel)[3].astype(float)
         d, padded = view.order, n_cells + 2 * (int(view.lengths[-1]) // 2 + 1)
         total += (len(view.lengths) - 1) * view.n_kinds * view.n_channels * d * (d + 1) * padded.sum()
         for draw in view.draws:
