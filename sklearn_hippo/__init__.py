@@ -11,25 +11,25 @@ from ._ridge import HiPPOClassifier, HiPPORegressor
 from ._transformer import HiPPOTransformer
 
 if TYPE_CHECKING:
-    from ._rnn import HiPPORNNClassifier, HiPPORNNRegressor
+    from ._rnn import HiPPORNNClassifier as HiPPORNNClassifier
+    from ._rnn import HiPPORNNRegressor as HiPPORNNRegressor
 
 __version__ = version("sklearn-hippo")
 
 __all__ = [
     "HiPPOClassifier",
     "HiPPOMemory",
-    "HiPPORNNClassifier",
-    "HiPPORNNRegressor",
     "HiPPORegressor",
     "HiPPOTransformer",
     "Panel",
     "RandomHiPPOTransformer",
 ]
+LAZY = ["HiPPORNNClassifier", "HiPPORNNRegressor"]  # what needs PyTorch is no part of import *
 
 
 def __getattr__(name: str) -> Any:
     """Load the half that needs PyTorch when it is asked for."""
-    if name not in ("HiPPORNNClassifier", "HiPPORNNRegressor"):
+    if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         return getattr(import_module("._rnn", __name__), name)
@@ -40,4 +40,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *LAZY})

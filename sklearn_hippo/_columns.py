@@ -142,12 +142,13 @@ def _from_objects(array: Array, where: str) -> Array:
             continue
         try:
             if isinstance(cell, (str, bytes)):
-                raise TypeError(f"{cell!r} is a string")
+                raise TypeError
             numbers[position] = cell
         except (TypeError, ValueError, OverflowError) as error:
-            place = position[0] if len(position) == 1 else position
+            place = f" at position {position[0] if len(position) == 1 else position}" if position else ""
             kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"{capital(where)} must hold real numbers; at position {place}: {error}.") from None
+            shown = repr(cell) if len(repr(cell)) <= 40 else repr(cell)[:37] + "..."
+            raise kind(f"{capital(where)} must hold real numbers, got {shown}{place}.") from None
     return numbers
 
 

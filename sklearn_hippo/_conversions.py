@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 
 from ._columns import as_values
+from ._ids import named_index
 from ._interop import read_aeon, read_pyrregular, to_aeon
 from ._reading import read_list, read_long, read_padded
 
@@ -255,6 +256,8 @@ class Conversions:
         >>> Panel.from_padded(X).lengths
         array([3, 1])
         """
+        if ids is None and hasattr(X, "iloc"):
+            ids = named_index(X)
         values, times, offsets, _ = read_padded(X, lengths, time_channel)
         return cls(values, times, offsets, channel_names=channel_names, ids=ids, id_names=id_names)
 

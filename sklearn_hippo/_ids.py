@@ -117,7 +117,7 @@ def items_of(column: Any, rows: NDArray[np.intp]) -> Array:
     return _numbers_of(cells)
 
 
-def codes_of(column: Any, name: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def codes_of(column: Any, name: str, what: str = "id") -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Number the ids of a column by their first appearance, and tell in which rows that is.
 
     The libraries hash what numpy would have to sort.
@@ -125,9 +125,9 @@ def codes_of(column: Any, name: str) -> tuple[NDArray[np.intp], NDArray[np.intp]
     try:
         ids, missing = _comparable(column)
     except Exception as error:  # each library has its own
-        raise TypeError(f"Column {name!r} holds no ids: {error}") from None
+        raise TypeError(f"Column {name!r} holds no {what}s: {error}") from None
     if missing.any():
-        raise ValueError(f"Column {name!r} has no id at position {np.flatnonzero(missing)[0]}.")
+        raise ValueError(f"Column {name!r} has no {what} at position {np.flatnonzero(missing)[0]}.")
     try:
         return _renumbered(ids)
     except TypeError:

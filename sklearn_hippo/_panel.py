@@ -200,7 +200,8 @@ class Panel(Conversions):
             long = np.flatnonzero(np.abs(times[last] - times[first]) > np.finfo(np.float64).max / 4)
         if len(long):
             raise ValueError(
-                f"{self._called(some[long[0]])} lasts longer than float64 can tell. Choose another unit of time."
+                f"{self._called(some[long[0]])} lasts so long that float64 has no room for sums of its times. Choose "
+                "another unit of time."
             )
         decreasing = times[1:] < times[:-1]
         decreasing[first[1:] - 1] = False

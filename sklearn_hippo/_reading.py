@@ -209,9 +209,13 @@ def read_padded(X: Any, lengths: Any = None, time_channel: Any = None) -> Parts:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     times = None
     if time_channel is not None:
+        if isinstance(time_channel, (bool, np.bool_)):
+            raise TypeError("time_channel must be the number of a channel, got a bool.")
         time_channel = check_scalar(time_channel, "time_channel", Integral)
         if not -X.shape[2] <= time_channel < X.shape[2]:
             raise ValueError(f"time_channel={time_channel}, but X has {X.shape[2]} channels.")
+        if X.shape[2] == 1:
+            raise ValueError("X has no channel but that of the times.")
         times = values[:, time_channel]
         values = np.delete(values, time_channel, axis=1)
     return Parts(values, times, offsets, None)
@@ -349,7 +353,7 @@ def read_long(
 
 def _places(column: Any, name: str, channels: Sequence[Any] | None) -> tuple[list[Any], NDArray[np.intp]]:
     """Channels of a tall table, and of every row the number of its channel, -1 for none of them."""
-    codes, first = codes_of(column, name)
+    codes, first = codes_of(column, name, "channel")
     found = items_of(column, first).tolist()
     wanted = sorted(found, key=str) if channels is None else names_in(channels)
     if not wanted or len(set(map(repr, wanted))) < len(wanted):

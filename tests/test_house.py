@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "_ids": {"_columns"},
     "_reading": {"_columns", "_ids"},
     "_interop": {"_columns", "_reading"},
-    "_conversions": {"_columns", "_interop", "_reading"},
+    "_conversions": {"_columns", "_ids", "_interop", "_reading"},
     "_panel": {"_columns", "_conversions", "_ids"},
     "_validation": {"_columns", "_ids", "_panel", "_reading"},
     "datasets": {"_panel", "_validation"},
@@ -194,9 +194,7 @@ def public_objects():
         if importlib.util.find_spec(needs) is None:
             continue
         loaded = importlib.import_module(module)
-        for name in loaded.__all__:
-            if "RNN" in name and not with_torch:
-                continue
+        for name in [*loaded.__all__, *(getattr(loaded, "LAZY", []) if with_torch else [])]:
             one = getattr(loaded, name)
             if callable(one):
                 yield f"{module}.{name}"

@@ -1,5 +1,7 @@
 import pickle
 import re
+import subprocess
+import sys
 import time
 from datetime import datetime
 
@@ -566,7 +568,7 @@ ERRORS = {
     "ragged series": (lambda: [[[1.0], [1.0, 2.0]]], "not a rectangular array"),
     "triples": (lambda: [([0.0], [1.0], [2.0])], "tuple of 3"),
     "time count": (lambda: [([0.0, 1.0], [1.0, 2.0, 3.0])], "Series 0 has 3 observations and times of shape"),
-    "longer than float64": (lambda: [([0.0, 1.0], [1.0, 2.0]), ([-1e308, 1e308], [1.0, 2.0])], "Series 1 lasts longer"),
+    "longer than float64": (lambda: [([0.0, 1.0], [1.0, 2.0]), ([-1e308, 1e308], [1.0, 2.0])], "Series 1 lasts so"),
     "kinds of times": (lambda: [(pd.to_datetime(["2020"]), [1.0]), ([0.0], [1.0])], "different kinds"),
     "times for some": (lambda: [(pd.to_datetime(["2020"]), [1.0]), [1.0]], "different kinds"),
     "columns": (lambda: [pd.DataFrame({"a": [1.0]}), pd.DataFrame({"b": [1.0]})], "Series 1 has the columns"),
@@ -684,7 +686,7 @@ def test_offsets_are_a_copy_and_times_are_contiguous():
     [
         (pd.DataFrame({"a": [np.ones(2), 3.0]}), "Series 1, channel 'a': the cell holds no series, but 3.0"),
         (np.array([["a", "b"]]), "must hold real numbers"),
-        (pd.DataFrame({"a": ["1", "2"]}), "'1' is a string"),
+        (pd.DataFrame({"a": ["1", "2"]}), "must hold real numbers, got '1' at position 0"),
         (pd.DataFrame({"a": [1.0, np.inf]}), "Series 1, channel 0: infinite value at position 0"),
         (None, "X is a NoneType, no collection of series"),
         (3.0, "X is a float, no collection of series"),
@@ -889,7 +891,7 @@ def test_errors_tell_the_id():
             Panel([1.0, 2.0, 3.0], [9.0, 5.0, 4.0], [0, 1, 3], **identity)
         with pytest.raises(ValueError, match=f"{told}: the time at position 0 is nan"):
             Panel([1.0, 2.0, 3.0], [9.0, np.nan, 4.0], [0, 1, 3], **identity)
-        with pytest.raises(ValueError, match=f"{told} lasts longer than float64 can tell"):
+        with pytest.raises(ValueError, match=f"{told} lasts so long that float64 has no room"):
             Panel([1.0, 2.0, 3.0], [0.0, -1.7e308, 1.7e308], [0, 1, 3], **identity)
 
 
@@ -1018,3 +1020,14 @@ def test_panels_are_equal_if_their_series_are():
     assert Panel(np.ones(3, np.float32)) == Panel(np.ones(3))
     with pytest.raises(TypeError, match="unhashable"):
         hash(panel)
+
+
+def test_padded_tables_of_pandas_have_ids():
+    pd = pytest.importorskip("pandas")
+    assert Panel.from_padded(pd.DataFrame(np.ones((2, 3)), index=["a", "b"])).ids.tolist() == ["a", "b"]
+    assert Panel.from_padded(pd.DataFrame(np.ones((2, 3)))).ids is None
+
+
+def test_all_that_needs_no_extra_is_imported_with_a_star():
+    code = "import sys; from sklearn_hippo import *; Panel, HiPPOClassifier; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

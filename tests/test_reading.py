@@ -140,7 +140,7 @@ def test_a_tall_table_is_what_pandas_pivots(data):
         ({"channels": ["oxygen"]}, r"None of the channels \['oxygen'\] is in the column 'kind', which has \['pulse'"),
         ({"channel": "sort"}, "The table has no column 'sort'"),
         ({"channel": None, "channels": ["heat"]}, "channels chooses among those that the column channel="),
-        ({"frame": TALL | {"kind": [None, *TALL["kind"][1:]]}}, "Column 'kind' has no id at position 0"),
+        ({"frame": TALL | {"kind": [None, *TALL["kind"][1:]]}}, "Column 'kind' has no channel at position 0"),
         ({"frame": TALL | {"value": [np.inf, *TALL["value"][1:]]}}, "infinite value at position 0, of who 'u'"),
         ({"id": ["who", "kinds"]}, "The table has no column 'kinds'"),
         ({"id": []}, "from_long needs id="),
