@@ -81,6 +81,14 @@ WIDE static void NAME(fill_cells)(const windows_t *w, const double *u, const dou
             if (at == k)
                 sum[0] += f / 2;
             end = f + slope * (until - at);
+            if (at == k && until == k + 1) {  /* all of it on one line; what is not written is zero */
+                cells[P + k] = (float)((f + end) / 2);
+                if (d > 1)
+                    cells[stride + P + k] = (float)(slope / (2 * root[1]));
+                if (slopes != NULL)
+                    slopes[P + k] = (float)slope;
+                break;
+            }
             const knot_t *b = &right;
             if (until < k + 1) {
                 knot_t *own = a == inner ? inner + 1 : inner;
@@ -101,6 +109,8 @@ WIDE static void NAME(fill_cells)(const windows_t *w, const double *u, const dou
             a = b;
             at = until;
         }
+        if (at == k)
+            continue;
         sum[0] += end / 2;
         for (ptrdiff_t n = 0; n < d; n++) {
             cells[n * stride + P + k] = (float)(root[n] * sum[n]);

@@ -148,7 +148,10 @@ def _from_objects(array: Array, where: str) -> Array:
             place = f" at position {position[0] if len(position) == 1 else position}" if position else ""
             kind = TypeError if isinstance(error, TypeError) else ValueError
             shown = repr(cell) if len(repr(cell)) <= 40 else repr(cell)[:37] + "..."
-            raise kind(f"{capital(where)} must hold real numbers, got {shown}{place}.") from None
+            text = f"{capital(where)} must hold real numbers, got {shown}{place}"
+            if kind is TypeError and not isinstance(cell, (str, bytes)):  # scikit-learn's checks look for these words
+                text += f": an argument must be neither a string nor a {type(cell).__name__} but a number"
+            raise kind(f"{text}.") from None
     return numbers
 
 

@@ -19,6 +19,19 @@ from ._views import POOLINGS, Grid, View, durations_of, stamps_of, standardized_
 
 Array = NDArray[Any]
 
+NUMBERS_AT_ONCE = 2**18  # values, or one series, of which there are copies
+SERIES_AT_ONCE = 512
+
+
+def parts_of(panel: Panel) -> list[slice]:
+    """Series whose values take little memory together."""
+    ends, begin = [], 0
+    rows = NUMBERS_AT_ONCE // max(panel.n_channels, 1)
+    while begin < len(panel):
+        end = int(np.searchsorted(panel.offsets, panel.offsets[begin] + rows, side="right")) - 1
+        ends.append(slice(begin, begin := min(max(end, begin + 1), begin + SERIES_AT_ONCE)))
+    return ends
+
 
 class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
     r"""Summarize series by many random nonlinear read-outs of a sliding HiPPO memory.
@@ -205,13 +218,14 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         n, whose = self._n_features_out, f" for {len(panel)} series"
         check_memory(4.0 * len(panel) * n, f"{n} features", "Transform fewer at a time.", whose=whose)
         out = np.empty((len(panel), n), np.float32)
-        forms = self._standardized(panel)
         n_threads = max(1, min(threads_of(self.n_jobs), len(panel)))
         blocks = self.blocks_
-        for view in self.views_:
-            view.pool(forms[view.by_series], poolings, out[:, blocks[view.name]], n_threads)
-        if self.summaries_:
-            out[:, blocks["channels"]] = summarize(forms[False])
+        for some in parts_of(panel):
+            forms, own = self._standardized(panel[some]), out[some]
+            for view in self.views_:
+                view.pool(forms[view.by_series], poolings, own[:, blocks[view.name]], n_threads)
+            if self.summaries_:
+                own[:, blocks["channels"]] = summarize(forms[False])
         return with_ids(out, panel, self)
 
     @property

@@ -48,8 +48,13 @@ def read_everything(view, panel):
 
 @pytest.mark.parametrize("order", [1, 2, 6, 15])
 @pytest.mark.parametrize("relative", [True, False])
-def test_windows_match_quadrature(order, relative):
+@pytest.mark.parametrize("bursts", [False, True])
+def test_windows_match_quadrature(order, relative, bursts):
     times, values = walk(3, 50, 2)
+    if bursts:  # observations that are almost at once, as close as may be
+        times -= times[0]
+        for k, gap in enumerate((1e-15, 0.5, 1e-3, 1e-4, 1e-6, 1e-8, 1e-11, 1e-13)):
+            times[6 * k + 1] = times[6 * k] + gap * (times[6 * k + 1] - times[6 * k])
     values[20:30, 0] = np.nan
     values[:4, 1] = values[-2:, 1] = np.nan
     panel = Panel(values / 5, times)
@@ -59,7 +64,7 @@ def test_windows_match_quadrature(order, relative):
     found, u, n_cells = read_everything(view, panel)
     assert n_cells == (64 if relative else 38)
     for w, length in enumerate(view.lengths.tolist()):
-        for position in (0, 1, n_cells // 2, n_cells - 1):
+        for position in range(n_cells) if length == 1 else (0, 1, n_cells // 2, n_cells - 1):
             end = position + length // 2 + 1 if length > 1 else position + 1
             for c in range(2):
                 expected = oracles.window_coefficients(order, u, values[:, c] / 5, end - length, end)

@@ -14,7 +14,9 @@ observations. One thread each.
 
 Every line is written as it is done, and a run that is started again goes on: examples/results/classification.csv. The
 means over the seeds are in classification_0_lost.csv and the like, ranks and seconds in classification_ranks.csv, and
-docs/_static/critical_difference.svg is drawn of them.
+docs/_static/critical_difference.svg is drawn of them. The light setting is apart:
+
+    ... --methods light --dropped 0 --results examples/results/classification_light.csv
 """
 
 import argparse
@@ -185,6 +187,7 @@ def light_curve(train, seed):
     return make_pipeline(FunctionTransformer(light_curve_features), RandomForestClassifier(500, random_state=seed))
 
 
+LIGHT = {"windows": "relative", "order": 4, "conjunctions": 1000, "normalized": False}
 METHODS = {
     "HiPPOClassifier": lambda train, seed: HiPPOClassifier(random_state=seed),
     "MiniRocket": aeon(minirocket),
@@ -194,6 +197,7 @@ METHODS = {
     "BORF": borf,
     "light-curve": light_curve,
 }
+OWN = {"light": lambda train, seed: HiPPOClassifier(**LIGHT, random_state=seed)}  # for a file of their own
 
 
 def run(folder, name, method, dropped, seed):
@@ -204,7 +208,7 @@ def run(folder, name, method, dropped, seed):
         train = drop_observations(train, dropped, random_state=seed)
         test = drop_observations(test, dropped, random_state=1000 + seed)
     begin = time.perf_counter()
-    model = METHODS[method](train, seed).fit(train, y)
+    model = (METHODS | OWN)[method](train, seed).fit(train, y)
     fitted = time.perf_counter()
     guess = model.predict(test)
     done = time.perf_counter()
@@ -220,7 +224,7 @@ def warm_up(method):
     """Compile what numba compiles, on walks of two classes."""
     rng = np.random.default_rng(0)
     panel = Panel.from_list([np.cumsum(rng.normal(size=60)) for _ in range(20)])
-    METHODS[method](panel, 0).fit(panel, np.arange(20) % 2).predict(panel)
+    (METHODS | OWN)[method](panel, 0).fit(panel, np.arange(20) % 2).predict(panel)
 
 
 def tables(done):
@@ -277,7 +281,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("sets", nargs="*", default=[])
-    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=[*METHODS, *OWN])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--dropped", type=float, nargs="*", default=[0.0, 0.5, 0.8])
     parser.add_argument("--results", type=Path, default=RESULTS)

@@ -4,7 +4,7 @@
 
 Both transformers are fitted, and MiniRocket is compiled, before the clock runs; it has its default of 10,000 features,
 and gets straight lines between the observations where series are of different lengths, outside of the timing. Medians
-of turns. The light setting is that of the guide: LIGHT. Operations are those of the merges (two multiply-adds for each
+of turns. The light setting is that of classification.py. Operations are those of the merges (two multiply-adds for each
 pair of coefficients), the read-outs (one addition for each coefficient and channel) and the thresholds (a comparison
 each), in single precision; what makes cells of observations, and all that is done with bits, counts as time only.
 Writes examples/results/pooling_speed.csv.
@@ -18,14 +18,12 @@ import time
 import tracemalloc
 
 import numpy as np
-from classification import on_a_grid
+from classification import LIGHT, on_a_grid
 from common import LANES, RESULTS, load_peak, medians, report
 
 from sklearn_hippo import Panel, RandomHiPPOTransformer
 from sklearn_hippo._ext_projection import simd_name
 from sklearn_hippo.datasets import load_japanese_vowels, load_sktime
-
-LIGHT = {"windows": "relative", "order": 4, "conjunctions": 1000, "normalized": False}
 
 
 def sets():
