@@ -48,12 +48,12 @@ class Features:
         That takes slices and arrays of positions.
     n_features : int
     report : callable
-        Told what has been done.
+        Told what has been done, and from which verbosity on that is worth a line.
     """
 
     def __init__(
         self, transform: Callable[[Any], Array], series: Any, n_features: int,
-        report: Callable[[str], object] = lambda done: None, kept: Array | None = None,
+        report: Callable[..., object] = lambda done, level=1: None, kept: Array | None = None,
     ):  # fmt: skip
         self.transform, self.series, self.n_features, self.report, self.kept = (
             transform, series, n_features, report, kept,
@@ -75,7 +75,7 @@ class Features:
             rows = slice(k, min(k + ROWS_AT_ONCE, len(self)))
             yield rows, np.asarray(self.transform(self.series[rows])) if self.kept is None else self.kept[rows]
             if self.kept is None:
-                self.report(f"{self.n_features} features of {rows.stop} of {len(self)} series, in a pass over all")
+                self.report(f"{self.n_features} features of {rows.stop} of {len(self)} series, in a pass over all", 2)
 
 
 class Scaling(NamedTuple):

@@ -195,7 +195,7 @@ def checked(X: Any, y: Any, number: int, *, classes: Array | None) -> tuple[Pane
 
 def fit_parts(
     parts: Sequence[Any], read: Callable[[Any], Iterable[tuple[Any, Any]]], transform: Callable[[Any], Array],
-    units: Units, blocks: Blocks, seed: int, executor: Any, report: Callable[[str], object],
+    units: Units, blocks: Blocks, seed: int, executor: Any, report: Callable[..., object],
 ) -> Head:  # fmt: skip
     """Read all parts, by an executor if there is one, and solve."""
     classes = units.classes

@@ -43,7 +43,8 @@ _MORE = """
     n_jobs : int, optional
         Threads over the series, as in `HiPPOTransformer`.
     verbose : int, default=0
-        Whether steps are printed when they are done. scikit-learn's callbacks are told of them as well.
+        Whether steps are printed when they are done; from 2 on also every few thousand series in a pass over very many.
+        scikit-learn's callbacks are told of all of them.
 """
 _ATTRIBUTES = """
     transformer_ : RandomHiPPOTransformer
@@ -133,20 +134,20 @@ class _Ridge(CallbackSupportMixin, BaseEstimator):
         return weights
 
     @contextmanager
-    def _steps(self, X: Any, y: Any) -> Iterator[Callable[[str], None]]:
+    def _steps(self, X: Any, y: Any) -> Iterator[Callable[..., None]]:
         """What is to be told of every step of a fit that has been done."""
         begin = perf_counter()
         with fit_task(self, X, y, None, None, "step") as step_ends:
 
-            def report(done: str) -> None:
-                if self.verbose:
+            def report(done: str, level: int = 1) -> None:
+                if self.verbose >= level:
                     print(f"[{type(self).__name__}] {perf_counter() - begin:.1f} s: {done}")
                 step_ends()
 
             yield report
 
     def _features(
-        self, panel: Any, targets: Array, weights: Array, report: Callable[[str], None]
+        self, panel: Any, targets: Array, weights: Array, report: Callable[..., None]
     ) -> tuple[Features, Array, Array]:
         """Features, targets and weights of the series that differ."""
         panel, targets, weights = distinct(panel, targets, weights)

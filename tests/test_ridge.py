@@ -289,7 +289,7 @@ def test_steps_are_told(capsys, monkeypatch):
     assert "of 60 series" in lines[0]
     assert lines[-1].endswith("fold 5 of 5")
     monkeypatch.setattr(_head, "KEPT", 0)
-    HiPPORegressor(**SMALL, verbose=True).fit(panel, range(60))
+    HiPPORegressor(**SMALL, verbose=2).fit(panel, range(60))
     assert "of 60 of 60 series" in capsys.readouterr().out
 
 
