@@ -30,8 +30,7 @@ print(f"accuracy: {classifier.score(X_test, y_test):.3f}")
 # %%
 # A series of each class. Red is what speaks for the class that was predicted, blue what speaks against it. Below are
 # durations of the windows that the classifier relies on, in the unit of the times: relative windows are shares of a
-# series' duration, absolute ones last a time, and normalized ones see a series less its mean, divided by its standard
-# deviation.
+# series' duration, absolute ones last a time.
 
 for label in ("1", "2"):
     WindowDisplay.from_estimator(classifier, X_test, int(np.flatnonzero(y_test == label)[0]))

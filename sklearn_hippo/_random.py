@@ -58,7 +58,7 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         are not taken of series that are standardized by themselves.
     derivative : bool, default=True
         Whether the slope of the series is looked at as well.
-    normalized : bool, default=True
+    normalized : bool, default=False
         Whether there are also views of each series and channel less its mean, divided by its standard deviation.
     conjunctions : int, default=2000
         Pairs of thresholds of each view that is not normalized: how often both are exceeded, or not, at once or one
@@ -129,7 +129,7 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         order: int = 6,
         poolings: Any = ("ppv", "longest"),
         derivative: bool = True,
-        normalized: bool = True,
+        normalized: bool = False,
         conjunctions: int = 2000,
         summaries: Any = "auto",
         random_state: Any = None,

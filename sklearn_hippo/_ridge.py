@@ -313,7 +313,7 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
         order: int = 6,
         poolings: Any = ("ppv", "longest"),
         derivative: bool = True,
-        normalized: bool = True,
+        normalized: bool = False,
         conjunctions: int = 2000,
         summaries: Any = "auto",
         class_weight: Any = None,

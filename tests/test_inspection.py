@@ -267,7 +267,7 @@ def test_measures_and_losses_that_cannot_be_drawn(call, message):
 
 # --- windows -------------------------------------------------------------------------------------------
 
-SMALL = {"n_features": 60, "conjunctions": 40, "random_state": 0}
+SMALL = {"n_features": 60, "conjunctions": 40, "random_state": 0, "normalized": True}
 EVERYTHING = ("ppv", "longest", "thirds", "spread")
 
 

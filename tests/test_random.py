@@ -19,7 +19,7 @@ from sklearn_hippo._views import Draw, Grid, View, draw_readouts, standardized_b
 
 pytestmark = pytest.mark.usefixtures("simd")
 
-SMALL = {"n_features": 60, "conjunctions": 40, "random_state": 0}
+SMALL = {"n_features": 60, "conjunctions": 40, "random_state": 0, "normalized": True}
 
 
 @parametrize_with_checks([RandomHiPPOTransformer(20, conjunctions=10, random_state=0)])
@@ -155,7 +155,7 @@ def test_series_by_themselves_have_no_mean_and_unit_scale():
 def test_relative_windows_do_not_see_the_time_axis(normalized):
     rng = np.random.default_rng(0)
     many = [(np.cumsum(rng.integers(1, 9, n)), rng.normal(size=(n, 2))) for n in rng.integers(2, 40, 20)]
-    transformer = RandomHiPPOTransformer(**SMALL, windows="relative", normalized=normalized).fit(many)
+    transformer = RandomHiPPOTransformer(**SMALL | {"windows": "relative", "normalized": normalized}).fit(many)
     features = transformer.transform(many)
     assert_array_equal(transformer.transform([(2 * t + 1, x) for t, x in many]), features)
     assert_allclose(transformer.transform([(7.3 * t - 1e4, x) for t, x in many]), features, atol=0.05)
