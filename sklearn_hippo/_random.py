@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import Interval, StrOptions, with_ids
+from ._compat import Interval, StrOptions, set_parameters, with_ids
 from ._machine import check_memory, threads_of
 from ._panel import Panel
 from ._scales import mean_and_scale
@@ -108,6 +108,17 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
     (2, 300)
     """
 
+    n_features: int
+    windows: str
+    order: int
+    poolings: Any
+    derivative: bool
+    normalized: bool
+    conjunctions: int
+    summaries: Any
+    random_state: Any
+    n_jobs: int | None
+
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
         "n_features": [Interval(Integral, 1, None, closed="left")],
         "windows": [StrOptions({"both", "relative", "absolute"})],
@@ -135,16 +146,7 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         random_state: Any = None,
         n_jobs: int | None = None,
     ):
-        self.n_features = n_features
-        self.windows = windows
-        self.order = order
-        self.poolings = poolings
-        self.derivative = derivative
-        self.normalized = normalized
-        self.conjunctions = conjunctions
-        self.summaries = summaries
-        self.random_state = random_state
-        self.n_jobs = n_jobs
+        set_parameters(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:

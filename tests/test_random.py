@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_hippo import Panel, RandomHiPPOTransformer
+from sklearn_hippo import Panel, RandomHiPPOTransformer, _random
 from sklearn_hippo._ext_pooling import trace
 from sklearn_hippo._views import Draw, Grid, View, draw_readouts, standardized_by_series
 
@@ -299,3 +299,15 @@ def test_it_learns_shapes():
     model = make_pipeline(RandomHiPPOTransformer(200, random_state=0), StandardScaler(), RidgeClassifier(100.0))
     grid = GridSearchCV(model, {"randomhippotransformer__windows": ["both", "relative"]}, cv=3).fit(panel, y)
     assert grid.best_score_ > 0.7
+
+
+def test_series_are_transformed_some_at_a_time(monkeypatch):
+    panel = Panel.concat([irregular(9, 2), Panel.from_list([np.ones((40, 2)), np.empty((0, 2))])])
+    transformer = RandomHiPPOTransformer(**SMALL, summaries=True).fit(panel)
+    expected = transformer.transform(panel)
+    monkeypatch.setattr(_random, "NUMBERS_AT_ONCE", 50)
+    assert len(_random.parts_of(panel)) > 4
+    assert_array_equal(transformer.transform(panel), expected)
+    monkeypatch.setattr(_random, "SERIES_AT_ONCE", 1)
+    assert _random.parts_of(panel) == [slice(i, i + 1) for i in range(11)]
+    assert_array_equal(transformer.transform(panel), expected)
