@@ -45,7 +45,8 @@ print(f"moments and the rest: {display.moments.sum() + display.rest:.5f}; ahead 
 plt.close()
 
 # %%
-# Does it hold in general? The mean over all test series of a class, over the share of the duration that has passed.
+# Does it hold in general? The mean over forty test series of each class, over the share of the duration that has
+# passed. What tells the gun is the way of the hand to the holster and back; what tells the finger is what comes after.
 
 figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 for label, color in zip(("1", "2"), ("C0", "C1"), strict=True):

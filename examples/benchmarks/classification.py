@@ -241,15 +241,15 @@ def tables(done):
         some = done[(done["dropped"] == dropped) & done["set"].isin(own.index)].groupby("method")
         for method in own:
             ahead = (own["HiPPOClassifier"] - own[method]).round(4)
+            wins = "/".join(str(int(n.sum())) for n in (ahead > 0, ahead == 0, ahead < 0))
             rows.append([
-                dropped, method, own[method].notna().sum(), own[method].mean(), own[method].reindex(DEVELOPMENT).mean(),
-                ranks[method].mean(), (ahead > 0).sum(), (ahead == 0).sum(), (ahead < 0).sum(),
-                some["balanced_accuracy"].mean()[method], some["fit_seconds"].mean()[method],
-                some["predict_seconds"].mean()[method],
+                f"{dropped:.0%}", method, own[method].mean(), own[method].reindex(DEVELOPMENT).mean(),
+                ranks[method].mean(), "" if method == "HiPPOClassifier" else wins,
+                *(some[what].mean()[method] for what in ("balanced_accuracy", "fit_seconds", "predict_seconds")),
             ])  # fmt: skip
     columns = [
-        "dropped", "method", "sets", "accuracy", "accuracy, 23 sets", "mean rank", "HiPPO better", "equal", "worse",
-        "balanced accuracy", "fit seconds", "predict seconds",
+        "lost", "method", "accuracy", "of 23 sets", "mean rank", "HiPPO better/equal/worse", "balanced", "fit, s",
+        "predict, s",
     ]  # fmt: skip
     by_set = {}
     for dropped in sorted(done["dropped"].unique()):
