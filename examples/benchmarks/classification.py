@@ -187,7 +187,7 @@ def light_curve(train, seed):
     return make_pipeline(FunctionTransformer(light_curve_features), RandomForestClassifier(500, random_state=seed))
 
 
-LIGHT = {"windows": "relative", "order": 4, "conjunctions": 1000}
+LIGHT = {"n_features": 480, "windows": "relative", "order": 4, "conjunctions": 1000}
 METHODS = {
     "HiPPOClassifier": lambda train, seed: HiPPOClassifier(random_state=seed),
     "MiniRocket": aeon(minirocket),
