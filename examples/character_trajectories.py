@@ -2,7 +2,7 @@
 
 The HiPPO paper trains its RNN on CharacterTrajectories at one sampling rate and tests it at another. Here: the
 projection itself, `HiPPOTransformer(order=16)`, a `StandardScaler` and an SVC; and `HiPPOClassifier`, as it is and with
-relative windows, which do not see how fast a series is. Splits are 70/30, stratified, with seeds 0 to 2; half rate is
+relative windows, which do not see how fast a series is, also of series standardized by themselves. Splits are 70/30, stratified, with seeds 0 to 2; half rate is
 every second observation. Writes examples/results/character_trajectories_table.csv.
 
 The data are downloaded, unless there is a local copy (see `sklearn_hippo.datasets.fetch_character_trajectories`).
@@ -26,8 +26,8 @@ SEEDS = range(3)
 MODELS = {
     "coefficients, SVC": lambda seed: make_pipeline(HiPPOTransformer(order=16), StandardScaler(), SVC(C=10)),
     "HiPPOClassifier": lambda seed: HiPPOClassifier(random_state=seed, n_jobs=2),
-    'HiPPOClassifier(windows="relative")': lambda seed: HiPPOClassifier(
-        windows="relative", random_state=seed, n_jobs=2
+    'HiPPOClassifier(windows="relative", normalized=True)': lambda seed: HiPPOClassifier(
+        windows="relative", normalized=True, random_state=seed, n_jobs=2
     ),
 }
 
