@@ -1,9 +1,10 @@
 """Letters at another sampling rate: what a model trained at one rate does at another, or on a slower clock.
 
 The HiPPO paper trains its RNN on CharacterTrajectories at one sampling rate and tests it at another. Here: the
-projection itself, `HiPPOTransformer(order=16)`, a `StandardScaler` and an SVC; and `HiPPOClassifier`, as it is and with
-relative windows, which do not see how fast a series is, also of series standardized by themselves. Splits are 70/30, stratified, with seeds 0 to 2; half rate is
-every second observation. Writes examples/results/character_trajectories_table.csv.
+projection itself, `HiPPOTransformer(order=16)`, a `StandardScaler` and an SVC; and `HiPPOClassifier`, as it is, and
+with relative windows, which do not see how fast a series is, also of series standardized by themselves. Splits are
+70/30, stratified, with seeds 0 to 2; half rate is every second observation. Writes
+examples/results/character_trajectories_table.csv.
 
 The data are downloaded, unless there is a local copy (see `sklearn_hippo.datasets.fetch_character_trajectories`).
 """

@@ -2,10 +2,10 @@
 What decided?
 =============
 
-A classifier that is right should be able to say why. `HiPPOClassifier` has some eight thousand features, and no one reads
-eight thousand coefficients. But each feature is a sum over time: how often something is above a threshold is made of the
-moments at which it is. So every output is a sum over moments, too, without any approximation, and can be drawn behind
-the series that it was computed from.
+A classifier that is right should be able to say why. `HiPPOClassifier` has some eight thousand features, and no one
+reads eight thousand coefficients. But each feature is a sum over time: how often something is above a threshold is made
+of the moments at which it is. So every output is a sum over moments, too, without any approximation, and can be drawn
+behind the series that it was computed from.
 """
 
 import matplotlib.pyplot as plt
