@@ -5,7 +5,7 @@ other, and with the targets. They are those of the features as they are; scales,
 to the sums. Some random series of each part are held out, to choose the penalty and calibrate probabilities with.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from math import ceil
 from typing import Any, NamedTuple
@@ -104,6 +104,17 @@ class Held(NamedTuple):
     features: NDArray[np.float32]
 
 
+def pairs_of(read: Callable[[Any], Iterable[tuple[Any, Any]]], part: Any, number: int) -> Iterator[tuple[Any, Any]]:
+    """What is read of a part, pair by pair."""
+    found = read(part)
+    if not isinstance(found, Iterable):
+        raise TypeError(f"read must make an iterable of pairs (X, y) of part {number}, got {type(found).__name__}.")
+    for pair in found:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"read must make pairs (X, y) of part {number}, got a {type(pair).__name__}.")
+        yield pair[0], pair[1]
+
+
 def sums_of(
     numbered: tuple[int, Any], read: Callable[[Any], Iterable[tuple[Any, Any]]], transform: Callable[[Any], Array],
     check: Callable[[Any, Any, int], tuple[Panel, Array]], units: Units, n_held: int, seed: int,
@@ -114,8 +125,8 @@ def sums_of(
     k = len(units.center)
     sums, draws = Sums(k, len(units.shift)), np.empty(0)
     held = Held(np.empty((0, k)), np.empty((0, len(units.shift)), np.float32))
-    for pair in read(part):
-        panel, y = check(*pair, number)
+    for X, own in pairs_of(read, part, number):
+        panel, y = check(X, own, number)
         for start in range(0, len(panel), ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
             features = units.of_features(np.asarray(transform(panel[some])))

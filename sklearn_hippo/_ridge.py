@@ -3,7 +3,7 @@
 (Two estimators and their base side by side: more than half of these lines is documentation.)
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import pairwise
@@ -21,7 +21,7 @@ from ._compat import CallbackSupportMixin, StrOptions, fit_task, set_parameters
 from ._head import Features, Head, Scaling, fit_calibrated, fit_head, predict
 from ._machine import check_memory
 from ._panel import Panel, own_times
-from ._parts import Units, checked, fit_parts
+from ._parts import Units, checked, fit_parts, pairs_of
 from ._random import RandomHiPPOTransformer
 from ._scales import mean_and_scale
 from ._validation import check_labels, validate_panel
@@ -159,7 +159,7 @@ class _Ridge(CallbackSupportMixin, BaseEstimator):
         return Features(self.transformer_.transform, panel, p, report), targets, weights
 
     def fit_parts(
-        self, parts: Sequence[Any], read: Callable[[Any], Iterable[tuple[Any, Any]]], *, classes: Any = None,
+        self, parts: Iterable[Any], read: Callable[[Any], Iterable[tuple[Any, Any]]], *, classes: Any = None,
         executor: Any = None,
     ) -> Self:  # fmt: skip
         """Fit to more series than there is memory for, or on several machines.
@@ -171,7 +171,7 @@ class _Ridge(CallbackSupportMixin, BaseEstimator):
 
         Parameters
         ----------
-        parts : sequence
+        parts : iterable
             What tells ``read`` where series are: names of files, for example. A series lies in one part.
         read : callable
             Of a part it makes an iterable of pairs ``(X, y)``, of some thousand series each, as in ``fit``. Features
@@ -193,9 +193,10 @@ class _Ridge(CallbackSupportMixin, BaseEstimator):
             series that one would fit them at once; if there are too many features for the memory of the machine.
         """
         with self._steps(None, None) as report:
-            if len(parts) == 0:
+            parts = list(parts)
+            if not parts:
                 raise ValueError("There are no parts.")
-            X, y = next(iter(read(parts[0])), (None, None))
+            X, y = next(pairs_of(read, parts[0], 0), (None, None))
             if X is None:
                 raise ValueError("Part 0 has no series: features are drawn from its first ones.")
             panel = self._panel(X, y)

@@ -139,6 +139,10 @@ def test_what_is_refused():
         model.fit_parts(range(3), lambda part: [(p, y[:-1]) for p, y in read(part)])
     with pytest.raises(ValueError, match="X has 3 channels, but RandomHiPPOTransformer was fitted on 2"):
         model.fit_parts(range(3), lambda part: [*read(part), (irregular(9, 3), Y[:9])])
+    with pytest.raises(TypeError, match=r"pairs \(X, y\) of part 0, got NoneType"):
+        model.fit_parts(iter(range(3)), lambda part: None)
+    with pytest.raises(TypeError, match=r"pairs \(X, y\) of part 0, got a Panel"):
+        model.fit_parts(range(3), lambda part: [X])
     with pytest.raises(ValueError, match="There are no parts"):
         model.fit_parts([], read)
     with pytest.raises(ValueError, match="Part 0 has no series"):
