@@ -104,7 +104,7 @@ class Held(NamedTuple):
     features: NDArray[np.float32]
 
 
-def pairs_of(read: Callable[[Any], Iterable[tuple[Any, Any]]], part: Any, number: int) -> Iterator[tuple[Any, Any]]:
+def pairs_of(read: Callable[[Any], Any], part: Any, number: int) -> Iterator[tuple[Any, Any]]:
     """What is read of a part, pair by pair."""
     found = read(part)
     if not isinstance(found, Iterable):
