@@ -105,7 +105,7 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
     >>> X = [([0.0, 1.0, 3.0], [1.0, 3.0, 4.0]), ([5.0, 6.0, 6.5, 9.0], [0.0, np.nan, 6.0, 8.0])]
     >>> transformer = RandomHiPPOTransformer(100, windows="relative", conjunctions=0, random_state=0).fit(X)
     >>> transformer.transform(X).shape
-    (2, 300)
+    (2, 200)
     """
 
     n_features: int
