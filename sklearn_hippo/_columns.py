@@ -147,7 +147,8 @@ def _from_objects(array: Array, where: str) -> Array:
         except (TypeError, ValueError, OverflowError) as error:
             place = f" at position {position[0] if len(position) == 1 else position}" if position else ""
             kind = TypeError if isinstance(error, TypeError) else ValueError
-            shown = repr(cell) if len(repr(cell)) <= 40 else repr(cell)[:37] + "..."
+            shown = repr(cell)
+            shown = shown if len(shown) <= 40 else shown[:37] + "..."
             text = f"{capital(where)} must hold real numbers, got {shown}{place}"
             if kind is TypeError and not isinstance(cell, (str, bytes)):  # scikit-learn's checks look for these words
                 text += f": an argument must be neither a string nor a {type(cell).__name__} but a number"

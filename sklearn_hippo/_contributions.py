@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._ext_pooling import trace
 from ._head import FAR, Scaling
 from ._panel import Panel
-from ._views import OF_READOUTS, WORD, Draw, View, durations_of
+from ._views import OF_READOUTS, Draw, View, durations_of
 
 Array = NDArray[Any]
 
@@ -72,8 +71,7 @@ def shares(estimator: Any) -> list[Array]:
         own, total = power[transformer.blocks_[view.name]], np.zeros((len(view.lengths), view.n_channels))
         for i, name, columns in view.blocks(tuple(transformer.poolings)):
             draw = view.draws[i]
-            of_readouts = np.zeros(draw.what.shape[1])
-            which = np.repeat(np.arange(len(of_readouts)), np.diff(draw.thresholds))
+            of_readouts, which = np.zeros(draw.what.shape[1]), draw.of_thresholds()
             if name == "pairs":
                 assert draw.pairs is not None
                 for one in draw.pairs[:2] >> 1:
@@ -114,8 +112,8 @@ def of_view(view: View, panel: Panel, poolings: tuple[str, ...], factors: Array,
     n_cells = int(series[3][0])
     moments, windows = np.zeros(n_cells), np.zeros((len(view.lengths), view.n_channels))
     for i, draw in enumerate(view.draws):
-        z, n = traced(view, draw, series)
-        which = np.repeat(np.arange(len(z)), np.diff(draw.thresholds))  # the read-out of each threshold
+        z, n = view.trace(draw, series, np.zeros(draw.what.shape[1], np.intp))
+        z, which = z[:, :n_cells], draw.of_thresholds()
         at = np.arange(z.shape[1]) < n[:, None]
         above = (z[which] > draw.threshold[:, None]) & at[which]
         found = np.zeros(z.shape)  # of each read-out at each position
@@ -132,17 +130,6 @@ def of_view(view: View, panel: Panel, poolings: tuple[str, ...], factors: Array,
         moments += over_cells(view, draw, found, n, n_cells)
         windows += by_window(view, draw, found.sum(axis=1))
     return moments, windows
-
-
-def traced(view: View, draw: Draw, series: Any) -> tuple[Array, NDArray[np.intp]]:
-    """All read-outs along one series, (n_readouts, most positions), and the number of positions of each."""
-    k, windows, (u, values, offsets, cells) = draw.what.shape[1], view.windows(), series
-    n_cells = int(cells[0])
-    z, n = np.empty((k, -(-n_cells // WORD) * WORD), np.float32), np.zeros(k, np.intp)
-    scratch = np.empty((1, windows.size(n_cells)), np.float32)
-    one, ends, order = np.zeros(1, np.intp), np.array([0, k]), np.arange(k)
-    trace(windows, draw.readouts(), u, values, offsets, cells, one, ends, order, z, n, scratch)
-    return z[:, :n_cells], n
 
 
 def of_thresholds(name: str, above: Array, at: Array, n: Array, a: Array, c: Array) -> Array:

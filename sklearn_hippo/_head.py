@@ -55,9 +55,8 @@ class Features:
         self, transform: Callable[[Any], Array], series: Any, n_features: int,
         report: Callable[..., object] = lambda done, level=1: None, kept: Array | None = None,
     ):  # fmt: skip
-        self.transform, self.series, self.n_features, self.report, self.kept = (
-            transform, series, n_features, report, kept,
-        )  # fmt: skip
+        self.transform, self.series, self.n_features = transform, series, n_features
+        self.report, self.kept = report, kept
         if kept is None and 4 * len(series) * n_features <= KEPT:
             self.kept = np.asarray(transform(series))
             report(f"{n_features} features of {len(series)} series")

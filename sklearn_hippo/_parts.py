@@ -216,7 +216,10 @@ def fit_parts(
     )  # fmt: skip
     total, held = None, []
     for i, (sums, own) in enumerate((map if executor is None else executor.map)(work, list(enumerate(parts)))):
-        total = sums if total is None else total.__iadd__(sums)
+        if total is None:
+            total = sums
+        else:
+            total += sums
         held.append(own)
         report(f"part {i + 1} of {len(parts)}: {total.n + sum(len(one.design) for one in held)} series so far")
     assert total is not None

@@ -95,6 +95,18 @@ def distinct(panel: Panel, targets: Array, weights: Array) -> tuple[Panel, Array
     return panel[first], targets[first], weights / weights.mean()
 
 
+def blocks_of(transformer: RandomHiPPOTransformer) -> list[tuple[str, str, slice, float]]:
+    """Columns that are scaled together: of which view, of which pooling, where, and their variance."""
+    found, poolings, places = [], tuple(transformer.poolings), transformer.blocks_
+    if "channels" in places:
+        found.append(("channels", "channels", places["channels"], OF_SUMMARIES))
+    for view in transformer.views_:
+        start = places[view.name].start
+        for _, name, own in view.blocks(poolings):
+            found.append((view.name, name, slice(start + own.start, start + own.stop), VARIANCES[name][view.by_series]))
+    return found
+
+
 class _Ridge(CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
@@ -103,16 +115,7 @@ class _Ridge(CallbackSupportMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    n_features: int
-    windows: str
-    order: int
-    poolings: Any
-    derivative: bool
-    normalized: bool
-    conjunctions: int
-    summaries: Any
     random_state: Any
-    n_jobs: int | None
     verbose: int
     scaling_: Any
 
@@ -231,17 +234,7 @@ class _Ridge(CallbackSupportMixin, BaseEstimator):
         self.coef_, self.intercept_ = head.solution.coefficients * scale, center + head.solution.intercept * scale
 
     def _blocks(self) -> list[tuple[slice, float]]:
-        """Columns that are scaled together, and their variance."""
-        found, poolings = [], tuple(self.transformer_.poolings)
-        blocks = self.transformer_.blocks_
-        if "channels" in blocks:
-            found.append((blocks["channels"], OF_SUMMARIES))
-        for view in self.transformer_.views_:
-            columns = blocks[view.name]
-            for _, name, own in view.blocks(poolings):
-                place = slice(columns.start + own.start, columns.start + own.stop)
-                found.append((place, VARIANCES[name][view.by_series]))
-        return found
+        return [(columns, variance) for _, _, columns, variance in blocks_of(self.transformer_)]
 
     def _outputs(self, X: Any) -> Array:
         """Outputs of the head, some series at a time."""

@@ -153,6 +153,10 @@ class Draw:
     threshold: NDArray[np.float32]
     pairs: NDArray[np.int32] | None = None
 
+    def of_thresholds(self) -> NDArray[np.intp]:
+        """The read-out of each threshold."""
+        return np.repeat(np.arange(self.what.shape[1]), np.diff(self.thresholds))
+
     def readouts(self) -> Readouts:
         return Readouts(self.what, self.channels, self.channel, self.thresholds, self.threshold, self.pairs)
 
@@ -191,7 +195,7 @@ def draw_readouts(
 def draw_pairs(rng: np.random.RandomState, draw: Draw, n_pairs: int, longest: float) -> NDArray[np.int32]:
     """Pairs of thresholds of windows of about the same length, each above or below, some of them apart in time."""
     n = len(draw.threshold)
-    window = np.repeat(draw.what[0], np.diff(draw.thresholds))
+    window = draw.what[0][draw.of_thresholds()]
     order = np.argsort(window + rng.uniform(0, 2.5, n))
     place = np.empty(n, int)
     place[order] = np.arange(n)
@@ -276,15 +280,8 @@ class View:
         self, draw: Draw, series: Any, rng: np.random.RandomState, some: NDArray[np.intp], n_threads: int
     ) -> None:
         """Quantiles of each read-out along a series of its own."""
-        k, (u, values, offsets, n_cells) = draw.what.shape[1], series
-        which, of_readouts = np.unique(rng.choice(some, k), return_inverse=True)
-        order = np.argsort(of_readouts, kind="stable")
-        begins = np.searchsorted(of_readouts[order], np.arange(len(which) + 1))
-        z = np.empty((k, -(-int(n_cells.max()) // WORD) * WORD), np.float32)
-        n = np.zeros(k, np.intp)
-        windows = self.windows()
-        scratch = np.empty((n_threads, windows.size(int(n_cells.max()))), np.float32)
-        trace(windows, draw.readouts(), u, values, offsets, n_cells, which, begins, order, z, n, scratch)
+        k = draw.what.shape[1]
+        z, n = self.trace(draw, series, rng.choice(some, k), n_threads)
         z[np.arange(z.shape[1]) >= n[:, None]] = np.inf
         z.sort(axis=1)
         each = int(draw.thresholds[1])
@@ -293,6 +290,20 @@ class View:
         high = np.minimum(low + 1, (n - 1)[:, None])
         below, above = np.take_along_axis(z, low, 1), np.take_along_axis(z, high, 1)
         draw.threshold = (below + (above - below) * (level - low) + ROUNDING).astype(np.float32).ravel()
+
+    def trace(
+        self, draw: Draw, series: Any, of_readouts: NDArray[np.intp], n_threads: int = 1
+    ) -> tuple[Array, NDArray[np.intp]]:
+        """Each read-out along a series, (n_readouts, whole words of positions), and how many positions it has."""
+        k, windows, (u, values, offsets, n_cells) = len(of_readouts), self.windows(), series
+        which, of_readouts = np.unique(of_readouts, return_inverse=True)
+        order = np.argsort(of_readouts, kind="stable")
+        begins = np.searchsorted(of_readouts[order], np.arange(len(which) + 1))
+        most = int(n_cells.max())
+        z, n = np.empty((k, -(-most // WORD) * WORD), np.float32), np.zeros(k, np.intp)
+        scratch = np.empty((n_threads, windows.size(most)), np.float32)
+        trace(windows, draw.readouts(), u, values, offsets, n_cells, which, begins, order, z, n, scratch)
+        return z, n
 
     def columns(self, poolings: tuple[str, ...]) -> tuple[NDArray[np.intp], int]:
         """Where the features of each draw are among those of the view, and how many there are."""

@@ -26,6 +26,12 @@ __all__ = ["LossCurveDisplay", "MeasureDisplay", "MemoryDisplay", "Reconstructio
 Array = NDArray[Any]
 
 
+def _check_several(ax: Any, n: int, what: str) -> None:
+    """Refuse what is no array of so many axes."""
+    if np.shape(ax) != (n,) or not all(hasattr(item, "plot") for item in ax):
+        raise ValueError(f"{what} draws {n} pictures: ax must be an array of {n} Axes, as plt.subplots({n})[1] is.")
+
+
 def _axes(ax: Any, caller: str, n: int = 1) -> Any:
     """The given axes, or ``n`` new ones below each other."""
     check_matplotlib_support(caller)
@@ -34,10 +40,8 @@ def _axes(ax: Any, caller: str, n: int = 1) -> Any:
     if ax is not None:
         if n == 1 and not hasattr(ax, "plot"):
             raise TypeError(f"ax must be Axes of matplotlib, got {type(ax).__name__}.")
-        if n > 1 and (np.shape(ax) != (n,) or not all(hasattr(item, "plot") for item in ax)):
-            raise ValueError(
-                f"show_error draws {n} pictures: ax must be an array of {n} Axes, as plt.subplots({n})[1] is."
-            )
+        if n > 1:
+            _check_several(ax, n, "show_error")
         return ax
     if n == 1:
         return plt.subplots(layout="constrained")[1]
@@ -67,17 +71,22 @@ def _transformer_of(estimator: Any, fitted: bool = True) -> HiPPOTransformer:
 
 
 def _one_series(X: Any, index: Any) -> Panel:
-    """A series by its position, or else by its id."""
+    """A series by its position, or else by its id, in which there is something to draw."""
     panel = check_panel(X)
+    found: list[Any]
     if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
         if not -len(panel) <= index < len(panel):
             raise IndexError(f"There is no series {index}: X has {len(panel)}.")
-        return panel[[index]]
-    found = [] if panel.ids is None else [i for i, item in enumerate(panel.ids.tolist()) if item == index]
-    if len(found) != 1:
-        told = "has no ids" if panel.ids is None else f"has {len(found)} series of that id"
-        raise IndexError(f"index={index!r} must be the position of a series, or the id of one: X {told}.")
-    return panel[found]
+        found = [index]
+    else:
+        found = [] if panel.ids is None else [i for i, item in enumerate(panel.ids.tolist()) if item == index]
+        if len(found) != 1:
+            told = "has no ids" if panel.ids is None else f"has {len(found)} series of that id"
+            raise IndexError(f"index={index!r} must be the position of a series, or the id of one: X {told}.")
+    one = panel[found]
+    if not one.lengths[0]:
+        raise ValueError(f"{one._called(0)} has no observations: there is nothing to draw.")
+    return one
 
 
 def _channel_of(panel: Panel, channel: Any) -> tuple[int, str]:
@@ -200,8 +209,6 @@ class ReconstructionDisplay:
         transformer = _transformer_of(transformer)
         n_points = check_scalar(n_points, "n_points", Integral, min_val=2)
         panel = _one_series(X, index)
-        if not panel.lengths[0]:
-            raise ValueError(f"{panel._called(0)} has no observations: there is nothing to draw.")
         times, values = panel[0]
         channel, name = _channel_of(panel, channel)
         values = values[:, channel]
@@ -328,8 +335,6 @@ class MemoryDisplay:
         """
         transformer = _transformer_of(transformer)
         panel = _one_series(X, index)
-        if not panel.lengths[0]:
-            raise ValueError(f"{panel._called(0)} has no observations: there is nothing to draw.")
         channel, name = _channel_of(panel, channel)
         order = int(transformer.order)
         times, states = transformer.transform_online(panel)[0]
@@ -654,8 +659,6 @@ class WindowDisplay:
         check_is_fitted(found)
         n_bins = check_scalar(n_bins, "n_bins", Integral, min_val=1)
         panel = _one_series(X, index)
-        if not panel.lengths[0]:
-            raise ValueError(f"{panel._called(0)} has no observations: there is nothing to draw.")
         direction, label = _direction(found, panel, target)
         moments, _, rest = contributions(found, panel, direction, n_bins)
         times, values = panel[0]
@@ -688,8 +691,7 @@ class WindowDisplay:
             figure = plt.figure(figsize=(8, 5), layout="constrained")
             places = figure.subplot_mosaic("AA;BC" if several else "AA;BB", height_ratios=[3, 2])
             ax = [places[name] for name in names]
-        if np.shape(ax) != (len(names),) or not all(hasattr(one, "plot") for one in ax):
-            raise ValueError(f"WindowDisplay draws {len(names)} pictures: ax must be an array of {len(names)} Axes.")
+        _check_several(ax, len(names), "WindowDisplay")
         top, left = ax[:2]
         for c, name in enumerate(self.channel_names):
             seen = ~np.isnan(self.values[:, c])

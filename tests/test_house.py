@@ -68,7 +68,7 @@ MAY_IMPORT = {
     "_sktime_rnn": {"_rnn", "_sktime_features"},
     "__init__": {"_memory", "_panel", "_random", "_ridge", "_rnn", "_transformer"},
     "sktime": {"_sktime_features", "_sktime_ridge", "_sktime_rnn"},
-    "_contributions": {"_ext_pooling", "_head", "_panel", "_views"},
+    "_contributions": {"_head", "_panel", "_views"},
     "inspection": {"_contributions", "_measures", "_panel", "_projection", "_ridge", "_transformer", "_validation"},
     "show_versions": {"_ext_projection"},
 }

@@ -24,7 +24,7 @@ from rich.progress import track
 
 from sklearn_hippo import RandomHiPPOTransformer, _head, _views
 from sklearn_hippo._head import Features, fit_calibrated, fit_head, predict
-from sklearn_hippo._ridge import OF_SUMMARIES, VARIANCES
+from sklearn_hippo._ridge import blocks_of
 
 RESULTS = Path(__file__).parents[1] / "results" / "decisions.csv"
 
@@ -40,15 +40,7 @@ class Problem:
     def features(self, parameters, seed=0):
         """Blocks (name of the view, pooling, columns), and the features of training and test series."""
         transformer = RandomHiPPOTransformer(**parameters, random_state=self.seed + seed).fit(self.train)
-        places, blocks = transformer.blocks_, []
-        for view in transformer.views_:
-            for _, pooling, own in view.blocks(tuple(transformer.poolings)):
-                start = places[view.name].start
-                variance = VARIANCES[pooling][view.by_series]
-                blocks.append((view.name, pooling, slice(start + own.start, start + own.stop), variance))
-        if "channels" in places:
-            blocks.append(("channels", "channels", places["channels"], OF_SUMMARIES))
-        return blocks, transformer.transform(self.train), transformer.transform(self.test)
+        return blocks_of(transformer), transformer.transform(self.train), transformer.transform(self.test)
 
     def with_more(self, parameters, variances):
         """These, and some blocks of another draw."""
