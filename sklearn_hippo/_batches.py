@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -14,28 +13,6 @@ from ._panel import Panel
 
 Array = NDArray[Any]
 Batch = tuple[dict[str, Tensor], Tensor]
-
-
-def merge_stamps(panel: Panel) -> Panel:
-    """Make one observation of those of one stamp, as a network sees them.
-
-    Of each channel it is the last one that is not missing. A series in which nothing was observed has no stamps.
-    """
-    kept = np.repeat(panel._observed, panel.lengths)
-    ends = kept.copy()
-    if panel.times is not None:
-        tied = panel.times[1:] == panel.times[:-1]
-        tied[panel.offsets[(panel.offsets > 0) & (panel.offsets < len(kept))] - 1] = False
-        ends[:-1] &= ~tied
-    if ends.all():
-        return panel
-    stamp: NDArray[np.intp] = np.cumsum(ends) - ends  # of each row, among those that stay
-    values = np.full((int(ends.sum()), panel.n_channels), np.nan, panel.values.dtype)
-    rows, channels = np.nonzero(~np.isnan(panel.values))  # in the order of time: the last of a stamp stays
-    values[stamp[rows], channels] = panel.values[rows, channels]
-    times = None if panel.times is None else panel.times[ends]
-    offsets = np.concatenate([[0], np.cumsum(ends)])[panel.offsets]
-    return Panel._trusted(values, times, offsets, panel.channel_names, None, panel.ids, panel.id_names)
 
 
 class Series(Dataset[Batch]):

@@ -17,11 +17,11 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 from torch import Tensor, nn
 
-from ._batches import Batches, Series, merge_stamps
+from ._batches import Batches, Series
 from ._columns import in_seconds
 from ._compat import CallbackSupportMixin, Interval, Registered, StrOptions, fit_task, with_ids
 from ._measures import MEASURES, with_dynamics
-from ._panel import Panel
+from ._panel import Panel, merge_stamps
 from ._scales import REACH, bounded, mean_and_scale, median
 from ._session import Session
 from ._validation import check_observed, learned_timescale, validate_panel
@@ -245,7 +245,7 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
                     f"{type(self).__name__} requires y to be passed, but the target y is None. Give one value for "
                     "each series."
                 )
-            panel = merge_stamps(validate_panel(self, X, reset=fresh))
+            panel = merge_stamps(validate_panel(self, X, reset=fresh), unobserved=False)
             y = self._check_y(y, panel)
             check_consistent_length(panel, y)
             weights = _check_sample_weight(sample_weight, np.empty(len(panel)), dtype=np.float64)
@@ -325,7 +325,7 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
         With ``every``, of every observation, series by series.
         """
         check_is_fitted(self)
-        panel = self._standardized(merge_stamps(validate_panel(self, X, reset=False)))
+        panel = self._standardized(merge_stamps(validate_panel(self, X, reset=False), unobserved=False))
         module = self.net_.evaluated()
         weight = next(module.parameters())
         order = np.argsort(panel.lengths, kind="stable")

@@ -462,6 +462,28 @@ def own_times(panel: Panel) -> Array:
     return panel._own_times
 
 
+def merge_stamps(panel: Panel, *, unobserved: bool = True) -> Panel:
+    """Make one observation of those of one stamp: of each channel, the last one that is not missing.
+
+    Without ``unobserved``, a series in which nothing was observed has no stamps.
+    """
+    kept = np.ones(len(panel.values), bool) if unobserved else np.repeat(panel._observed, panel.lengths)
+    ends = kept.copy()
+    if panel.times is not None:
+        tied = panel.times[1:] == panel.times[:-1]
+        tied[panel.offsets[(panel.offsets > 0) & (panel.offsets < len(kept))] - 1] = False
+        ends[:-1] &= ~tied
+    if ends.all():
+        return panel
+    stamp: NDArray[np.intp] = np.cumsum(ends) - ends  # of each row, among those that stay
+    values = np.full((int(ends.sum()), panel.n_channels), np.nan, panel.values.dtype)
+    rows, channels = np.nonzero(~np.isnan(panel.values))  # in the order of time: the last of a stamp stays
+    values[stamp[rows], channels] = panel.values[rows, channels]
+    times = None if panel.times is None else panel.times[ends]
+    offsets = np.concatenate([[0], np.cumsum(ends)])[panel.offsets]
+    return Panel._trusted(values, times, offsets, panel.channel_names, None, panel.ids, panel.id_names)
+
+
 def _joined(ids: Sequence[Array]) -> Array:
     """Ids of several panels; of different kinds, they stay what they are."""
     kinds = {item.dtype.kind for item in ids}

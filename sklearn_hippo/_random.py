@@ -11,16 +11,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import Interval, StrOptions, set_parameters, with_ids
 from ._machine import check_memory, threads_of
-from ._panel import Panel
-from ._scales import mean_and_scale
+from ._panel import Panel, merge_stamps
+from ._scales import REACH, mean_and_scale, standardized
 from ._summaries import SUMMARIES, summarize
-from ._validation import check_observed, validate_panel
+from ._validation import check_observed, check_unchanged, names_of_channels, validate_panel
 from ._views import POOLINGS, Grid, View, durations_of, stamps_of, standardized_by_series
 
 Array = NDArray[Any]
 
 NUMBERS_AT_ONCE = 2**18  # values, or one series, of which there are copies
 SERIES_AT_ONCE = 512
+# Standard deviations, beyond which a value counts as if it were there.
+FARTHEST = 1e4
+BYTES_OF_A_FEATURE = 100  # and of a conjunction, while they are drawn
 
 
 def parts_of(panel: Panel) -> list[slice]:
@@ -95,8 +98,9 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A channel that was not observed in a series is its mean over the training series. Observations of one stamp count as
-    the last of them.
+    A channel that was not observed in a series is its mean over the training series. Observations of one stamp are one,
+    of each channel the last that is not missing. Values of extreme size change no scale, and beyond 10,000 standard
+    deviations they count as if they were there.
 
     Examples
     --------
@@ -169,15 +173,18 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
             If X is not valid, as in `HiPPOTransformer.fit`.
         """
         self._check_poolings()
-        panel = validate_panel(self, X, reset=True)
+        n_drawn, n_views = self.n_features + self.conjunctions, (1 + (self.windows == "both")) * (1 + self.normalized)
+        check_memory(BYTES_OF_A_FEATURE * float(n_drawn) * n_views, f"Drawing {n_drawn} features", "Take fewer.")
+        panel = merge_stamps(validate_panel(self, X, reset=True))
         check_observed(panel)
         n_threads = threads_of(self.n_jobs)
         self.mean_, self.scale_ = np.zeros(panel.n_channels), np.ones(panel.n_channels)
         for c in range(panel.n_channels):
             seen = panel.values[:, c][~np.isnan(panel.values[:, c])].astype(np.float64)
-            self.mean_[c], self.scale_[c] = mean_and_scale(seen, np.ones(len(seen)))
+            self.mean_[c], self.scale_[c] = mean_and_scale(seen, np.ones(len(seen)), REACH)
         missing = float(np.isnan(panel.values).mean())
         self.summaries_ = missing > 0.5 if self.summaries == "auto" else bool(self.summaries)
+        self._fitted = self._what_is_drawn()
         rng = check_random_state(self.random_state)
         forms = self._standardized(panel)
         panel = forms[False]
@@ -214,8 +221,8 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         ValueError, TypeError
             If X is not valid, or has other channels than in `fit`.
         """
-        check_is_fitted(self)
-        panel = validate_panel(self, X, reset=False)
+        self._check_fitted()
+        panel = merge_stamps(validate_panel(self, X, reset=False))
         poolings = tuple(self.poolings)
         n, whose = self._n_features_out, f" for {len(panel)} series"
         check_memory(4.0 * len(panel) * n, f"{n} features", "Transform fewer at a time.", whose=whose)
@@ -254,12 +261,14 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of str
+
+        Raises
+        ------
+        ValueError
+            If these are not the channels.
         """
-        check_is_fitted(self)
-        given = self.channel_names_ if input_features is None else [str(name) for name in np.asarray(input_features)]
-        channels = list(given) if given is not None else [f"x{c}" for c in range(self.n_channels_)]
-        if len(channels) != self.n_channels_:
-            channels = [f"x{c}" for c in range(self.n_channels_)]
+        self._check_fitted()
+        channels = names_of_channels(self, input_features)
         names = [name for view in self.views_ for name in view.names(tuple(self.poolings), channels)]
         if self.summaries_:
             names += [f"channels__{channel}__{what}" for channel in channels for what in SUMMARIES]
@@ -270,11 +279,26 @@ class RandomHiPPOTransformer(TransformerMixin, BaseEstimator):
         if wrong or not len(self.poolings):
             raise ValueError(f"poolings={self.poolings!r} must be some of {', '.join(map(repr, POOLINGS))}.")
 
+    def _what_is_drawn(self) -> dict[str, Any]:
+        """Parameters on which the meaning of the features depends."""
+        own = self.get_params()
+        return {name: own[name] for name in own if name not in ("random_state", "n_jobs")} | {
+            "poolings": tuple(self.poolings)
+        }
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(self)
+        check_unchanged(self._what_is_drawn(), self._fitted)
+
     def _standardized(self, panel: Panel) -> dict[bool, Panel]:
         """The series standardized by channel, and, where views want it, by themselves as well."""
-        values = (panel.values.astype(np.float64) - self.mean_) / self.scale_
-        own = Panel._trusted(values, panel.times, panel.offsets, None, None, panel.ids, panel.id_names)
-        return {False: own, True: standardized_by_series(own)} if self.normalized else {False: own}
+
+        def of(values: Array) -> Panel:
+            return Panel._trusted(values, panel.times, panel.offsets, None, None, panel.ids, panel.id_names)
+
+        values = standardized(panel.values, self.mean_, self.scale_, 1e100)  # whose squares are numbers
+        own = of(np.clip(values, -FARTHEST, FARTHEST))
+        return {False: own, True: standardized_by_series(of(values))} if self.normalized else {False: own}
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -17,7 +17,7 @@ def median(x: Array, weights: Array) -> float:
     order = np.argsort(x)
     total = np.cumsum(weights[order])
     low, high = (np.searchsorted(total, total[-1] / 2, side=side) for side in ("left", "right"))
-    return float((x[order[low]] + x[order[min(high, len(x) - 1)]]) / 2)
+    return float(x[order[low]] / 2 + x[order[min(high, len(x) - 1)]] / 2)
 
 
 def mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[float, float]:
@@ -26,15 +26,16 @@ def mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[flo
     What is further from the median than ``reach`` times the median distance of what differs from it counts as if it
     were there. The scale of a constant, or of what varies by rounding only, is 1.
     """
-    exponent = int(np.frexp(np.abs(x).max())[1])
-    x = np.ldexp(x, -exponent)
     if np.isfinite(reach):
         center = median(x, weights)
-        away = np.abs(x - center)
-        apart = away > 0
-        if apart.any():
-            room = reach * median(away[apart], weights[apart])
-            x = np.clip(x, center - room, center + room)
+        with np.errstate(over="ignore"):  # infinitely far away is far away
+            away = np.abs(x - center)
+            apart = away > 0
+            if apart.any():
+                room = reach * median(away[apart], weights[apart])
+                x = np.clip(x, center - room, center + room)
+    exponent = int(np.frexp(np.abs(x).max())[1])
+    x = np.ldexp(x, -exponent)
     mean = float(np.average(x, weights=weights))
     scale = float(np.sqrt(np.average((x - mean) ** 2, weights=weights)))
     varies = scale > 1e-12 * abs(mean)
@@ -42,9 +43,16 @@ def mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[flo
     return float(np.ldexp(mean, exponent)), scale
 
 
+def standardized(values: Array, mean: Array, scale: Array, farthest: float) -> Array:
+    """Values in standard deviations from the mean, at most so many, also where their difference is no number."""
+    exponent = np.frexp(scale)[1]  # powers of two change no digit
+    with np.errstate(over="ignore"):
+        values = np.ldexp(values.astype(np.float64), -exponent) - np.ldexp(mean, -exponent)
+        return np.clip(values / np.ldexp(scale, -exponent), -farthest, farthest)
+
+
 def bounded(values: Array, mean: Array, scale: Array) -> Array:
     """Values in standard deviations, as the network sees them: beyond FAR, 2 FAR - FAR^2 / z goes on."""
-    with np.errstate(over="ignore"):
-        values = np.clip((values - mean) / scale, -1e300, 1e300)
+    values = standardized(values, mean, scale, 1e300)
     far = np.maximum(np.abs(values), FAR)
     return np.where(np.abs(values) > FAR, np.copysign(2 * FAR - FAR**2 / far, values), values)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 from scipy.stats import entropy
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.utils import Tags, check_array, compute_class_weight
+from sklearn.utils import Tags, check_array
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -16,7 +16,7 @@ from ._compat import StrOptions
 from ._network import NetworkEstimator
 from ._panel import Panel
 from ._scales import mean_and_scale
-from ._validation import check_labels, name_series
+from ._validation import check_labels, name_series, weights_by_class
 
 Array = NDArray[Any]
 
@@ -84,11 +84,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 f"class_weight={self.class_weight!r} weighs the classes of one label, but y has {y.shape[1]} labels. "
                 "Use sample_weight, or a classifier for each label."
             )
-        present = np.unique(y)
-        weights = compute_class_weight(self.class_weight, classes=present, y=y)
-        if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
-            raise ValueError(f"class_weight must be finite and not negative, nor all zero; got {self.class_weight}.")
-        return weights[np.searchsorted(present, y)]
+        return weights_by_class(self.class_weight, y)
 
     def _loss_of_a_constant(self, target: Array, weights: Array) -> float:
         if target.ndim == 2:

@@ -9,7 +9,7 @@ from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags, check_scalar
-from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._columns import as_times, as_values, in_seconds
 from ._compat import CallbackSupportMixin, Interval, Registered, StrOptions, fit_task, with_ids
@@ -19,7 +19,14 @@ from ._measures import MEASURES, Measure, feature_names, with_projection
 from ._panel import Panel, own_times
 from ._projection import INTERPOLATIONS, PASTS, project, reconstruct, series_span
 from ._recurrence import DISCRETIZATIONS, interpolation_of, prefixes, recur
-from ._validation import check_observed, check_panel, learned_timescale, validate_panel
+from ._validation import (
+    check_observed,
+    check_panel,
+    check_unchanged,
+    learned_timescale,
+    names_of_channels,
+    validate_panel,
+)
 
 Array = NDArray[Any]
 
@@ -345,15 +352,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ndarray of str
         """
         self._check_parameters()
-        given = [] if input_features is None else list(np.asarray(input_features, dtype=object))
-        n, column = self.n_channels_, len(given) == 1 and not hasattr(self, "feature_names_in_")
-        if self._fitted_on_table or not column:  # whose cells may be series of any number of channels
-            _check_feature_names_in(self, input_features)
-        channels = self.channel_names_
-        if channels is None and (not given or self._fitted_on_table):
-            channels = [f"x{c}" for c in range(n)]
-        elif channels is None:
-            channels = given if len(given) == n else [f"{given[0]}_{c}" for c in range(n)]
+        channels = names_of_channels(self, input_features)
         return feature_names(channels, self.measure, self.order, self.add_duration)
 
     def _shape_parameters(self) -> dict[str, Any]:
@@ -364,9 +363,7 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         if not hasattr(self, "n_channels_"):
             check_is_fitted(self)
-        changed = [name for name, value in self._shape_parameters().items() if value != self._fitted[name]]
-        if changed:
-            raise ValueError(f"The parameter {changed[0]!r} has changed since fit: fit again.")
+        check_unchanged(self._shape_parameters(), self._fitted)
 
     def _check_fitted(self, X: Any) -> Panel:
         self._check_parameters()

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_array, column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_feature_names_in, validate_data
 
 from ._columns import as_values, holds_series, is_empty
 from ._ids import named_index
@@ -222,6 +222,26 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
     return panel
 
 
+def names_of_channels(estimator: Any, input_features: Any) -> list[str]:
+    """How the channels of a fitted estimator are called, by their names or those given for its ``n_features_in_``."""
+    given = [] if input_features is None else list(np.asarray(input_features, dtype=object).ravel())
+    n, column = estimator.n_channels_, len(given) == 1 and not hasattr(estimator, "feature_names_in_")
+    if estimator._fitted_on_table or not column:  # whose cells may be series of any number of channels
+        _check_feature_names_in(estimator, input_features)
+    if estimator.channel_names_ is not None:
+        return list(estimator.channel_names_)
+    if not given or estimator._fitted_on_table:
+        return [f"x{c}" for c in range(n)]
+    return given if len(given) == n else [f"{given[0]}_{c}" for c in range(n)]
+
+
+def check_unchanged(parameters: dict[str, Any], fitted: dict[str, Any]) -> None:
+    """Refuse to go on with other parameters than those of the fit."""
+    changed = [name for name, value in parameters.items() if value != fitted[name]]
+    if changed:
+        raise ValueError(f"The parameter {changed[0]!r} has changed since fit: fit again.")
+
+
 def check_observed(panel: Panel) -> None:
     """Refuse to learn from series of which a channel was never observed."""
     if panel.has_missing or not len(panel.values):
@@ -248,15 +268,48 @@ def name_series(panel: Panel, series: int) -> str:
 
 
 def check_labels(y: Any, panel: Panel) -> Array:
-    """A label for each series of a panel, none of them missing."""
+    """A label for each series of a panel, none of them missing, and all of one kind."""
+    kept = y if isinstance(y, (list, tuple)) else ()  # in an array of numpy's choice, 1 and "1" could be the same
     y = column_or_1d(y, warn=True)
     missing = [i for i, label in enumerate(y.tolist()) if _is_missing(label)]
     if missing:
         raise ValueError(
             f"{name_series(panel, missing[0])} has the label {y[missing[0]]}: leave out series without a label."
         )
+    strings = [isinstance(label, str) for label in (kept or (y if y.dtype == object else ()))]
+    if any(strings) and not all(strings):
+        one, other = strings.index(True), strings.index(False)
+        raise TypeError(
+            f"{name_series(panel, one)} has the label {y[one]!s}, a string, and {name_series(panel, other)} has "
+            f"{y[other]!s}, which is none: labels must be of one kind."
+        )
     check_classification_targets(y)
     return y
+
+
+def check_classes(classes: Any) -> Array:
+    """Different labels, none of them missing."""
+    found = np.asarray(classes)
+    if found.ndim != 1 or len(np.unique(found)) < len(found) or any(_is_missing(label) for label in found.tolist()):
+        raise ValueError(f"classes must be different labels, none of them missing, got {classes!r}.")
+    return found
+
+
+def check_numbers(y: Any) -> Array:
+    """Targets of a regression, (n_series,) or (n_series, n_targets)."""
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    if y.ndim not in (1, 2):
+        raise ValueError(f"y must have shape (n_series,) or (n_series, n_targets), got {y.shape}.")
+    return y
+
+
+def weights_by_class(class_weight: Any, y: Array) -> Array:
+    """Of every label, the weight of its class: scikit-learn's, from zero on."""
+    present, codes = np.unique(y, return_inverse=True)
+    weights = compute_class_weight(class_weight, classes=present, y=y)
+    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        raise ValueError(f"class_weight must be finite and not negative, nor all zero; got {class_weight}.")
+    return weights[codes]
 
 
 def _is_missing(label: Any) -> bool:

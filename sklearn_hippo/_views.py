@@ -48,7 +48,7 @@ class Grid:
             n_cells = int(np.clip(2 ** ceil(np.log2(typical)), 64, 512))
             return cls(True, n_cells, 0.0, n_cells, min(max(4.0, 2 * n_cells / (typical - 1)), n_cells / 4))
         duration = float(np.median(durations)) or float(durations.max()) or 1.0
-        cell = duration / min(typical - 1, 512)
+        cell = max(duration / min(typical - 1, 512), np.finfo(np.float64).tiny)
         return cls(False, 0, cell, max(duration / cell, 4.0), 4.0)
 
     def windows(self) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
@@ -66,10 +66,11 @@ class Grid:
         start[some] = times[panel.offsets[:-1][some]]
         since = times - np.repeat(start, panel.lengths)
         if self.relative:
-            rate = np.divide(self.n_cells, durations, out=np.zeros(len(panel)), where=durations > 0)
-            return since * np.repeat(rate, panel.lengths), np.full(len(panel), self.n_cells, np.intp)
-        n_cells = np.clip(np.ceil(durations / self.cell), 2, MOST_CELLS).astype(np.intp)
-        return since / self.cell, n_cells
+            whole = np.repeat(np.where(durations > 0, durations, 1), panel.lengths)
+            return since / whole * self.n_cells, np.full(len(panel), self.n_cells, np.intp)
+        with np.errstate(over="ignore"):  # of series that last far longer than those in training
+            n_cells = np.clip(np.ceil(durations / self.cell), 2, MOST_CELLS).astype(np.intp)
+            return np.minimum(since / self.cell, 1e15), n_cells
 
     def covered(self, duration: float) -> float:
         """How many cells a series of this duration covers."""
@@ -127,13 +128,15 @@ def _standardized(x: Array, times: Array, series: NDArray[np.intp], ends: Array)
     duration = stop - start
     instant = duration <= 0  # a constant, of its last value
     duration = np.where(instant, 1.0, duration)
+    # shares of the duration, of which no product overflows
     h = np.append(np.diff(times), 0.0)
     h[lasts] = 0
+    h /= np.repeat(duration, counts)
+    before, behind = (times[begins] - start) / duration, (stop - times[lasts]) / duration
 
     def mean_of(between: Array, at: Array) -> Array:
         """Of a function with these means over the segments behind the observations, constant beyond them."""
-        beyond = at[begins] * (times[begins] - start) + at[lasts] * (stop - times[lasts])
-        return (np.add.reduceat(h * between, begins) + beyond) / duration
+        return np.add.reduceat(h * between, begins) + at[begins] * before + at[lasts] * behind
 
     after = np.append(x[1:], 0.0)
     x = x - np.repeat(np.where(instant, x[lasts], mean_of((x + after) / 2, x)), counts)

@@ -16,6 +16,7 @@ from sklearn.utils import _safe_indexing
 
 from sklearn_hippo import HiPPOTransformer, Panel
 from sklearn_hippo._columns import as_values
+from sklearn_hippo._panel import merge_stamps
 from sklearn_hippo._validation import check_panel
 
 # All forms that series come in, also those of other libraries.
@@ -1031,3 +1032,20 @@ def test_padded_tables_of_pandas_have_ids():
 def test_all_that_needs_no_extra_is_imported_with_a_star():
     code = "import sys; from sklearn_hippo import *; Panel, HiPPOClassifier; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_stamps_are_merged_channel_by_channel():
+    n = np.nan
+    times = [0.0, 0, 0, 1, 2, 2, 2, 2, 3, 3, 4]
+    values = [[1, n], [2, n], [n, 3], [n, n], [4, 5], [n, n], [6, n], [n, n], [n, 1], [n, 2], [n, n]]
+    panel = Panel(np.array(values, np.float32), times, [0, 0, 5, 6, 10, 11])
+    merged = merge_stamps(panel, unobserved=False)
+    assert_array_equal(merged.times, [0, 1, 2, 2, 3])
+    assert_array_equal(merged.values, [[2, 3], [n, n], [4, 5], [6, n], [n, 2]])
+    assert_array_equal(merged.offsets, [0, 0, 3, 3, 5, 5])  # what was not observed has no stamps
+    assert merged.values.dtype == np.float32
+    assert merge_stamps(merged) is merged
+    merged = merge_stamps(panel)
+    assert_array_equal(merged.times, [0, 1, 2, 2, 2, 3, 4])
+    assert_array_equal(merged.values, [[2, 3], [n, n], [4, 5], [n, n], [6, n], [n, 2], [n, n]])
+    assert_array_equal(merged.offsets, [0, 0, 3, 4, 6, 7])

@@ -311,3 +311,30 @@ def test_series_are_transformed_some_at_a_time(monkeypatch):
     monkeypatch.setattr(_random, "SERIES_AT_ONCE", 1)
     assert _random.parts_of(panel) == [slice(i, i + 1) for i in range(11)]
     assert_array_equal(transformer.transform(panel), expected)
+
+
+def test_what_has_changed_since_fit():
+    X, _ = shifted(20)
+    for name, value in (("normalized", False), ("poolings", ("ppv",)), ("order", 3), ("windows", "absolute")):
+        fitted = RandomHiPPOTransformer(**SMALL).fit(X).set_params(**{name: value})
+        for call in (lambda fitted=fitted: fitted.transform(X), fitted.get_feature_names_out):
+            with pytest.raises(ValueError, match=f"The parameter '{name}' has changed since fit: fit again"):
+                call()
+    fitted = RandomHiPPOTransformer(**SMALL).fit(X)
+    expected = fitted.transform(X)
+    assert_array_equal(fitted.set_params(n_jobs=2, random_state=5).transform(X), expected)
+    with pytest.raises(ValueError, match="input_features should have length equal to number of features"):
+        fitted.get_feature_names_out(["a", "b", "c"])
+    assert "_b_" in "".join(fitted.get_feature_names_out(["a", "b"]))
+
+
+def test_so_many_features_are_refused():
+    with pytest.raises(ValueError, match=r"Drawing 10000000000 features would need .* GiB.* Take fewer"):
+        RandomHiPPOTransformer(10**10, conjunctions=0).fit(shifted(20)[0])
+
+
+def test_times_that_last_far_longer_than_in_training():
+    X, _ = shifted(20)
+    fitted = RandomHiPPOTransformer(**SMALL).fit(X)
+    for unit in (1e-320, 1e300):
+        assert np.isfinite(fitted.transform(Panel(X.values, unit * X.times, X.offsets))).all()

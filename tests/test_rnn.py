@@ -37,7 +37,7 @@ pytest.importorskip("skorch")
 from skorch.callbacks import Callback, EpochScoring, LRScheduler  # noqa: E402
 
 from sklearn_hippo import HiPPORNNClassifier, HiPPORNNRegressor  # noqa: E402
-from sklearn_hippo._batches import Batches, Series, merge_stamps  # noqa: E402
+from sklearn_hippo._batches import Batches, Series  # noqa: E402
 from sklearn_hippo._training import Checkpoint  # noqa: E402
 
 QUICK = {"hidden_size": 8, "max_epochs": 15, "lr": 0.02, "random_state": 0}
@@ -850,19 +850,6 @@ def test_rows_of_one_stamp_are_one_observation(measure, gate):
         assert fitted.score(X, y) == 1
         regressor = HiPPORNNRegressor(measure, **QUICK | {"gate": gate, "max_epochs": 5})
         assert_array_equal(clone(regressor).fit(X, y).predict(X), clone(regressor).fit(together, y).predict(together))
-
-
-def test_stamps_are_merged_channel_by_channel():
-    n = np.nan
-    times = [0.0, 0, 0, 1, 2, 2, 2, 2, 3, 3, 4]
-    values = [[1, n], [2, n], [n, 3], [n, n], [4, 5], [n, n], [6, n], [n, n], [n, 1], [n, 2], [n, n]]
-    panel = Panel(np.array(values, np.float32), times, [0, 0, 5, 6, 10, 11])
-    merged = merge_stamps(panel)
-    assert_array_equal(merged.times, [0, 1, 2, 2, 3])
-    assert_array_equal(merged.values, [[2, 3], [n, n], [4, 5], [6, n], [n, 2]])
-    assert_array_equal(merged.offsets, [0, 0, 3, 3, 5, 5])  # what was not observed has no stamps
-    assert merged.values.dtype == np.float32
-    assert merge_stamps(merged) is merged
 
 
 @pytest.mark.parametrize("measure", ["legs", "fout"])
