@@ -6,6 +6,7 @@ to the sums. Some random series of each part are held out, to choose the penalty
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from math import ceil
 from typing import Any, NamedTuple
@@ -13,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh, solve
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
 from ._head import (
@@ -29,11 +29,13 @@ from ._head import (
     scaling_of,
 )
 from ._panel import Panel
-from ._validation import check_labels, check_panel
+from ._scales import mean_and_scale, standardized
+from ._validation import check_labels, check_numbers, check_panel
 
 Array = NDArray[Any]
 
 HELD_OUT = 4000  # series of all parts together
+FARTHEST = 1e6  # standard deviations of the first series, beyond which a feature counts as if it were there
 
 
 class Units(NamedTuple):
@@ -53,21 +55,29 @@ class Units(NamedTuple):
         inverse = 1 / np.where(scale > 0, scale, 1)
         if classes is not None:
             return cls(rows.mean(axis=0), inverse, classes, np.zeros(len(classes)), np.ones(len(classes)))
-        spread = y.std(axis=0)
-        return cls(rows.mean(axis=0), inverse, None, y.mean(axis=0), np.where(spread > 0, spread, 1.0))
+        center, spread = np.transpose([mean_and_scale(target, np.ones(len(target))) for target in y.T])
+        return cls(rows.mean(axis=0), inverse, None, center, spread)
 
     def of_features(self, features: Array) -> NDArray[np.float32]:
-        """In these units."""
+        """In these units, at most FARTHEST."""
         out = np.empty(features.shape, np.float32)
         for columns in columns_of(features.shape[1]):
-            out[:, columns] = (features[:, columns] - self.shift[columns]) * self.inverse[columns]
+            own = (features[:, columns] - self.shift[columns]) * self.inverse[columns]
+            np.clip(own, -FARTHEST, FARTHEST, out=out[:, columns], casting="same_kind")
         return out
 
     def design(self, y: Array) -> Array:
         """One where a series is of a class, or numbers in these units."""
-        if self.classes is None:
-            return (y.reshape(len(y), -1) - self.center) / self.scale
-        return (y[:, None] == self.classes).astype(np.float64)
+        if self.classes is not None:
+            return (y[:, None] == self.classes).astype(np.float64)
+        design = standardized(y, self.center, self.scale, np.inf)
+        if np.abs(design).max(initial=0) > FARTHEST:
+            i, j = np.unravel_index(np.abs(design).argmax(), y.shape)
+            raise ValueError(
+                f"y has the target {y[i, j]:.3g}, more than {FARTHEST:g} standard deviations of those of the first "
+                "series away from their mean. Let the first series of the first part be of all kinds."
+            )
+        return design
 
 
 class Sums:
@@ -104,20 +114,45 @@ class Held(NamedTuple):
     features: NDArray[np.float32]
 
 
-def pairs_of(read: Callable[[Any], Any], part: Any, number: int) -> Iterator[tuple[Any, Any]]:
+def check_parts(parts: Any, read: Any, executor: Any) -> list[Any]:
+    """Parts, and what reads them."""
+    if not isinstance(parts, Iterable) or isinstance(parts, (str, bytes)):
+        raise TypeError(f"parts must be an iterable of what read is called with, got {type(parts).__name__}.")
+    if not callable(read):
+        raise TypeError(f"read must be a function, of a part, got {type(read).__name__}.")
+    if executor is not None and not hasattr(executor, "map"):
+        raise TypeError(f"executor must be one of concurrent.futures, with a map, got {type(executor).__name__}.")
+    parts = list(parts)
+    if not parts:
+        raise ValueError("There are no parts.")
+    return parts
+
+
+@contextmanager
+def of_part(part: Any, number: int) -> Iterator[None]:
+    """Note of an error which part it is of."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"This is in part {number}: {part!r}.")
+        raise
+
+
+def pairs_of(read: Callable[[Any], Any], part: Any) -> Iterator[tuple[Any, Any]]:
     """What is read of a part, pair by pair."""
     found = read(part)
     if not isinstance(found, Iterable):
-        raise TypeError(f"read must make an iterable of pairs (X, y) of part {number}, got {type(found).__name__}.")
+        raise TypeError(f"read must make an iterable of pairs (X, y), got {type(found).__name__}.")
     for pair in found:
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise TypeError(f"read must make pairs (X, y) of part {number}, got a {type(pair).__name__}.")
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or pair[0] is None:
+            what = "(None, ...)" if isinstance(pair, (tuple, list)) and len(pair) == 2 else f"a {type(pair).__name__}"
+            raise TypeError(f"read must make pairs (X, y), got {what}.")
         yield pair[0], pair[1]
 
 
 def sums_of(
     numbered: tuple[int, Any], read: Callable[[Any], Iterable[tuple[Any, Any]]], transform: Callable[[Any], Array],
-    check: Callable[[Any, Any, int], tuple[Panel, Array]], units: Units, n_held: int, seed: int,
+    check: Callable[[Any, Any], tuple[Panel, Array]], units: Units, n_held: int, seed: int,
 ) -> tuple[Sums, Held]:  # fmt: skip
     """What a worker makes of a part: sums, and a uniform sample of its series, which are not among the sums."""
     number, part = numbered
@@ -125,19 +160,20 @@ def sums_of(
     k = len(units.center)
     sums, draws = Sums(k, len(units.shift)), np.empty(0)
     held = Held(np.empty((0, k)), np.empty((0, len(units.shift)), np.float32))
-    for X, own in pairs_of(read, part, number):
-        panel, y = check(X, own, number)
-        for start in range(0, len(panel), ROWS_AT_ONCE):
-            some = slice(start, start + ROWS_AT_ONCE)
-            features = units.of_features(np.asarray(transform(panel[some])))
-            # the series with the least draws so far are held out
-            draws = np.append(draws, rng.uniform(size=len(features)))
-            design = np.concatenate([held.design, units.design(y[some])])
-            features = np.concatenate([held.features, features])
-            order = np.argsort(draws)
-            kept, rest = order[:n_held], order[n_held:]
-            sums.add(design[rest], features[rest])
-            held, draws = Held(design[kept], features[kept]), draws[kept]
+    with of_part(part, number):
+        for X, own in pairs_of(read, part):
+            panel, y = check(X, own)
+            for start in range(0, len(panel), ROWS_AT_ONCE):
+                some = slice(start, start + ROWS_AT_ONCE)
+                features = units.of_features(np.asarray(transform(panel[some])))
+                # the series with the least draws so far are held out
+                draws = np.append(draws, rng.uniform(size=len(features)))
+                design = np.concatenate([held.design, units.design(y[some])])
+                features = np.concatenate([held.features, features])
+                order = np.argsort(draws)
+                kept, rest = order[:n_held], order[n_held:]
+                sums.add(design[rest], features[rest])
+                held, draws = Held(design[kept], features[kept]), draws[kept]
     return sums, held
 
 
@@ -148,20 +184,25 @@ def fit_sums(total: Sums, held: Held, units: Units, blocks: Blocks, n_classes: i
     unit = float(np.trace(gram)) / total.n or 1.0
     values, vectors = eigh(gram.T, driver="evr", overwrite_a=True, check_finite=False)
     del gram
+    # products are rounded: by as much as their eigenvalues are negative, and that is added to penalties
+    rounding = max(-float(values[0]), 0.0)
     values, seen = np.maximum(values, 0), vectors.T @ moments
     seen_held = scaling.whole(held.features, np.ones(len(held.features))) @ vectors
     del vectors
     targets = 2 * held.design - 1 if n_classes else held.design
-    outputs = [seen_held @ (seen / (values + penalty * unit)[:, None]) + intercept for penalty in choice.penalties]
+    choices = choice.penalties * unit + 2 * rounding
+    outputs = [seen_held @ (seen / (values + penalty)[:, None]) + intercept for penalty in choices]
     errors = [float(np.mean((targets - one) ** 2)) for one in outputs]
-    best = int(np.argmin(errors))
+    best = len(errors) - 1 - int(np.argmin(errors[::-1]))  # of equal ones the largest penalty
     temperature, loss = 1.0, np.inf
     if n_classes:
         codes = held.design.argmax(axis=1)
         temperature, loss = calibrate(outputs[best], np.zeros(n_classes), codes, np.ones(len(codes)))
+    more = (total.n + len(held.design)) / total.n
     total.add(held.design, held.features)
     scaling, gram, moments, intercept = normal_equations(total, blocks, n_classes)
-    gram[np.diag_indices_from(gram)] += choice.penalties[best] * float(np.trace(gram)) / total.n
+    unit = float(np.trace(gram)) / total.n or 1.0
+    gram[np.diag_indices_from(gram)] += choice.penalties[best] * unit + 2 * more * rounding
     coefficients = solve(gram.T, moments, assume_a="pos", overwrite_a=True, check_finite=False)
     solution = Solution(coefficients, intercept, float(choice.penalties[best]), errors[best])
     scaling = Scaling(units.shift + scaling.center / units.inverse, scaling.inverse * units.inverse, scaling.weight)
@@ -187,32 +228,38 @@ def normal_equations(total: Sums, blocks: Blocks, n_classes: int) -> tuple[Scali
     return scaling, gram, n * (moments * factors).T, intercept
 
 
-def checked(X: Any, y: Any, number: int, *, classes: Array | None) -> tuple[Panel, Array]:
-    """The series and targets of a pair, of part ``number``."""
+def checked(X: Any, y: Any, *, classes: Array | None, shape: tuple[int, ...]) -> tuple[Panel, Array]:
+    """The series and targets of a pair; these are classes, or of a shape beyond the series."""
     panel = check_panel(X)
     check_consistent_length(panel, y)
     if classes is None:
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        y = check_numbers(y)
+        if y.shape[1:] != shape:
+            raise ValueError(
+                f"y must have shape (n_series{', ' * bool(shape)}{', '.join(map(str, shape))}), as that of "
+                f"the first series, got {y.shape}."
+            )
         return panel, y.reshape(len(y), -1)
     y = check_labels(y, panel)
     unknown = ~np.isin(y, classes)
     if unknown.any():
         raise ValueError(
-            f"Part {number} has the class {y[unknown].tolist()[0]!r}, which the first series of the first part do not "
-            "have: give classes=[...]."
+            f"The class {y[unknown].tolist()[0]!r} is neither of the first series nor among those given: say "
+            "classes=[...]."
         )
     return panel, y
 
 
 def fit_parts(
     parts: Sequence[Any], read: Callable[[Any], Iterable[tuple[Any, Any]]], transform: Callable[[Any], Array],
-    units: Units, blocks: Blocks, seed: int, executor: Any, report: Callable[..., object],
+    check: Callable[[Any, Any], tuple[Panel, Array]], units: Units, blocks: Blocks, seed: int, executor: Any,
+    report: Callable[..., object],
 ) -> Head:  # fmt: skip
     """Read all parts, by an executor if there is one, and solve."""
     classes = units.classes
     work = partial(
-        sums_of, read=read, transform=transform, check=partial(checked, classes=classes), units=units,
-        n_held=ceil(HELD_OUT / len(parts)), seed=seed,
+        sums_of, read=read, transform=transform, check=check, units=units, n_held=ceil(HELD_OUT / len(parts)),
+        seed=seed,
     )  # fmt: skip
     total, held = None, []
     for i, (sums, own) in enumerate((map if executor is None else executor.map)(work, list(enumerate(parts)))):
@@ -227,6 +274,6 @@ def fit_parts(
     if total.n < 2 * len(everything.design):
         raise ValueError(
             f"The parts have {total.n} series beside the {len(everything.design)} that are held out: so few can be "
-            "fitted at once."
+            "fitted at once, by fit."
         )
     return fit_sums(total, everything, units, blocks, 0 if classes is None else len(classes))

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
 from time import perf_counter
@@ -14,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.utils import Tags, check_array, check_random_state, compute_class_weight
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from ._compat import CallbackSupportMixin, StrOptions, fit_task, set_parameters
 from ._head import Features, Head, Scaling, fit_calibrated, fit_head, predict
 from ._machine import check_memory
-from ._panel import Panel, own_times
-from ._parts import Units, checked, fit_parts, pairs_of
+from ._panel import Panel, merge_stamps, own_times
+from ._parts import Units, check_parts, checked, fit_parts, of_part, pairs_of
 from ._random import RandomHiPPOTransformer
 from ._scales import mean_and_scale
-from ._validation import check_labels, validate_panel
+from ._validation import check_classes, check_labels, check_numbers, validate_panel, weights_by_class
 
 Array = NDArray[Any]
 
@@ -82,11 +83,13 @@ def distinct(panel: Panel, targets: Array, weights: Array) -> tuple[Panel, Array
     out. A weight of zero is no series; the weights that are left have the mean one.
     """
     used = np.flatnonzero(weights)
-    panel, targets, weights = panel[used], targets[used], weights[used]
-    times = own_times(panel)
+    panel, targets, weights = panel[used], targets[used] + 0.0, weights[used]
+    # numbers that are equal, in bytes that are: of one type, one zero and one NaN
+    times, values = own_times(panel) + 0.0, panel.values.astype(np.float64) + 0.0
+    values[np.isnan(values)] = np.nan
     digests = []
     for i, (a, b) in enumerate(pairwise(panel.offsets.tolist())):
-        digest = blake2b(panel.values[a:b].tobytes(), digest_size=16)
+        digest = blake2b(values[a:b].tobytes(), digest_size=16)
         digest.update(times[a:b].tobytes())
         # the order is that of the series: other names of the classes draw the same features
         digests.append(digest.digest() + blake2b(targets[i].tobytes(), digest_size=16).digest())
@@ -128,13 +131,13 @@ class _Ridge(CallbackSupportMixin, BaseEstimator):
             )
         panel = validate_panel(self, X, reset=True)
         check_consistent_length(panel, y)
-        return panel
+        return merge_stamps(panel)  # what is equal to a network is equal here
 
     def _weights(self, panel: Any, sample_weight: Any) -> Array:
         weights = _check_sample_weight(sample_weight, np.empty(len(panel)), dtype=np.float64)
         if (weights < 0).any():
             raise ValueError("Negative values in data passed to `sample_weight`.")
-        return weights
+        return weights / (weights.max() or 1.0)  # of which no sum overflows
 
     @contextmanager
     def _steps(self, X: Any, y: Any) -> Iterator[Callable[..., None]]:
@@ -161,62 +164,26 @@ class _Ridge(CallbackSupportMixin, BaseEstimator):
         )
         return Features(self.transformer_.transform, panel, p, report), targets, weights
 
-    def fit_parts(
-        self, parts: Iterable[Any], read: Callable[[Any], Iterable[tuple[Any, Any]]], *, classes: Any = None,
-        executor: Any = None,
-    ) -> Self:  # fmt: skip
-        """Fit to more series than there is memory for, or on several machines.
-
-        A worker reads a part some series at a time, and sends back sums of products of their features, which is all
-        that a ridge regression needs: 8 bytes for each pair of features, however many series there are. The penalty and
-        the probabilities are those that are best for about 4,000 random series, which are held out, and then fitted as
-        well. Series that are equal are not looked for, and have no weights.
-
-        Parameters
-        ----------
-        parts : iterable
-            What tells ``read`` where series are: names of files, for example. A series lies in one part.
-        read : callable
-            Of a part it makes an iterable of pairs ``(X, y)``, of some thousand series each, as in ``fit``. Features
-            are drawn from the first pair of the first part, which should have series of all kinds.
-        classes : array-like, optional
-            All classes, for a classifier. By default those of the first pair.
-        executor : concurrent.futures.Executor, optional
-            Whose ``map`` reads parts at once: a ``ProcessPoolExecutor``, or ``get_executor()`` of a client of dask. By
-            default one part is read after the other, here.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            If series or targets are not valid, as in ``fit``; if a class is not among those given; if there are so few
-            series that one would fit them at once; if there are too many features for the memory of the machine.
-        """
+    def _fit_parts(self, parts: Any, read: Any, executor: Any, learn: Callable[[Any, Panel], Array | None]) -> Self:
+        """`fit_parts`, where ``learn(y, panel)`` of the first series notes what targets are, and returns classes."""
+        parts = check_parts(parts, read, executor)
         with self._steps(None, None) as report:
-            parts = list(parts)
-            if not parts:
-                raise ValueError("There are no parts.")
-            X, y = next(pairs_of(read, parts[0], 0), (None, None))
-            if X is None:
-                raise ValueError("Part 0 has no series: features are drawn from its first ones.")
-            panel = self._panel(X, y)
-            if isinstance(self, HiPPOClassifier):
-                if self.class_weight is not None:
-                    raise ValueError("class_weight is not for series in parts.")
-                classes = self._learn_classes(check_labels(y, panel) if classes is None else np.asarray(classes))
-            panel, y = checked(panel, y, 0, classes=classes)
+            with of_part(parts[0], 0):
+                pair: tuple[Any, Any] | None = next(pairs_of(read, parts[0]), None)
+                if pair is None:
+                    raise ValueError("There are no series in it: features are drawn from the first ones.")
+                X, y = pair
+                panel = self._panel(X, y)
+                classes = learn(y, panel)
+                check = partial(checked, classes=classes, shape=np.shape(y)[1:])
+                panel, targets = check(panel, y)
             self._draw(panel)
             p = self.transformer_._n_features_out
             check_memory(32.0 * p**2, f"Sums over {p} features", "Take fewer of them.")
-            units = Units.learn(np.asarray(self.transformer_.transform(panel)), y, classes)
-            head = fit_parts(
-                parts, read, self.transformer_.transform, units, self._blocks(), self._seed, executor, report
-            )
+            transform = self.transformer_.transform
+            units = Units.learn(np.asarray(transform(panel)), targets, classes)
+            head = fit_parts(parts, read, transform, check, units, self._blocks(), self._seed, executor, report)
             if classes is None:
-                self._y_shape = (y.shape[1],) if y.shape[1] > 1 else ()
                 self._keep(head, units.center, units.scale)
             else:
                 self._keep(head, head.offset, head.temperature)
@@ -345,14 +312,60 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
             y = check_labels(y, panel)
             weights = self._weights(panel, sample_weight)
             used = np.flatnonzero(weights)
-            codes = np.searchsorted(self._learn_classes(y[used]), y[used])
             if self.class_weight is not None:
-                weights[used] *= compute_class_weight(self.class_weight, classes=self.classes_, y=y[used])[codes]
-            targets = np.full((len(y), len(self.classes_)), -1.0)
-            targets[used, codes] = 1
+                weights[used] *= weights_by_class(self.class_weight, y[used])
+                used = np.flatnonzero(weights)
+            targets = np.full((len(y), len(self._learn_classes(y[used]))), -1.0)
+            targets[used, np.searchsorted(self.classes_, y[used])] = 1
             head = fit_calibrated(*self._features(panel, targets, weights, report), self._blocks(), self._seed)
             self._keep(head, head.offset, head.temperature)
         return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_parts(
+        self, parts: Iterable[Any], read: Callable[[Any], Iterable[tuple[Any, Any]]], *, classes: Any = None,
+        executor: Any = None,
+    ) -> Self:  # fmt: skip
+        """Fit to more series than there is memory for, or on several machines.
+
+        A worker reads a part some series at a time, and sends back sums of products of their features, which is all
+        that a ridge regression needs: 8 bytes for each pair of features, however many series there are. The penalty and
+        the probabilities are those that are best for about 4,000 random series, which are held out, and then fitted as
+        well. Series that are equal are not looked for, and have no weights.
+
+        Parameters
+        ----------
+        parts : iterable
+            What tells ``read`` where series are: names of files, for example. A series lies in one part.
+        read : callable
+            Of a part it makes an iterable of pairs ``(X, y)``, of some thousand series each, as in ``fit``. Features
+            are drawn from the first pair of the first part, which should have series of all kinds.
+        classes : array-like, optional
+            All classes. By default those of the first pair.
+        executor : concurrent.futures.Executor, optional
+            Whose ``map`` reads parts at once: a ``ProcessPoolExecutor``, or ``get_executor()`` of a client of dask. By
+            default one part is read after the other, here.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If series or targets are not valid, as in ``fit``, with a note that tells the part; if a class is not among
+            those given; if there are so few series that one would fit them at once; if there are too many features for
+            the memory of the machine.
+        """
+        if self.class_weight is not None:
+            raise ValueError("class_weight is not for series in parts.")
+        given = None if classes is None else check_classes(classes)
+        return self._fit_parts(
+            parts,
+            read,
+            executor,
+            lambda y, panel: self._learn_classes(check_labels(y, panel) if given is None else given),
+        )
 
     def _learn_classes(self, y: Array) -> Array:
         """The different labels."""
@@ -484,9 +497,7 @@ class HiPPORegressor(RegressorMixin, _Ridge):
         """
         with self._steps(X, y) as report:
             panel = self._panel(X, y)
-            y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-            if y.ndim > 2:
-                raise ValueError(f"y must have shape (n_series,) or (n_series, n_targets), got {y.shape}.")
+            y = check_numbers(y)
             self._y_shape = y.shape[1:]
             weights = self._weights(panel, sample_weight)
             features, targets, weights = self._features(panel, y.reshape(len(y), -1), weights, report)
@@ -494,6 +505,36 @@ class HiPPORegressor(RegressorMixin, _Ridge):
             center, scale = np.transpose([mean_and_scale(target, weights) for target in targets.T])
             self._keep(fit_head(features, (targets - center) / scale, weights, self._blocks(), 0), center, scale)
         return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_parts(
+        self, parts: Iterable[Any], read: Callable[[Any], Iterable[tuple[Any, Any]]], *, executor: Any = None
+    ) -> Self:
+        """Fit to more series than there is memory for, or on several machines: see `HiPPOClassifier.fit_parts`.
+
+        Parameters
+        ----------
+        parts : iterable
+            What tells ``read`` where series are: names of files, for example. A series lies in one part.
+        read : callable
+            Of a part it makes an iterable of pairs ``(X, y)``, of some thousand series each, as in ``fit``.
+        executor : concurrent.futures.Executor, optional
+            Whose ``map`` reads parts at once.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `HiPPOClassifier.fit_parts`; if targets are extreme beside those of the first series.
+        """
+
+        def learn(y: Any, panel: Panel) -> None:
+            self._y_shape = check_numbers(y).shape[1:]
+
+        return self._fit_parts(parts, read, executor, learn)
 
     def predict(self, X: Any) -> Array:
         """Predict the targets of every series.

@@ -76,9 +76,7 @@ def test_sums_are_enough(n_classes):
     def rows_of(panel):
         return panel.values.reshape(len(panel), -1)
 
-    got = [
-        sums_of((i, 150 * i), part, rows_of, lambda panel, own, number: (panel, own), units, 20, 0) for i in range(2)
-    ]
+    got = [sums_of((i, 150 * i), part, rows_of, lambda panel, own: (panel, own), units, 20, 0) for i in range(2)]
     total = got[0][0]
     total += got[1][0]
     held = [np.concatenate(both) for both in zip(got[0][1], got[1][1], strict=True)]
@@ -105,7 +103,7 @@ def test_every_series_may_be_held_out():
     for seed in range(400):
         _, held = sums_of(
             (0, None), lambda _: [(Panel.from_list([[k]]), np.array([[k]])) for k in range(30)],
-            lambda panel: panel.values, lambda panel, y, number: (panel, y), units, 6, seed,
+            lambda panel: panel.values, lambda panel, y: (panel, y), units, 6, seed,
         )  # fmt: skip
         counts[held.features[:, 0].astype(int)] += 1
     assert counts.sum() == 6 * 400
@@ -125,27 +123,126 @@ def test_sums_add_up():
     assert_allclose(whole.squares, design.T @ design)
 
 
-def test_what_is_refused():
-    model = HiPPOClassifier(**FEW)
-    with pytest.raises(ValueError, match=r"Part 1 has the class '2', which .* give classes"):
-        model.fit_parts(range(2), lambda part: [(p, np.where(y == "1", str(1 + part), y)) for p, y in read(part)])
-    model.fit_parts(range(3), read, classes=["0", "1", "2"])
+def labels_of(part):
+    return [(p, np.where(y == "1", str(1 + part), y)) for p, y in read(part)]
+
+
+REFUSED = [
+    (ValueError, "The class '2' is neither of the first series .*\nThis is in part 1: 1.", range(2), labels_of, {}),
+    (ValueError, "The class '1' is neither .* nor among those given", range(3), read, {"classes": ["0", "2"]}),
+    (ValueError, "so few can be fitted at once, by fit", range(1), read, {}),
+    (
+        ValueError,
+        "inconsistent numbers of samples(.|\n)*in part 0",
+        range(3),
+        lambda k: [(p, y[:-1]) for p, y in read(k)],
+        {},
+    ),
+    (
+        ValueError,
+        "X has 3 channels, but RandomHiPPOTransformer was fitted on 2(.|\n)*in part 0",
+        range(3),
+        lambda part: [*read(part), (irregular(9, 3), Y[:9])],
+        {},
+    ),
+    (
+        ValueError,
+        "The list of series is empty(.|\n)*in part 1",
+        range(3),
+        lambda part: [*read(part), *([([], [])] if part == 1 else [])],
+        {},
+    ),
+    (ZeroDivisionError, "division by zero\nThis is in part 0: 0", range(3), lambda part: [(X, 1 / part)], {}),
+    (TypeError, r"pairs \(X, y\), got NoneType", iter(range(3)), lambda part: None, {}),
+    (TypeError, r"pairs \(X, y\), got a Panel", range(3), lambda part: [X], {}),
+    (TypeError, r"pairs \(X, y\), got \(None, ...\)", range(3), lambda part: [(None, None)], {}),
+    (ValueError, "requires y to be passed", range(3), lambda part: [(X, None)], {}),
+    (ValueError, "There are no parts", [], read, {}),
+    (ValueError, "There are no series in it", range(3), lambda part: [], {}),
+    (
+        ValueError,
+        "needs series of at least 2 classes",
+        range(3),
+        lambda k: [(p, np.ones(len(p))) for p, _ in read(k)],
+        {},
+    ),
+    (TypeError, "parts must be an iterable .*, got int", 3, read, {}),
+    (TypeError, "read must be a function, of a part, got NoneType", range(3), None, {}),
+    (TypeError, "executor must be one of concurrent.futures, with a map, got int", range(3), read, {"executor": 2}),
+    (ValueError, "classes must be different labels", range(3), read, {"classes": ["0", "0", "1"]}),
+    (ValueError, "classes must be different labels", range(3), read, {"classes": [["0"], ["1"]]}),
+    (ValueError, "classes must be different labels", range(3), read, {"classes": [0, np.nan]}),
+]
+
+
+@pytest.mark.parametrize(("kind", "match", "parts", "of", "how"), REFUSED, ids=range(len(REFUSED)))
+def test_what_is_refused(kind, match, parts, of, how):
+    with pytest.raises(kind, match=match):
+        HiPPOClassifier(**FEW).fit_parts(parts, of, **how)
+
+
+def test_classes_that_come_later():
+    model = HiPPOClassifier(**FEW).fit_parts(range(3), read, classes=["1", "0", "2"])
     assert model.predict_proba(X[:3]).shape == (3, 3)
-    with pytest.raises(ValueError, match="so few can be fitted at once"):
-        model.fit_parts(range(1), read)
+    assert_array_equal(model.classes_, ["0", "1", "2"])
+
+
+def test_parameters_are_checked_in_parts_too():
     with pytest.raises(ValueError, match="class_weight is not for series in parts"):
         HiPPOClassifier(**FEW, class_weight="balanced").fit_parts(range(3), read)
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        model.fit_parts(range(3), lambda part: [(p, y[:-1]) for p, y in read(part)])
-    with pytest.raises(ValueError, match="X has 3 channels, but RandomHiPPOTransformer was fitted on 2"):
-        model.fit_parts(range(3), lambda part: [*read(part), (irregular(9, 3), Y[:9])])
-    with pytest.raises(TypeError, match=r"pairs \(X, y\) of part 0, got NoneType"):
-        model.fit_parts(iter(range(3)), lambda part: None)
-    with pytest.raises(TypeError, match=r"pairs \(X, y\) of part 0, got a Panel"):
-        model.fit_parts(range(3), lambda part: [X])
-    with pytest.raises(ValueError, match="There are no parts"):
-        model.fit_parts([], read)
-    with pytest.raises(ValueError, match="Part 0 has no series"):
-        model.fit_parts(range(3), lambda part: [])
-    with pytest.raises(ValueError, match="needs series of at least 2 classes"):
-        model.fit_parts(range(3), lambda part: [(p, np.ones(len(p))) for p, _ in read(part)])
+    with pytest.raises(ValueError, match="The 'verbose' parameter of HiPPORegressor"):
+        HiPPORegressor(**FEW, verbose="much").fit_parts(range(3), read_numbers)
+    with pytest.raises(ValueError, match="The 'n_features' parameter of HiPPOClassifier"):
+        HiPPOClassifier(**FEW | {"n_features": 0}).fit_parts(range(3), read)
+
+
+def test_targets_keep_their_shape():
+    column = HiPPORegressor(**FEW).fit_parts(range(3), lambda part: [(p, y[:, None]) for p, y in read_numbers(part)])
+    assert column.predict(X[:5]).shape == HiPPORegressor(**FEW).fit(X, NUMBERS[:, None]).predict(X[:5]).shape == (5, 1)
+    with pytest.raises(ValueError, match=r"y must have shape \(n_series, 2\), as that of the first(.|\n)*in part 1"):
+        HiPPORegressor(**FEW).fit_parts(
+            range(3), lambda part: [(p, np.c_[y, y][:, : 2 - part]) for p, y in read_numbers(part)]
+        )
+    with pytest.raises(ValueError, match=r"y has the target 1e\+200, more than 1e\+06 standard deviations"):
+        HiPPORegressor(**FEW).fit_parts(range(3), lambda part: [(p, y + 1e200 * part) for p, y in read_numbers(part)])
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-320, 1e-170, 1.0, 1e160, 1e300])
+def test_targets_of_any_size(scale):
+    """Also constants, and targets that are a feature, for which the best penalty is below the rounding of products."""
+    model = HiPPORegressor(**FEW | {"poolings": ("spread",)})
+    model.fit_parts(range(3), lambda part: [(p, scale * y) for p, y in read_numbers(part)])
+    found = model.predict(X[300:])
+    if scale == 0:
+        assert_array_equal(found, 0)
+    elif scale > 1e-300:
+        assert np.corrcoef(found / scale, NUMBERS[300:])[0, 1] > 0.8
+    else:
+        assert np.isfinite(found).all()
+    unit = max(scale, 1e-300)
+    exact = np.asarray(model.transformer_.transform(X), float)[:, -1]
+
+    def of_a_feature(part):
+        for begin in (100 * part, 100 * part + 50):
+            yield X[begin : begin + 50], unit * exact[begin : begin + 50]
+
+    found = model.fit_parts(range(3), of_a_feature).predict(X[:300])
+    assert_allclose(found / unit, exact[:300], atol=0.1 * exact.std())
+
+
+def test_series_that_are_all_alike():
+    series = Panel.from_list([[1.0, 2.0, 3.0]] * 50)
+    for y in (np.arange(50) % 2, np.arange(50.0)):
+        kind = HiPPOClassifier if y.dtype == int else HiPPORegressor
+        model = kind(**FEW).fit_parts(range(4), lambda part, y=y: [(series, y)])
+        assert_allclose(model.predict(series[:2]), [model.predict(series[:1])[0]] * 2)
+    assert_allclose(model.predict(series[:1]), 24.5, atol=0.5)
+
+
+def test_a_part_far_away_ruins_nothing():
+    def with_a_wild_one(part):
+        for panel, y in read_numbers(part):
+            yield (Panel(1e50 * panel.values, panel.times, panel.offsets) if part == 2 else panel), y
+
+    model = HiPPORegressor(**FEW | {"poolings": ("ppv", "spread")}).fit_parts(range(3), with_a_wild_one)
+    assert model.score(X[:200], NUMBERS[:200]) > 0.6

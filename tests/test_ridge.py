@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_hippo import HiPPOClassifier, HiPPORegressor, Panel, _head
+from sklearn_hippo import HiPPOClassifier, HiPPORegressor, Panel, RandomHiPPOTransformer, _head
 from sklearn_hippo._head import (
     OF_CLASSES,
     Choice,
@@ -23,6 +23,8 @@ from sklearn_hippo._head import (
     predict,
     ridge,
 )
+from sklearn_hippo._ridge import distinct
+from sklearn_hippo._scales import mean_and_scale
 
 SMALL = {"n_features": 60, "conjunctions": 40, "random_state": 0}
 
@@ -279,6 +281,107 @@ def test_weights():
     assert shares[0] > shares[1] + 0.2
 
 
+def test_series_that_are_equal_are_one():
+    """Zeros of either sign, NaN of any bits, numbers of any type."""
+    strange = np.array([0x7FF8000000000001], np.uint64).view(float)[0]
+    series = [[0.0, np.nan, 1.0], [-0.0, np.nan, 1.0], [0.0, strange, 1.0], [0.0, np.nan, 1.5]]
+    panel, targets, weights = distinct(Panel.from_list(series), np.array([[0.0], [-0.0], [0.0], [0.0]]), np.ones(4))
+    assert (len(panel), len(targets)) == (2, 2)
+    assert sorted(weights.tolist()) == [0.5, 1.5]
+    panel, y = shifted(60)
+    single = Panel(panel.values.astype(np.float32), panel.times, panel.offsets)
+    double = Panel(single.values.astype(np.float64), panel.times, panel.offsets)
+    one, other = (HiPPOClassifier(**SMALL).fit(own, y).decision_function(double) for own in (single, double))
+    assert_array_equal(one, other)
+
+
+def test_extreme_weights():
+    panel, y = shifted(60)
+    expected = HiPPOClassifier(**SMALL).fit(panel, y).decision_function(panel)
+    for weight in (1e308, 5e-324):
+        assert_array_equal(
+            HiPPOClassifier(**SMALL).fit(panel, y, np.full(60, weight)).decision_function(panel), expected
+        )
+    mixed = np.where(np.arange(60) < 50, 1e308, 1e-300)
+    assert np.isfinite(HiPPOClassifier(**SMALL).fit(panel, y, mixed).predict_proba(panel)).all()
+
+
+def test_class_weights():
+    panel, _ = shifted(60)
+    y = np.arange(60) % 3
+    for wrong in (-1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="class_weight must be finite and not negative"):
+            HiPPOClassifier(**SMALL, class_weight={0: 1, 1: wrong, 2: 1}).fit(panel, y)
+    without = HiPPOClassifier(**SMALL, class_weight={0: 1, 1: 0, 2: 1}).fit(panel, y)
+    some = y != 1
+    assert_array_equal(without.classes_, [0, 2])  # as with weights of the series
+    assert_array_equal(
+        without.predict_proba(panel), HiPPOClassifier(**SMALL).fit(panel[some], y[some]).predict_proba(panel)
+    )
+    with pytest.raises(ValueError, match="only one class: 2"):
+        HiPPOClassifier(**SMALL, class_weight={0: 0, 1: 0, 2: 1}).fit(panel, y)
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_values_of_any_size(normalized):
+    panel, _ = shifted(60)
+    y = np.array([np.nanmean(values) for _, values in panel])
+    how = SMALL | {"poolings": ("ppv", "longest", "thirds", "spread"), "normalized": normalized, "summaries": True}
+    signs = np.sign(panel.values)
+    regressor = HiPPORegressor(**how).fit(panel, y)
+    found = {}
+    for size in (1e38, 1e100, 1e200, np.finfo(float).max):
+        far = Panel(size * signs, panel.times, panel.offsets)
+        assert np.isfinite(regressor.transformer_.transform(far)).all()
+        found[size] = regressor.predict(far)
+        assert_allclose(found[size], found[1e38], rtol=1e-2, atol=1e-2 * np.abs(found[1e38]).max())
+    signs += 0.1 * np.clip(panel.values - panel.values.mean(axis=0), -1, 1)
+    outputs = []
+    for size in (1.0, 2.0**-1000, 2.0**1023):  # powers of two change no digit
+        own = Panel(size * signs, panel.times, panel.offsets)
+        outputs.append(RandomHiPPOTransformer(**how).fit_transform(own))
+    assert_array_equal(outputs[1:], [outputs[0]] * 2)
+
+
+def test_one_extreme_value_ruins_nothing():
+    panel, y = shifted(60)
+    for size in (1e6, 1e9, 1e30, -1e300):
+        values = panel.values.copy()
+        values[4, 0] = size
+        wild = Panel(values, panel.times, panel.offsets)
+        assert HiPPOClassifier(**SMALL).fit(wild, y).score(panel, y) == 1
+        numbers = np.array([np.nanmean(values) for _, values in panel])
+        assert HiPPORegressor(**SMALL).fit(wild, numbers).score(panel[1:], numbers[1:]) > 0.9
+
+
+def test_observations_of_one_stamp_are_one():
+    """Whatever was overwritten, and whether channels have rows of their own."""
+    panel, y = shifted(60)
+    apart, overwritten = [], []
+    for times, values in panel:
+        rows = np.full((2 * len(times), 2), np.nan)
+        rows[::2, 0], rows[1::2, 1] = values.T
+        apart.append((np.repeat(times, 2), rows))
+        overwritten.append((np.r_[times[0], times], np.r_[[[99.0, np.nan]], values]))
+    for estimator in (HiPPOClassifier(**SMALL), HiPPOClassifier(**SMALL, normalized=True), HiPPORegressor(**SMALL)):
+        targets = y if isinstance(estimator, HiPPOClassifier) else np.arange(60)
+        output = "decision_function" if isinstance(estimator, HiPPOClassifier) else "predict"
+        fitted = clone(estimator).fit(panel, targets)
+        expected = getattr(fitted, output)(panel)
+        for X in (apart, overwritten):
+            assert_array_equal(getattr(fitted, output)(X), expected)
+            assert_array_equal(getattr(clone(estimator).fit(X, targets), output)(panel), expected)
+
+
+@pytest.mark.parametrize("unit", [1e-310, 1e-300, 1e300])
+def test_times_of_any_size(unit):
+    panel, y = shifted(60)
+    own = HiPPOClassifier(**SMALL).fit(Panel(panel.values, unit * panel.times, panel.offsets), y)
+    assert own.score(Panel(panel.values, unit * panel.times, panel.offsets), y) == 1
+    long = Panel.from_list([([0.0, 1e307], [[1.0, 2.0], [3.0, 4.0]]), ([0.0, 1e-307], [[1.0, 2.0], [3.0, 4.0]])])
+    assert np.isfinite(own.predict_proba(long)).all()
+
+
 def test_steps_are_told(capsys, monkeypatch):
     panel, y = shifted(60)
     HiPPOClassifier(**SMALL).fit(panel, y)
@@ -345,3 +448,16 @@ def test_what_is_refused():
     fitted = HiPPOClassifier(**SMALL).fit(panel, [0, 1] * 3)
     with pytest.raises(ValueError, match="X has 2 channels, but HiPPOClassifier was fitted on 1"):
         fitted.predict(irregular(3, 2))
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-160, 1e-300, 1e300])
+@pytest.mark.parametrize("wild", [1e6, 1e150, 1e200, -1.7e308])
+def test_scales_are_those_of_most_values(unit, wild):
+    """One value of any size is what one 40 median distances away would be."""
+    x = 100 * np.random.default_rng(0).normal(size=1000) + 30
+    center = np.median(np.r_[x, np.copysign(np.inf, wild)])
+    room = 40 * np.median(np.r_[np.abs(x - center)[x != center], np.inf])
+    if abs(wild) > unit * room:
+        found = mean_and_scale(np.r_[unit * x, wild], np.ones(1001), 40.0)
+        expected = np.r_[x, center + np.copysign(room, wild)]
+        assert_allclose(np.divide(found, unit), [expected.mean(), expected.std()], rtol=1e-9)
