@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._head import FAR, Scaling
-from ._panel import Panel
+from ._panel import Panel, merge_stamps
 from ._views import OF_READOUTS, Draw, View, durations_of
 
 Array = NDArray[Any]
@@ -37,6 +37,7 @@ def contributions(estimator: Any, panel: Panel, direction: Array, n_bins: int) -
         Of the outputs of the head.
     n_bins : int
     """
+    panel = merge_stamps(panel)
     transformer, scaling = estimator.transformer_, Scaling(*estimator.scaling_)
     features = np.asarray(transformer.transform(panel), np.float64)[0]
     factors = scaling.inverse * scaling.weight * (estimator.coef_ @ direction)

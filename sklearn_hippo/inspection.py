@@ -48,10 +48,18 @@ def _axes(ax: Any, caller: str, n: int = 1) -> Any:
     return plt.subplots(n, 1, sharex=True, height_ratios=[3, 1], layout="constrained")[1]
 
 
+def _text(name: Any) -> str:
+    """A name as matplotlib draws it: dollars are no formula, and no legend leaves it out."""
+    name = str(name).replace("$", r"\$")
+    return f" {name}" if name.startswith("_") else name
+
+
 def _dates(times: Array, ax: Any, datetimes: bool) -> Array:
     """Times as an axis shows them."""
     if not datetimes:
         return times
+    if len(times) and not (-62135596800 <= times[0] <= times[-1] <= 253402300799):
+        raise ValueError("An axis shows dates of the years 1 to 9999: the times are others. Say datetimes=False.")
     ax.xaxis_date()
     return times / 86400  # matplotlib counts days since 1970
 
@@ -79,7 +87,8 @@ def _one_series(X: Any, index: Any) -> Panel:
             raise IndexError(f"There is no series {index}: X has {len(panel)}.")
         found = [index]
     else:
-        found = [] if panel.ids is None else [i for i, item in enumerate(panel.ids.tolist()) if item == index]
+        ids = [] if panel.ids is None or isinstance(index, np.ndarray) else panel.ids.tolist()
+        found = [i for i, item in enumerate(ids) if item == index]
         if len(found) != 1:
             told = "has no ids" if panel.ids is None else f"has {len(found)} series of that id"
             raise IndexError(f"index={index!r} must be the position of a series, or the id of one: X {told}.")
@@ -254,7 +263,7 @@ class ReconstructionDisplay:
         top.plot(grid, self.signal, color="0.7", linewidth=1, label="interpolated")
         top.plot(times, self.values, ".", color="0.3", markersize=5, label="observations")
         (self.line_,) = top.plot(grid, self.reconstruction, color="C0", label="reconstruction")
-        top.set_ylabel(self.name)
+        top.set_ylabel(_text(self.name))
         top.legend(frameon=False)
         if show_error:
             axes[1].axhline(0, color="0.7", linewidth=1)
@@ -366,7 +375,7 @@ class MemoryDisplay:
             shading="nearest",
         )
         ax.figure.colorbar(self.image_, ax=ax, label="coefficient")
-        ax.set(xlabel="time", ylabel="n", title=self.name)
+        ax.set(xlabel="time", ylabel="n", title=_text(self.name))
         ax.yaxis.get_major_locator().set_params(integer=True)
         ax.invert_yaxis()
         self.ax_, self.figure_ = ax, ax.figure
@@ -437,7 +446,7 @@ class MeasureDisplay:
         MeasureDisplay
         """
         ax = _axes(ax, "MeasureDisplay.plot")
-        (self.line_,) = ax.plot(self.age, self.weight, label=self.name)
+        (self.line_,) = ax.plot(self.age, self.weight, label=_text(self.name))
         ax.set(xlabel="age (now is 0; in timescales or durations)", ylabel="weight", ylim=(0, 2))
         ax.legend(frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
@@ -627,7 +636,7 @@ class WindowDisplay:
 
         Parameters
         ----------
-        estimator : HiPPOClassifier, HiPPORegressor, or search whose best one is one
+        estimator : HiPPOClassifier, HiPPORegressor, or Pipeline or search whose best one ends with one
             Fitted.
         X : Panel, array, sequence or DataFrame
             As in `HiPPOClassifier.fit`.
@@ -654,6 +663,9 @@ class WindowDisplay:
             should be, or ``ax`` is not.
         """
         found = getattr(estimator, "best_estimator_", estimator)
+        if getattr(found, "steps", None):
+            X = found[:-1].transform(X) if len(found.steps) > 1 else X
+            found = found.steps[-1][1]
         if not isinstance(found, (HiPPOClassifier, HiPPORegressor)):
             raise TypeError(f"A WindowDisplay shows a HiPPOClassifier or HiPPORegressor, got {type(found).__name__}.")
         check_is_fitted(found)
@@ -693,7 +705,8 @@ class WindowDisplay:
             ax = [places[name] for name in names]
         _check_several(ax, len(names), "WindowDisplay")
         top, left = ax[:2]
-        for c, name in enumerate(self.channel_names):
+        channels = [_text(name) for name in self.channel_names]
+        for c, name in enumerate(channels):
             seen = ~np.isnan(self.values[:, c])
             x = _dates(self.times[seen], top, self.datetimes)
             top.plot(x, self.values[seen, c], ".-", color=f"C{c}" if several else "0.2", ms=3, lw=1, label=name)
@@ -704,7 +717,7 @@ class WindowDisplay:
             edges, [low, high], self.moments[None], cmap="RdBu_r", vmin=-most, vmax=most, alpha=0.6, zorder=0
         )
         top.set(xlabel="time", ylim=(low, high))
-        top.figure.colorbar(self.mesh_, ax=top, label=self.label)
+        top.figure.colorbar(self.mesh_, ax=top, label=_text(self.label))
         if 1 < len(self.channel_names) < 7:
             top.legend(frameon=False, fontsize="small")
         for name, spans, share in zip(self.views, self.spans, self.shares, strict=True):
@@ -715,7 +728,7 @@ class WindowDisplay:
         left.legend(frameon=False, fontsize="x-small" if several else "small", ncols=2, loc="upper center")
         if several:
             total = np.sum([share.sum(axis=0) for share in self.shares], axis=0)
-            ax[2].barh(self.channel_names, total, color="0.6")
+            ax[2].barh(range(len(channels)), total, color="0.6", tick_label=channels)
             ax[2].invert_yaxis()
             ax[2].tick_params(axis="y", labelsize="x-small")
             ax[2].set(xlabel="share of the channel")
@@ -729,9 +742,9 @@ def _direction(estimator: Any, panel: Panel, target: Any) -> tuple[Array, str]:
     if isinstance(estimator, HiPPORegressor):
         number = check_scalar(0 if target is None else target, "target", Integral, min_val=0, max_val=n - 1)
         return np.eye(n)[number], "for a large value" if n == 1 else f"for a large value of target {number}"
-    classes = estimator.classes_.tolist()
-    target = estimator.predict(panel).tolist()[0] if target is None else target
-    if target not in classes:
-        raise ValueError(f"target={target!r} is none of the classes {classes}.")
-    own = np.eye(n)[classes.index(target)]
-    return own - (1 - own) / (n - 1), f"for {target!r}"
+    target = estimator.predict(panel)[0] if target is None else target
+    found = [] if np.ndim(target) else [i for i, one in enumerate(estimator.classes_) if one == target]
+    if not found:
+        raise ValueError(f"target={target!r} is none of the classes {estimator.classes_.tolist()}.")
+    own, name = np.eye(n)[found[0]], estimator.classes_[found[0]]
+    return own - (1 - own) / (n - 1), f"for {str(name)!r}" if isinstance(name, str) else f"for {name}"

@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_hippo import HiPPOClassifier, HiPPORegressor, HiPPOTransformer, Panel
 from sklearn_hippo._contributions import contributions, longest_run, shares
@@ -310,6 +310,34 @@ def test_a_feature_belongs_where_its_window_is():
     assert np.mean(near) >= 0.8
 
 
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (["$a", "_b"], "for '$a'"),
+        (np.array(["2024-01-01", "2025-01-01"], "datetime64[ns]"), "for 2024-01-01T00:00:00.000000000"),
+        ([3, 4], "for 3"),
+    ],
+)
+def test_names_are_no_formulas(labels, told):
+    X, y = shifted(40)
+    X = Panel(X.values, X.times, X.offsets, channel_names=["$x", "_y"])
+    model = HiPPOClassifier(**SMALL).fit(X, np.take(labels, y.astype(int)))
+    display = WindowDisplay.from_estimator(model, X)
+    assert display.label == told
+    display.figure_.canvas.draw()
+    assert [text.get_text() for text in display.ax_[0].get_legend().get_texts()] == [r"\$x", " _y"]
+    ReconstructionDisplay.from_estimator(HiPPOTransformer().fit(X), X, channel="$x").figure_.canvas.draw()
+
+
+def test_overwritten_observations_have_no_part():
+    X, y = shifted(40)
+    model = HiPPOClassifier(**SMALL).fit(X, y)
+    (times, values), twice = X[0], []
+    twice.append((np.r_[times[0], times], np.r_[[[99.0, 99.0]], values]))
+    expected, found = (WindowDisplay.from_estimator(model, one) for one in ([(times, values)], twice))
+    assert_allclose(found.moments, expected.moments)
+
+
 def test_the_longest_run():
     rows = np.array([[1, 1, 0, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0, 0], [1, 0, 1, 0, 0, 0, 1], [1, 1, 1, 1, 1, 1, 1]], bool)
     expected = [[0, 0, 0, 1, 1, 1, 0], [0] * 7, [1, 0, 0, 0, 0, 0, 0], [1] * 7]
@@ -335,6 +363,14 @@ def test_what_a_window_display_shows():
     WindowDisplay.from_estimator(HiPPORegressor(**SMALL).fit(instant, range(9)), instant)
     search = GridSearchCV(HiPPOClassifier(**SMALL), {"order": [2, 3]}, cv=2).fit(X, y)
     WindowDisplay.from_estimator(search, X)
+    pipeline = make_pipeline(FunctionTransformer(), HiPPOClassifier(**SMALL)).fit(X, y)
+    assert_allclose(WindowDisplay.from_estimator(pipeline, X, 1, target="0", n_bins=11).moments, display.moments)
+    with pytest.raises(IndexError, match=r"index=array\(\[0\]\) must be the position of a series"):
+        WindowDisplay.from_estimator(model, X, np.array([0]))
+    with pytest.raises(ValueError, match=r"target=array\(\['0'\]"):
+        WindowDisplay.from_estimator(model, X, target=np.array(["0"]))
+    with pytest.raises(ValueError, match="dates of the years 1 to 9999"):
+        WindowDisplay.from_estimator(model, [([0, 1e18], np.ones((2, 2)))], datetimes=True)
     with pytest.raises(ValueError, match="target='2' is none of the classes"):
         WindowDisplay.from_estimator(model, X, target="2")
     with pytest.raises(ValueError, match="target == 2, must be <= 1"):
