@@ -4,6 +4,7 @@ Nothing here imports these libraries: what comes from them is known by what it c
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, timedelta
 from typing import Any
 
@@ -32,7 +33,8 @@ def column_of(frame: Any, name: Any) -> Any:
     found = list(names)
     if name not in found:
         indexed = name in getattr(getattr(frame, "index", None), "names", ())  # of pandas
-        hint = " It is in the index: use frame.reset_index()." if indexed else ""
+        shown = ", ".join(map(repr, found[:10])) + ", ..." * (len(found) > 10)
+        hint = " It is in the index: use frame.reset_index()." if indexed else f" It has {shown or 'none'}."
         raise ValueError(f"The table has no column {name!r}.{hint}")
     if found.count(name) > 1:
         raise ValueError(f"The table has {found.count(name)} columns {name!r}. Give them different names.")
@@ -106,9 +108,16 @@ def capital(text: str) -> str:
 
 # --- values ----------------------------------------------------------------------------------------------
 
+_CELLS = " Write NaN where there is no value; pandas.to_numeric makes numbers of strings."
 
-def as_values(values: Any, where: str) -> Array:
-    """Real numbers as float32 or float64, anything else an error."""
+
+def nobody(position: int) -> str:
+    """Whose a cell is, where that is no matter."""
+    return ""
+
+
+def as_values(values: Any, where: str, of: Callable[[int], str] = nobody) -> Array:
+    """Real numbers as float32 or float64, anything else an error, which tells whose cell it is ``of``."""
     if issparse(values):
         raise TypeError(
             f"{capital(where)}: sparse data is not supported, its zeros would be observations. Use a dense array."
@@ -129,11 +138,17 @@ def as_values(values: Any, where: str) -> Array:
     if array.dtype.kind in "fiub":
         return array.astype(np.float64)
     if array.dtype.kind == "O":
-        return _from_objects(array, where)
+        return _from_objects(array, where, of)
+    if array.dtype.kind in "US":
+        try:
+            cells = np.array(values, dtype=object) if isinstance(values, (list, tuple)) else array.astype(object)
+            return _from_objects(cells, where, of)  # which tells the first string
+        except TypeError as error:
+            raise ValueError(str(error)) from None
     raise ValueError(f"{capital(where)} must hold real numbers, got dtype {array.dtype}.")
 
 
-def _from_objects(array: Array, where: str) -> Array:
+def _from_objects(array: Array, where: str, of: Callable[[int], str] = nobody, hint: str = _CELLS) -> Array:
     """Numbers among Python objects; None and pandas' NA are missing, strings are not numbers."""
     numbers = np.empty(array.shape)
     for position, cell in np.ndenumerate(array):
@@ -146,13 +161,14 @@ def _from_objects(array: Array, where: str) -> Array:
             numbers[position] = cell
         except (TypeError, ValueError, OverflowError) as error:
             place = f" at position {position[0] if len(position) == 1 else position}" if position else ""
+            place += of(position[0]) if position else ""
             kind = TypeError if isinstance(error, TypeError) else ValueError
             shown = repr(cell)
             shown = shown if len(shown) <= 40 else shown[:37] + "..."
             text = f"{capital(where)} must hold real numbers, got {shown}{place}"
             if kind is TypeError and not isinstance(cell, (str, bytes)):  # scikit-learn's checks look for these words
                 text += f": an argument must be neither a string nor a {type(cell).__name__} but a number"
-            raise kind(f"{text}.") from None
+            raise kind(f"{text}.{hint if isinstance(cell, str) else ''}") from None
     return numbers
 
 
@@ -167,6 +183,7 @@ def all_finite(numbers: Array) -> bool:
 # How many of a unit of numpy's datetimes are a second, or how many seconds it is.
 _PER_SECOND = {"ms": 1e3, "us": 1e6, "ns": 1e9, "ps": 1e12, "fs": 1e15, "as": 1e18}
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "D": 86400.0, "W": 604800.0}
+ZONE = " with a time zone"
 _STRINGS = " Strings become datetimes by pandas.to_datetime(..., utc=True)."
 
 
@@ -175,27 +192,32 @@ def as_times(times: Any, where: str) -> tuple[Array, str]:
     return read_times(times, where)[1:]
 
 
-def read_times(times: Any, where: str) -> tuple[Array, Array, str]:
+def read_times(times: Any, where: str, of: Callable[[int], str] = nobody) -> tuple[Array, Array, str]:
     """Times as they are, to sort by, as float64, and of which kind they were."""
+    zone = ""
     times = unwrapped(times)
     if isinstance(times, np.ma.MaskedArray):
         if np.ma.getmaskarray(times).any():
-            raise ValueError(f"{capital(where)}: no time at position {np.flatnonzero(times.mask)[0]}.")
+            position = np.flatnonzero(times.mask)[0]
+            raise ValueError(f"{capital(where)}: no time at position {position}{of(position)}.")
         times = times.data
     if str(getattr(times, "dtype", "")).startswith("period"):  # pandas
         times = times.dt.to_timestamp() if hasattr(times, "dt") else times.to_timestamp()
     if getattr(getattr(times, "dt", None), "tz", None) is not None:  # a pandas Series with a time zone
-        times = times.dt.tz_convert("UTC").dt.tz_localize(None)
+        times, zone = times.dt.tz_convert("UTC").dt.tz_localize(None), ZONE
     elif getattr(times, "tz", None) is not None:  # a pandas Index with one
-        times = times.tz_convert("UTC").tz_localize(None)
+        times, zone = times.tz_convert("UTC").tz_localize(None), ZONE
+    elif getattr(getattr(times, "dtype", None), "time_zone", None) or getattr(getattr(times, "type", None), "tz", None):
+        zone = ZONE  # polars, pyarrow
     array = to_numpy(times)
     if array.dtype.kind == "O":
-        array = _from_time_objects(array, where)
+        array, zone = _from_time_objects(array, where, of)
     if array.dtype.kind in "mM":
         missing = np.isnat(array)
         if missing.any():
-            raise ValueError(f"{capital(where)}: no time (NaT) at position {np.flatnonzero(missing)[0]}.")
-        kind = "datetime" if array.dtype.kind == "M" else "timedelta"
+            position = np.flatnonzero(missing)[0]
+            raise ValueError(f"{capital(where)}: no time (NaT) at position {position}{of(position)}.")
+        kind = f"datetime{zone}" if array.dtype.kind == "M" else "timedelta"
         if np.datetime_data(array.dtype)[0] in "YM":
             array = array.astype(f"{array.dtype.kind}8[D]")
         unit, count = np.datetime_data(array.dtype)
@@ -214,33 +236,36 @@ def read_times(times: Any, where: str) -> tuple[Array, Array, str]:
     return numbers, numbers, "numbers"
 
 
-def _from_time_objects(array: Array, where: str) -> Array:
-    """Times among Python objects: numbers, datetimes and dates, or timedeltas."""
+def _from_time_objects(array: Array, where: str, of: Callable[[int], str]) -> tuple[Array, str]:
+    """Times among Python objects: numbers, datetimes and dates, or timedeltas; and whether they have a time zone."""
     flat = array.ravel()
     missing = [is_none(cell) or cell != cell for cell in flat]
     if any(missing):
-        raise ValueError(f"{capital(where)}: no time at position {missing.index(True)}.")
+        position = missing.index(True)
+        raise ValueError(f"{capital(where)}: no time at position {position}{of(position)}.")
     kind: Any = next((kind for kind in (date, timedelta) if len(flat) and isinstance(flat[0], kind)), None)
     if kind is None:
         try:
-            numbers = _from_objects(array, where)
+            numbers = _from_objects(array, where, of, _STRINGS)
         except (TypeError, ValueError) as error:
-            hint = _STRINGS if any(isinstance(cell, str) for cell in flat) else ""
-            raise TypeError(f"{capital(where)} must be numbers, datetimes or timedeltas: {error}{hint}") from None
+            told = str(error).replace("must hold real numbers", "must be numbers, datetimes or timedeltas")
+            raise TypeError(told) from None
         if np.abs(numbers).max(initial=0) > 2**53 and any(isinstance(cell, int) for cell in flat):
             raise ValueError(f"{capital(where)} are integers beyond 2**53: subtract an origin.")
-        return numbers
-    mixed = [not isinstance(cell, kind) for cell in flat]
+        return numbers, ""
+    zoned = getattr(flat[0], "tzinfo", None) is not None
+    mixed = [not isinstance(cell, kind) or (getattr(cell, "tzinfo", None) is not None) != zoned for cell in flat]
     if any(mixed):
         position = mixed.index(True)
         raise TypeError(
-            f"{capital(where)} are of different kinds: {flat[0]!r} at position 0, {flat[position]!r} at {position}."
+            f"{capital(where)}: times of different kinds, {flat[0]!r} at position 0, {flat[position]!r} at "
+            f"{position}{of(position)}. Give all of them one kind, and a time zone or none."
         )
     if kind is timedelta:
-        return np.array(flat.tolist(), dtype="timedelta64[us]").reshape(array.shape)
+        return np.array(flat.tolist(), dtype="timedelta64[us]").reshape(array.shape), ""
     # One with a time zone is an instant; without one, it is taken for UTC.
-    moments = [cell.astimezone(UTC).replace(tzinfo=None) if getattr(cell, "tzinfo", None) else cell for cell in flat]
-    return np.array(moments, dtype="datetime64[us]").reshape(array.shape)
+    moments = [cell.astimezone(UTC).replace(tzinfo=None) for cell in flat] if zoned else flat.tolist()
+    return np.array(moments, dtype="datetime64[us]").reshape(array.shape), ZONE * zoned
 
 
 # --- lists -----------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Conversions: what a panel is made of, and made into. `Panel` has them; how they are read is in _reading.py."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 
 from ._columns import as_values
-from ._ids import named_index
+from ._ids import as_ids, called_series, named_index
 from ._interop import read_aeon, read_pyrregular, to_aeon
 from ._reading import read_list, read_long, read_padded
 
@@ -80,7 +81,11 @@ class Conversions:
             raise TypeError(f"A sequence of series is needed, got {type(series).__name__}.")
         if len(series) == 0:
             raise ValueError("The list of series is empty: at least one series is needed.")
-        values, times, offsets, names = read_list(series)
+        name = called_series
+        if ids is not None:
+            own, names = as_ids(ids, len(series), id_names)
+            name = partial(called_series, ids=own, names=names)
+        values, times, offsets, names = read_list(series, name)
         return cls(values, times, offsets, channel_names=channel_names or names, ids=ids, id_names=id_names)
 
     @classmethod
@@ -320,7 +325,36 @@ class Conversions:
         names = self.channel_names or [f"x{c}" for c in range(self.n_channels)]
         return {name: [(times, values[:, c]) for times, values in self] for c, name in enumerate(names)}
 
-    def to_long(self, *, id: str | None = None, time: str = "time") -> dict[str, Array]:
+    def to_ids(self, *, id: str | None = None) -> dict[str, Array]:
+        """Make the columns of ids, with a row for every series, for predictions to be joined to a table by them.
+
+        Parameters
+        ----------
+        id : str, optional
+            As in `to_long`.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_series,)
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn_hippo import Panel
+        >>> beds = pd.DataFrame({"ward": ["A", "A", "B"], "bed": [1, 2, 1], "age": [70, 44, 58]})
+        >>> panel = Panel.from_list([[1.0], [2.0]], ids=[("B", 1), ("A", 1)], id_names=["ward", "bed"])
+        >>> risk = pd.DataFrame(panel.to_ids() | {"risk": [0.8, 0.1]})  # say, model.predict_proba(panel)[:, 1]
+        >>> beds.merge(risk, how="left")["risk"].tolist()
+        [0.1, nan, 0.8]
+        """
+        ids: Array = np.arange(len(self)) if self.ids is None else self.ids
+        keys = list(self.id_names or ["series"]) if id is None else [id]
+        parts = list(zip(*ids, strict=True)) if self._id_width else [ids] * (1 if len(self) else len(keys))
+        if len(keys) < len(parts):
+            keys = [f"{keys[0]}_{k}" for k in range(len(parts))] if id is not None or not self.id_names else keys
+        return {name: np.array(part) for name, part in zip(keys, parts, strict=True)}
+
+    def to_long(self, *, id: str | None = None, time: str = "time", datetimes: bool = False) -> dict[str, Array]:
         """Make the columns of a long table, with a row for every observation.
 
         Parameters
@@ -331,6 +365,9 @@ class Conversions:
             ``id_names`` or ``<id>_0``, ``<id>_1``, ...
         time : str
             Name of the column of times.
+        datetimes : bool, default=False
+            Whether times, which are seconds since 1970 then, become datetimes again: in UTC, to the microsecond, which
+            is what float64 keeps of them.
 
         Returns
         -------
@@ -340,18 +377,18 @@ class Conversions:
         Raises
         ------
         ValueError
-            If columns would have the same name.
+            If columns would have the same name, or times are no datetimes.
         """
-        ids: Array = np.arange(len(self)) if self.ids is None else self.ids
-        keys = list(self.id_names or ["series"]) if id is None else [id]
-        parts = list(zip(*ids, strict=True)) if self._id_width else [ids] * (1 if len(self) else len(keys))
-        if len(keys) < len(parts):
-            keys = [f"{keys[0]}_{k}" for k in range(len(parts))] if id is not None or not self.id_names else keys
+        ids, times = self.to_ids(id=id), self._own_times
         names = self.channel_names or [f"x{c}" for c in range(self.n_channels)]
-        if len({*keys, time, *names}) < len(keys) + 1 + len(names):
+        if len({*ids, time, *names}) < len(ids) + 1 + len(names):
             raise ValueError(
-                f"Two of the columns {keys}, {time!r} and {list(names)} have the same name: choose others for id and "
-                "time."
+                f"Two of the columns {list(ids)}, {time!r} and {list(names)} have the same name: choose others for id "
+                "and time."
             )
-        columns = {name: np.repeat(np.array(part), self.lengths) for name, part in zip(keys, parts, strict=True)}
-        return columns | {time: self._own_times} | dict(zip(names, self.values.T, strict=True))
+        if datetimes:
+            if np.abs(times).max(initial=0) > 253402300799:
+                raise ValueError("These times are no datetimes: as seconds since 1970, they are beyond the year 9999.")
+            times = np.rint(1e6 * times).astype("datetime64[us]")
+        columns = {name: np.repeat(part, self.lengths) for name, part in ids.items()}
+        return columns | {time: times} | dict(zip(names, self.values.T, strict=True))

@@ -52,8 +52,10 @@ def named_index(table: Any) -> Any:
 
 def grouped(frame: Any, id: Any) -> tuple[Any, dict[str, Any]]:
     """The frame inside of a grouped one of pandas or polars, and the columns that it is grouped by."""
-    if id is not None or hasattr(frame, "columns") or hasattr(frame, "column_names"):
+    if not type(frame).__name__.endswith("GroupBy"):
         return frame, {}
+    if id is not None:
+        raise ValueError(f"The table is grouped already, and its groups are the series: leave out id={id!r}.")
     if hasattr(frame, "ngroup"):  # pandas
         index = frame.size().index
         code = frame.ngroup().to_numpy()
@@ -62,11 +64,9 @@ def grouped(frame: Any, id: Any) -> tuple[Any, dict[str, Any]]:
             raise ValueError(f"The table has no id at position {np.flatnonzero(absent)[0]}.")
         names = [f"id_{k}" if name is None else name for k, name in enumerate(index.names)]
         return frame.obj, {name: index.get_level_values(k).take(code) for k, name in enumerate(names)}
-    if type(frame).__module__.startswith("polars") and hasattr(frame, "all"):
-        rows = frame.all()  # a row for every group: ids, and lists of all else
-        keys = [name for name in rows.columns if not str(rows[name].dtype).startswith("List")]
-        return rows, {name: rows[name] for name in keys}
-    return frame, {}
+    rows = frame.all()  # polars: a row for every group, ids and lists of all else
+    keys = [name for name in rows.columns if not str(rows[name].dtype).startswith("List")]
+    return rows, {name: rows[name] for name in keys}
 
 
 def _objects(cells: Any) -> Array:
@@ -92,6 +92,11 @@ def called(item: Any, names: tuple[str, ...] | None) -> str:
     return ", ".join(f"{name} {cell!r}" for name, cell in zip(names, cells, strict=True))
 
 
+def called_series(series: int, ids: Array | None = None, names: tuple[str, ...] | None = None) -> str:
+    """How to speak of a series: by its position and its id."""
+    return f"series {series}" if ids is None else f"series {series} ({called(ids[series], names)})"
+
+
 def ids_of(columns: dict[str, Any]) -> tuple[NDArray[np.intp], Array]:
     """Number what columns of ids tell apart by its first appearance, and tell the ids."""
     codes, first = codes_of(*next((column, name) for name, column in columns.items()))
@@ -100,6 +105,8 @@ def ids_of(columns: dict[str, Any]) -> tuple[NDArray[np.intp], Array]:
         codes, first = _renumbered(codes * (int(others.max()) + 1) + others)
     cells = [items_of(column, first) for column in columns.values()]
     if len(cells) == 1:
+        if cells[0].dtype == object and any(isinstance(cell, tuple) for cell in cells[0]):
+            raise TypeError(f"Column {next(iter(columns))!r} holds tuples: give their parts as several columns of ids.")
         return codes, cells[0]
     return codes, _objects(list(zip(*(column.tolist() for column in cells), strict=True)))
 

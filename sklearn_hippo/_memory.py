@@ -140,6 +140,7 @@ class HiPPOMemory(BaseEstimator):
     _values: Array  # (n_streams, capacity, n_channels) ... and their values
     _n_waiting: Array  # (n_streams,) how many of them
     _regular: bool
+    _kind: str | None = None  # of the times: numbers, datetimes, timedeltas; None if left out, or not known
     _parameters: dict[str, Any]  # with which the state was made
     _checked: tuple[Any, ...]  # parameters that were found to be these
 
@@ -201,10 +202,10 @@ class HiPPOMemory(BaseEstimator):
             if streams is None and self._enqueue_number(values, times):
                 return self
             rows = self._rows(streams)
-            new_values, new_times = self._check_update(values, times, rows)
+            new_values, new_times, kind = self._check_update(values, times, rows)
             if new_values.size:
                 self._enqueue(rows, new_values, new_times)
-                self._regular = times is None
+                self._regular, self._kind = times is None, kind
         return self
 
     def _enqueue_number(self, value: Any, time: Any) -> bool:
@@ -217,7 +218,7 @@ class HiPPOMemory(BaseEstimator):
             if not self._regular:
                 return False
             when = self._state.count[0] + n
-        elif type(time) not in _PLAIN or not -_LATE <= time <= _LATE or time < before:
+        elif type(time) not in _PLAIN or not -_LATE <= time <= _LATE or time < before or self._kind != "numbers":
             return False
         else:
             when = time
@@ -427,6 +428,8 @@ class HiPPOMemory(BaseEstimator):
         if different:
             told = ", ".join(f"{name}={mine[name]!r} and {others.get(name)!r}" for name in different)
             raise ValueError(f"Only memories with the same parameters merge; these have {told}.")
+        if self._kind and other._kind and self._kind != other._kind:
+            raise ValueError(f"The times of these memories are of different kinds: {self._kind} and {other._kind}.")
         if (right.heads[:, 0] < left.time).any():
             stream = int(np.flatnonzero(right.heads[:, 0] < left.time)[0])
             raise ValueError(
@@ -438,6 +441,7 @@ class HiPPOMemory(BaseEstimator):
         merged._set_state(merged._evolution.merge(left, right))
         both = left.count.any() and right.count.any()
         merged._regular = not both and (self if left.count.any() else other)._regular
+        merged._kind = self._kind or other._kind
         return merged
 
     def __add__(self, other: Any) -> "HiPPOMemory":
@@ -627,13 +631,18 @@ class HiPPOMemory(BaseEstimator):
         values, times = stored["waiting_values"], stored["waiting_times"]
         if values.size or times.size:
             try:
-                if times.dtype.kind != "f" or times.ndim != 2 or times.shape != values.shape[:2]:
+                if values.dtype.kind not in "fiu" or times.dtype.kind != "f":
+                    raise ValueError(f"they must hold numbers, got {times.dtype} and {values.dtype}.")
+                if times.ndim != 2 or times.shape != values.shape[:2]:
                     raise ValueError(f"their shapes are {times.shape} and {values.shape}.")
+                behind = np.isnan(times)
+                if (behind[:, :-1] & ~behind[:, 1:]).any() or not np.isnan(values[behind]).all() or behind.all(0).any():
+                    raise ValueError("a time is NaN, and it is not behind all observations of its stream.")
                 for n, some in _groups((~np.isnan(times)).sum(axis=1)):
                     memory.update(values[some, :n], times[some, :n], np.arange(memory.n_streams)[some])
             except ValueError as error:
                 raise ValueError(f"waiting_times and waiting_values do not fit: {error}") from None
-        memory._regular = bool(regular)
+        memory._regular, memory._kind = bool(regular), None
         return memory
 
     # --- inside ---------------------------------------------------------------------------------------
@@ -668,7 +677,7 @@ class HiPPOMemory(BaseEstimator):
         state = State.empty(self.n_streams, self.n_channels, self._evolution.size(self.order))
         nothing = np.empty((self.n_streams, 0)), np.empty((self.n_streams, 0, self.n_channels))
         self._make_room(*nothing, np.zeros(self.n_streams, np.intp))
-        self._regular = True
+        self._regular, self._kind = True, None
         self._parameters = self._used_parameters()
         self._state, self._checked = state, parameters
 
@@ -730,9 +739,16 @@ class HiPPOMemory(BaseEstimator):
         if "_times" in state:
             self._make_room(state["_times"], state["_values"], state["_n_waiting"])
 
-    def _check_update(self, values: ArrayLike, times: ArrayLike | None, rows: Array) -> tuple[Array, Array]:
-        """Values of shape (s, n_new, n_channels) and times of shape (s, n_new) of these streams, all of them valid."""
-        s, c = len(rows), self.n_channels
+    def _check_update(self, values: ArrayLike, times: ArrayLike | None, rows: Array) -> tuple[Array, Array, str | None]:
+        """Values (s, n_new, n_channels) and times (s, n_new) of these streams, all valid, and the kind of the times."""
+        s, c, kind = len(rows), self.n_channels, self._kind
+        names = list(getattr(values, "columns", ()))
+        named = self.channel_names is not None and any(isinstance(name, str) for name in names)
+        if self.channel_names is not None and named and names != list(self.channel_names):
+            raise ValueError(
+                f"values have the channels {names}, but this memory has {list(self.channel_names)}. Give the same "
+                "channels in the same order."
+            )
         x = as_values(values, "values").astype(np.float64, copy=False)
         given = x.shape
         if x.ndim == 1 and x.size == 0:
@@ -757,9 +773,11 @@ class HiPPOMemory(BaseEstimator):
             t = count[rows][:, None] + np.arange(m, dtype=np.float64)
         else:
             try:
-                t = as_times(times, "times")[0]
+                t, kind = as_times(times, "times")
             except TypeError as error:
                 raise ValueError(str(error)) from None
+            if self._kind not in (None, kind):
+                raise ValueError(f"times are of another kind ({kind}) than those of the memory so far ({self._kind}).")
             if t.shape == (s,) and m == 1:
                 t = t[:, None]
             if t.shape not in ((), (m,), (s, m)) or (t.shape == () and m != 1):
@@ -780,4 +798,4 @@ class HiPPOMemory(BaseEstimator):
                     f"Stream {rows[stream]}: times decrease at position {position} of the update, from {last} to "
                     f"{t[stream, position]}. A memory goes forward only; merge memories of other times."
                 )
-        return x, t
+        return x, t, kind

@@ -9,9 +9,9 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._columns import all_finite, as_times, as_values, names_in
+from ._columns import all_finite, as_times, as_values, capital, names_in
 from ._conversions import Conversions
-from ._ids import as_ids, called
+from ._ids import as_ids, called_series
 
 Array = NDArray[Any]
 
@@ -220,9 +220,7 @@ class Panel(Conversions):
 
     def _called(self, series: int) -> str:
         """How to speak of a series: by its position and its id."""
-        if self.ids is None:
-            return f"Series {series}"
-        return f"Series {series} ({called(self.ids[series], self.id_names)})"
+        return capital(called_series(series, self.ids, self.id_names))
 
     def _name(self, channel: int) -> str:
         return str(channel) if self.channel_names is None else repr(self.channel_names[channel])
@@ -500,7 +498,8 @@ def _as_indices(key: Any, n_series: int) -> NDArray[np.intp]:
         indices = indices.astype(np.intp)
     if indices.dtype.kind not in "iu" or indices.ndim != 1:
         raise IndexError(
-            "A Panel is indexed by an integer, a slice, a boolean mask or a one-dimensional integer array."
+            "A Panel is indexed by an integer, a slice, a boolean mask or a one-dimensional integer array. The mask "
+            "of an id is panel.ids == id."
         )
     wrong = np.flatnonzero((indices < -n_series) | (indices >= n_series))
     if len(wrong):

@@ -1,7 +1,7 @@
 """Lists of series, padded arrays, columns of cells and long tables as values, times and offsets: parts of a panel."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -22,13 +22,14 @@ from ._columns import (
     names_in,
     read_times,
 )
-from ._ids import called, codes_of, grouped, ids_of, items_of, named_index
+from ._ids import called, called_series, codes_of, grouped, ids_of, items_of, named_index
 
 Array = NDArray[Any]
+Name = Callable[[int], str]  # how a series is called, "series 3" or with its id
 
 
 class Series(NamedTuple):
-    """One series: times may be None, kind is None, "numbers", "datetime" or "timedelta"."""
+    """One series: times may be None, kind is None, "numbers", "datetime", perhaps with a time zone, or "timedelta"."""
 
     values: Array  # (length, n_channels)
     times: Array | None
@@ -48,10 +49,10 @@ class Parts(NamedTuple):
 # --- lists -----------------------------------------------------------------------------------------------
 
 
-def read_list(series: Sequence[Any]) -> Parts:
-    """Series as arrays, tuples (times, values), or objects of pandas or polars."""
+def read_list(series: Sequence[Any], name: Name = called_series) -> Parts:
+    """Series as arrays, tuples (times, values), or objects of pandas or polars; errors call them by name."""
     alike = _read_alike(series)
-    return join([read_series(item, f"series {i}") for i, item in enumerate(series)]) if alike is None else alike
+    return join([read_series(item, name(i)) for i, item in enumerate(series)], name) if alike is None else alike
 
 
 def read_series(item: Any, where: str) -> Series:
@@ -63,6 +64,11 @@ def read_series(item: Any, where: str) -> Series:
         if len(item) != 2:
             raise ValueError(f"{capital(where)} is a tuple of {len(item)}; (times, values) is needed.")
         index, item = item
+        if not hasattr(index, "__len__") and not hasattr(item, "__len__"):
+            raise ValueError(
+                f"{capital(where)} is the tuple ({index!r}, {item!r}), and a tuple is (times, values), each with an "
+                "entry for every observation. Values alone come as a list."
+            )
     elif hasattr(item, "iloc"):  # pandas
         index = named_index(item)
     if hasattr(item, "columns"):
@@ -91,7 +97,8 @@ def _read_alike(series: Sequence[Any]) -> Parts | None:
         stamps, blocks = zip(*series, strict=True)
     elif hasattr(series[0], "iloc") and _all_same(map(type, series)):  # pandas
         indices = [item.index for item in series]
-        if not _all_same(map(type, indices)) or type(indices[0]).__name__ not in ("Index", "DatetimeIndex"):
+        kinds = {(type(index).__name__, getattr(index, "tz", None) is None) for index in indices}
+        if len(kinds) > 1 or next(iter(kinds))[0] not in ("Index", "DatetimeIndex"):
             return None
         stamps, blocks = [index.values for index in indices], [item.to_numpy() for item in series]
         if hasattr(series[0], "columns"):
@@ -131,7 +138,7 @@ def _are_arrays(arrays: Sequence[Any], kinds: str) -> bool:
     return dtype.kind in kinds and dtype.isnative and _all_same((array.dtype, array.shape[1:]) for array in arrays)
 
 
-def join(parts: list[Series], *, oriented: bool = False) -> Parts:
+def join(parts: list[Series], name: Name = called_series, *, oriented: bool = False) -> Parts:
     """Put series end to end; ``oriented`` if time is known to run along their first axis."""
     lengths = [len(part.values) for part in parts]
     # What is empty says nothing of channels, times and names.
@@ -142,12 +149,12 @@ def join(parts: list[Series], *, oriented: bool = False) -> Parts:
         part = parts[i]
         if part.values.shape[1] != n_channels:
             raise ValueError(
-                f"Series {i} has {part.values.shape[1]} channels, series {told[0]} has {n_channels}. An array of one "
-                "series has shape (length, n_channels); transpose arrays of shape (n_channels, length)."
+                f"{capital(name(i))} has {part.values.shape[1]} channels, {name(told[0])} has {n_channels}. An array "
+                "of one series has shape (length, n_channels); transpose arrays of shape (n_channels, length)."
             )
         if part.names is not None and part.names != head.names:
             raise ValueError(
-                f"Series {i} has the columns {list(part.names)}, series {told[0]} has "
+                f"{capital(name(i))} has the columns {list(part.names)}, {name(told[0])} has "
                 f"{None if head.names is None else list(head.names)}. Give all series the same columns in the same "
                 "order."
             )
@@ -158,9 +165,9 @@ def join(parts: list[Series], *, oriented: bool = False) -> Parts:
     bare = all(part.times is None and part.names is None for part in parts)
     if bare and not oriented and n_channels > max(lengths) > 1:
         warn_transposed(n_channels, max(lengths))
-    kinds = {part.kind: i for i, part in reversed(list(zip(np.flatnonzero(lengths), parts, strict=True)))}
-    if len(kinds.keys() - {None}) > 1 or (None in kinds and kinds.keys() & {"datetime", "timedelta"}):
-        mixed = ", ".join(f"series {i}: {kind or 'no times'}" for kind, i in sorted(kinds.items(), key=lambda k: k[1]))
+    kinds = {part.kind: int(i) for i, part in reversed(list(zip(np.flatnonzero(lengths), parts, strict=True)))}
+    if len(kinds.keys() - {None}) > 1 or (None in kinds and kinds.keys() - {None, "numbers"}):
+        mixed = ", ".join(f"{name(i)}: {kind or 'no times'}" for kind, i in sorted(kinds.items(), key=lambda k: k[1]))
         raise TypeError(f"The times of the series are of different kinds ({mixed}). Give all of them the same kind.")
     times = None
     if kinds.keys() != {None}:
@@ -224,7 +231,7 @@ def read_padded(X: Any, lengths: Any = None, time_channel: Any = None) -> Parts:
 # --- cells -----------------------------------------------------------------------------------------------
 
 
-def read_cells(columns: list[Any], names: list[str] | None) -> Parts:
+def read_cells(columns: list[Any], names: list[str] | None, name: Name = called_series) -> Parts:
     """Columns of cells: each cell a channel of a series, or several of them, named after the column and numbered."""
     if len(columns) == 1 and (found := lists_of(columns[0])):
         elements, offsets = found  # lists of Arrow are laid out as a panel is
@@ -237,9 +244,9 @@ def read_cells(columns: list[Any], names: list[str] | None) -> Parts:
         wrong = [c for c, cell in enumerate(row) if not absent[c] and not hasattr(cell, "__len__")]
         if wrong:
             raise ValueError(
-                f"Series {i}, channel {labels[wrong[0]]!r}: the cell holds no series, but {row[wrong[0]]}."
+                f"{capital(name(i))}, channel {labels[wrong[0]]!r}: the cell holds no series, but {row[wrong[0]]}."
             )
-        read.append([None if absent[c] else read_series(cell, f"series {i}") for c, cell in enumerate(row)])
+        read.append([None if absent[c] else read_series(cell, name(i)) for c, cell in enumerate(row)])
     widths = []
     for c, cells in enumerate(zip(*read, strict=True)):
         sizes = [(part.values.shape[1], i) for i, part in enumerate(cells) if part is not None] or [(1, 0)]
@@ -247,20 +254,20 @@ def read_cells(columns: list[Any], names: list[str] | None) -> Parts:
         for other, i in sizes:
             if other != width:
                 raise ValueError(
-                    f"Channel {labels[c]!r}: the cell of series {first} has {width} channels, that of series {i} has "
+                    f"Channel {labels[c]!r}: the cell of {name(first)} has {width} channels, that of {name(i)} has "
                     f"{other}."
                 )
         widths.append(width)
     channels = None
     if names is not None:
         wide = zip(names, widths, strict=True)
-        channels = tuple(name if width == 1 else f"{name}_{k}" for name, width in wide for k in range(width))
-    series = [_join_channels(cells, i, labels, widths, channels) for i, cells in enumerate(read)]
-    return join(series, oriented=max(widths) > 1)
+        channels = tuple(own if width == 1 else f"{own}_{k}" for own, width in wide for k in range(width))
+    series = [_join_channels(cells, name(i), labels, widths, channels) for i, cells in enumerate(read)]
+    return join(series, name, oriented=max(widths) > 1)
 
 
 def _join_channels(
-    cells: list[Series | None], i: int, labels: list[str], widths: list[int], channels: tuple[str, ...] | None
+    cells: list[Series | None], where: str, labels: list[str], widths: list[int], channels: tuple[str, ...] | None
 ) -> Series:
     """One series of the cells of a row, which share their times; an absent cell was not observed."""
     first = next((c for c, part in enumerate(cells) if part is not None), None)
@@ -275,15 +282,20 @@ def _join_channels(
             continue
         if len(part.values) != len(head.values):
             raise ValueError(
-                f"Series {i}: channel {labels[c]!r} has {len(part.values)} observations, channel {labels[first]!r} has "
-                f"{len(head.values)}. Channels share their times; write NaN where one was not observed."
+                f"{capital(where)}: channel {labels[c]!r} has {len(part.values)} observations, channel "
+                f"{labels[first]!r} has {len(head.values)}. Channels share their times; write NaN where one was not "
+                "observed."
             )
         same = part.kind == head.kind and (
             part.times is None or head.times is None or np.array_equal(part.times, head.times)
         )
         if not same:
+            times, others = (np.arange(len(own.values)) if own.times is None else own.times for own in (part, head))
+            position = int(np.argmax(times != others))
             raise ValueError(
-                f"Series {i}: the times of channel {labels[c]!r} differ from those of channel {labels[first]!r}."
+                f"{capital(where)}: the times of channel {labels[c]!r} differ from those of channel {labels[first]!r}, "
+                f"at position {position}. Channels of a series share their times, with NaN where one was not observed; "
+                "Panel.from_long(channel=...) reads channels with times of their own."
             )
         blocks.append(part.values)
     return Series(np.concatenate(blocks, axis=1), head.times, head.kind, channels)
@@ -315,6 +327,10 @@ def read_long(
     lists = [time, *names_in(channel), *names]
     if len(lists) != len(names) + 1 + (channel is not None) or isinstance(time, (list, tuple)):
         raise ValueError(f"time and channel name one column each, got time={time!r} and channel={channel!r}.")
+    roles = [*names_in(id), *lists]
+    twice = [name for name in roles if roles.count(name) > 1]
+    if twice:
+        raise ValueError(f"Column {twice[0]!r} is named twice: id, time, values and channel are different columns.")
     columns = groups | {name: column_of(frame, name) for name in [*keys, *lists] if name not in groups}
     n_rows = len(columns[keys[0]])
     for name, column in columns.items():
@@ -324,18 +340,21 @@ def read_long(
         raise ValueError("The table has no rows: at least one series is needed.")
     codes, ids = ids_of({name: columns[name] for name in keys})
     codes, where = flatten(columns, lists, codes)
-    ticks, stamps, _ = read_times(columns[time], f"column {time!r}{where}")
+
+    def of(row: int) -> str:
+        return f", of {called(ids[codes[row]], tuple(keys))}"
+
+    ticks, stamps, _ = read_times(columns[time], f"column {time!r}{where}", of)
     if not all_finite(stamps):
-        raise ValueError(
-            f"Column {time!r}{where}: the time at position {np.flatnonzero(~np.isfinite(stamps))[0]} is not finite."
-        )
-    read = [as_values(columns[name], f"column {name!r}{where}") for name in names]
+        row = np.flatnonzero(~np.isfinite(stamps))[0]
+        raise ValueError(f"Column {time!r}{where}: no finite time at position {row}{of(row)}.")
+    read = [as_values(columns[name], f"column {name!r}{where}", of) for name in names]
     block = read[0][:, None] if len(read) == 1 else np.stack(read, axis=1)
     if not all_finite(block) and np.isinf(block).any():
         row, wrong = np.argwhere(np.isinf(block))[0]
         raise ValueError(
-            f"Column {names[wrong]!r}{where}: infinite value at position {row}, of "
-            f"{called(ids[codes[row]], tuple(keys))}. Write NaN where a channel was not observed."
+            f"Column {names[wrong]!r}{where}: infinite value at position {row}{of(row)}. Write NaN where a channel was "
+            "not observed."
         )
     if channel is not None:
         kinds, place = _places(columns[channel], channel, channels)
@@ -356,6 +375,9 @@ def _places(column: Any, name: str, channels: Sequence[Any] | None) -> tuple[lis
     codes, first = codes_of(column, name, "channel")
     found = items_of(column, first).tolist()
     wanted = sorted(found, key=str) if channels is None else names_in(channels)
+    spelled = {str(item): item for item in found}
+    if len(spelled) == len(found):  # as a panel names its channels
+        wanted = [spelled.get(item, item) if isinstance(item, str) and item not in found else item for item in wanted]
     if not wanted or len(set(map(repr, wanted))) < len(wanted):
         raise ValueError(f"channels must be different channels of the column {name!r}, got {wanted!r}.")
     if not any(item in found for item in wanted):

@@ -8,7 +8,6 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from scipy.stats import entropy
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.utils import Tags, check_array
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -29,6 +28,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     """Classes, or several labels, of series."""
 
     class_weight: Any
+    _y_names: list[str]  # of labels, if they have names
     _labels: int | None  # number of labels, if every series may have several
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
         **NetworkEstimator._parameter_constraints,
@@ -44,10 +44,11 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return nn.CrossEntropyLoss if self._labels is None else nn.BCEWithLogitsLoss
 
     def _check_y(self, y: Any, panel: Panel) -> Array:
+        self._y_names = _names_of(y)
         if hasattr(y, "toarray"):  # sparse, as label binarizers make it
             y = y.toarray()
-        if _is_table_of_labels(y):
-            return np.asarray(y)
+        if _is_table(y):
+            return _check_table_of_labels(y, panel)
         return check_labels(y, panel)
 
     def _learn_targets(self, y: Array, classes: Array | None, weights: Array) -> None:
@@ -124,7 +125,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             As `fit` does, and if the classes are missing or not those of the first call.
         """
         fresh = not self.__sklearn_is_fitted__()
-        if fresh and classes is None and not _is_table_of_labels(y):
+        if fresh and classes is None and not _is_table(y):
             raise ValueError("classes must be passed on the first call to partial_fit: later calls may bring others.")
         if classes is not None:
             classes = np.unique(np.asarray(classes))
@@ -190,9 +191,10 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         Returns
         -------
         Panel
-            The probabilities are its channels, named after the classes, at the times of the observations; those of one
-            stamp are one observation. Each row is `predict_proba` of the series that ends there, and no row depends on
-            later ones: one pass computes them all. A series in which nothing was observed has no rows.
+            The probabilities are its channels, named after the classes, or the columns of a frame y, at the times of
+            the observations; those of one stamp are one observation. Each row is `predict_proba` of the series that
+            ends there, and no row depends on later ones: one pass computes them all. A series in which nothing was
+            observed has no rows.
 
         Raises
         ------
@@ -200,7 +202,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             As `predict_proba` does.
         """
         check_is_fitted(self)
-        return self._outputs_online(X, [str(label) for label in self.classes_], self._probabilities)
+        names = self._y_names if self._labels is not None and self._y_names else [str(label) for label in self.classes_]
+        return self._outputs_online(X, names, self._probabilities)
 
     def predict_online(self, X: Any) -> list[Array]:
         """Predict the class after every observation, while the series runs.
@@ -247,6 +250,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 class NetworkRegressor(RegressorMixin, NetworkEstimator):
     """Numbers that belong to series, standardized inside."""
 
+    _y_names: list[str]  # of targets, if they have names
+
     def _criterion(self) -> type[nn.Module]:
         return nn.MSELoss
 
@@ -256,6 +261,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         return tags
 
     def _check_y(self, y: Any, panel: Panel) -> Array:
+        self._y_names = _names_of(y)
         y = np.asarray(y)
         y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite=False, input_name="y")
         wrong = np.argwhere(~np.isfinite(y))
@@ -339,9 +345,9 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         Returns
         -------
         Panel
-            The targets are its channels, at the times of the observations; those of one stamp are one observation. Each
-            row is `predict` of the series that ends there, and no row depends on later ones: one pass computes them
-            all. A series in which nothing was observed has no rows.
+            The targets are its channels, named after the columns of a frame y, at the times of the observations; those
+            of one stamp are one observation. Each row is `predict` of the series that ends there, and no row depends on
+            later ones: one pass computes them all. A series in which nothing was observed has no rows.
 
         Raises
         ------
@@ -349,13 +355,38 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
             As `predict` does.
         """
         check_is_fitted(self)
-        return self._outputs_online(X, [f"y{k}" for k in range(len(self.target_mean_))], self._rescaled)
+        names = self._y_names or [f"y{k}" for k in range(len(self.target_mean_))]
+        return self._outputs_online(X, names, self._rescaled)
 
     def _rescaled(self, outputs: Array) -> Array:
         return outputs * self.target_scale_ + self.target_mean_
 
 
-def _is_table_of_labels(y: Any) -> bool:
-    """Whether y has several labels for each series, each 0 or 1."""
+def _names_of(y: Any) -> list[str]:
+    """Names of targets, of a frame or a column of one."""
+    names: list[Any] = list(y.columns) if hasattr(y, "columns") else [getattr(y, "name", None)]
+    return names if all(isinstance(name, str) for name in names) and len(set(names)) == len(names) else []
+
+
+def _is_table(y: Any) -> bool:
+    """Whether y is to have several labels for each series."""
+    if isinstance(y, (list, tuple)) and len({len(row) if hasattr(row, "__len__") else -1 for row in y}) > 1:
+        return not any(isinstance(row, str) for row in y)  # lists of labels, which are refused
     y = np.asarray(y)
-    return y.ndim == 2 and y.shape[1] > 1 and type_of_target(y) == "multilabel-indicator"
+    return y.ndim == 2 and y.shape[1] > 1
+
+
+def _check_table_of_labels(y: Any, panel: Panel) -> Array:
+    """Zeros and ones, (n_series, n_labels)."""
+    advice = "Several labels of a series are a table of 0 and 1, as sklearn.preprocessing.MultiLabelBinarizer makes it."
+    try:
+        table = np.asarray(y)
+    except ValueError:
+        raise ValueError(f"y must be an array of labels, or a table with a row for each series. {advice}") from None
+    wrong = np.argwhere(~np.isin(table, [0, 1])) if table.dtype.kind in "biuf" else np.zeros((1, 2), int)
+    if len(wrong):
+        row, column = wrong[0]
+        raise ValueError(
+            f"{name_series(panel, row)} has the label {table[row, column]!s} in column {column} of y. {advice}"
+        )
+    return table

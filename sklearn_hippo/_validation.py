@@ -1,5 +1,6 @@
 """Whatever X is, as a panel; and what estimators check of it."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_feature_names_in, validate_data
 
 from ._columns import as_values, holds_series, is_empty
-from ._ids import named_index
+from ._ids import as_ids, called_series, named_index
 from ._panel import Panel
 from ._reading import read_cells, warn_transposed
 
@@ -115,7 +116,8 @@ def _from_frame(X: Any, cells: bool) -> Panel:
     names, columns = _columns(X)
     ids = named_index(X) if hasattr(X, "iloc") else None
     if not _is_table_of_numbers(X, cells):
-        values, times, offsets, channel_names = read_cells(columns, names)
+        named = called_series if ids is None else partial(called_series, ids=as_ids(ids, len(X))[0])
+        values, times, offsets, channel_names = read_cells(columns, names, named)
         return Panel(values, times, offsets, channel_names=channel_names, ids=ids)
     numbers = []
     for name, column in zip(names, columns, strict=True):
@@ -191,6 +193,8 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
     # in fit; of cells' names first, and of numbers when they are known to be valid.
     panel = check_panel(X) if table else None
     compared = reset or (hasattr(X, "columns") and not table) or (table and estimator._fitted_on_table)
+    if not reset and not table and estimator.channel_names_ is not None and not hasattr(estimator, "feature_names_in_"):
+        compared = False  # the names of a panel, with which those of the channels are compared below
     if compared and hasattr(X, "columns"):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     panel = check_panel(X, cells=cells) if panel is None else panel

@@ -472,6 +472,11 @@ class LossCurveDisplay:
     line_ : matplotlib Line2D
         The loss of the training series.
 
+    Raises
+    ------
+    ValueError
+        If there is no epoch, or not as many of them in both.
+
     Examples
     --------
     >>> from sklearn_hippo.inspection import LossCurveDisplay
@@ -483,6 +488,11 @@ class LossCurveDisplay:
     def __init__(self, loss: Any, validation_loss: Any = None):
         self.loss = np.asarray(loss, dtype=np.float64)
         self.validation_loss = None if validation_loss is None else np.asarray(validation_loss, dtype=np.float64)
+        several = self.loss if self.validation_loss is None else self.validation_loss
+        if self.loss.ndim != 1 or not self.loss.size or several.shape != self.loss.shape:
+            raise ValueError(
+                f"loss and validation_loss must have shape (n_epochs,), got {self.loss.shape} and {several.shape}."
+            )
         kept = self.loss.size if self.validation_loss is None else np.argmin(self.validation_loss) + 1
         self.best_epoch = int(kept)
 

@@ -344,6 +344,12 @@ def test_the_longest_run():
     assert_allclose(longest_run(rows), expected)
 
 
+@pytest.mark.parametrize("losses", [([],), ([[1.0]],), ([1.0, 2.0], [1.0]), ([1.0], [[1.0]])])
+def test_losses_that_are_none(losses):
+    with pytest.raises(ValueError, match=r"loss and validation_loss must have shape \(n_epochs,\)"):
+        LossCurveDisplay(*losses)
+
+
 def test_what_a_window_display_shows():
     X, y = shifted(40)
     model = HiPPOClassifier(**SMALL).fit(X, y)

@@ -980,3 +980,45 @@ def test_threads_change_nothing(measure):
     assert HiPPOMemory.from_dict(made[1].to_dict()).n_jobs == 2
     with pytest.raises(ValueError, match="n_jobs == 0"):
         HiPPOMemory(n_jobs=0).update(1.0)
+
+
+def test_times_are_of_one_kind():
+    day = np.datetime64("2026-01-01")
+    numbers, dates = HiPPOMemory(order=2).update(1.0, 0.0), HiPPOMemory(order=2).update(1.0, day)
+    with pytest.raises(ValueError, match=r"times are of another kind \(datetime\) than those .* so far \(numbers\)"):
+        numbers.update(2.0, day)
+    with pytest.raises(ValueError, match=r"times are of another kind \(numbers\) than those .* so far \(datetime\)"):
+        dates.update(2.0, 2e9)
+    with pytest.raises(ValueError, match="The times of these memories are of different kinds: numbers and datetime"):
+        numbers + dates
+    for copied in (pickle.loads(pickle.dumps(dates)), dates + HiPPOMemory(order=2).update(1.0, day + 1)):
+        with pytest.raises(ValueError, match="another kind"):
+            copied.update(2.0, 3e9)
+    HiPPOMemory.from_dict(dates.to_dict()).update(2.0, day + 2)  # which does not know
+    dates.reset().update(1.0, 0.0).update(1.0, 1.0)
+
+
+def test_channels_of_frames_are_known_by_name():
+    pd = pytest.importorskip("pandas")
+    memory = HiPPOMemory(order=2, n_channels=2, channel_names=["u", "v"])
+    frame = pd.DataFrame({"u": [1.0, 1.0], "v": [9.0, 9.0]})
+    with pytest.raises(ValueError, match=r"values have the channels \['v', 'u'\], but this memory has \['u', 'v'\]"):
+        memory.update(frame[["v", "u"]], [0.0, 1.0])
+    memory.update(frame, [0.0, 1.0]).update(pd.DataFrame(frame.to_numpy()), [2.0, 3.0])
+    assert_allclose(memory.features(), [[1, 0, 9, 0]], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["waiting_times"].__setitem__((0, -1), np.nan), "a time is NaN, and it is not behind"),
+        (lambda d: d["waiting_times"].__setitem__((0, 0), np.nan), "a time is NaN, and it is not behind"),
+        (lambda d: d["waiting_times"].__setitem__(slice(None), np.nan), "a time is NaN, and it is not behind"),
+        (lambda d: d.update(waiting_values=np.full(d["waiting_values"].shape, {}, object)), "must hold numbers"),
+    ],
+)
+def test_waiting_observations_have_times(change, message):
+    stored = HiPPOMemory(order=2).update([1.0, 2.0, 30.0], [0.0, 1.0, 2.0]).to_dict()
+    change(stored)
+    with pytest.raises(ValueError, match=f"waiting_times and waiting_values do not fit: .*{message}"):
+        HiPPOMemory.from_dict(stored)

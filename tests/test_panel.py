@@ -3,7 +3,7 @@ import re
 import subprocess
 import sys
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 import joblib
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils import _safe_indexing
 
 from sklearn_hippo import HiPPOTransformer, Panel
-from sklearn_hippo._columns import as_values
+from sklearn_hippo._columns import as_values, column_of, read_times
 from sklearn_hippo._panel import merge_stamps
 from sklearn_hippo._validation import check_panel
 
@@ -322,7 +322,7 @@ def test_from_long_of_a_sorted_table_does_not_copy_and_reads_datetimes():
     ("change", "message"),
     [
         ({"who": ["a", None, "b"]}, "Column 'who' has no id at position 1"),
-        ({"t": [0.0, np.nan, 1.0]}, "Column 't': the time at position 1 is not finite"),
+        ({"t": [0.0, np.nan, 1.0]}, "Column 't': no finite time at position 1, of who 'a'"),
         ({"x": ["a", "b", "c"]}, "Column 'x' must hold real numbers"),
         ({"x": [1.0, 1.0, np.inf]}, "Column 'x': infinite value at position 2, of who 'b'"),
     ],
@@ -392,8 +392,8 @@ IDS = {"id": ["a", "a", "b"], "t": [0.0, 1.0, 0.0], "x": [1.0, 2.0, 3.0]}
         (IDS | {"t": np.ma.masked_array([0.0, 1.0, 2.0], [0, 1, 0])}, "Column 't': no time at position 1"),
         (IDS | {"id": np.ma.masked_array([0, 1, 2], [0, 1, 0])}, "Column 'id' has no id at position 1"),
         (IDS | {"t": [datetime(2026, 1, 1), None, datetime(2026, 1, 1)]}, "Column 't': no time at position 1"),
-        (IDS | {"t": [datetime(2026, 1, 1), 5, datetime(2026, 1, 1)]}, "are of different kinds: .* 5 at 1"),
-        (IDS | {"t": [datetime(2026, 1, 1), "2026-01-02", "x"]}, "are of different kinds"),
+        (IDS | {"t": [datetime(2026, 1, 1), 5, datetime(2026, 1, 1)]}, "times of different kinds, .* 5 at 1"),
+        (IDS | {"t": [datetime(2026, 1, 1), "2026-01-02", "x"]}, "times of different kinds"),
         (IDS | {"t": ["2026-01-01", "2026-01-02", "x"]}, r"Strings become datetimes by pandas\.to_datetime"),
         (IDS | {"t": np.array([2**60 + 1, 2**60, 0], object)}, "beyond 2"),
     ],
@@ -1049,3 +1049,117 @@ def test_stamps_are_merged_channel_by_channel():
     assert_array_equal(merged.times, [0, 1, 2, 2, 2, 3, 4])
     assert_array_equal(merged.values, [[2, 3], [n, n], [4, 5], [n, n], [6, n], [n, 2], [n, n]])
     assert_array_equal(merged.offsets, [0, 0, 3, 4, 6, 7])
+
+
+# --- whose it is ---------------------------------------------------------------------------------------
+
+NAMED = {"ids": ["Ada", "Ben"]}
+CLOCK = datetime(2026, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("series", "message"),
+    [
+        ([np.ones((2, 2)), np.ones((2, 3))], r"Series 1 \(id 'Ben'\) has 3 channels, series 0 \(id 'Ada'\) has 2"),
+        ([[1.0], ([1.0, 2.0], [1.0])], r"Series 1 \(id 'Ben'\) has 1 observations and times of shape"),
+        ([[1.0], ["x"]], r"Series 1 \(id 'Ben'\) must hold real numbers, got 'x' at position 0"),
+        ([[1.0], ([0, None], [1.0, 2.0])], r"Times of series 1 \(id 'Ben'\): no time at position 1"),
+        ([([CLOCK], [1.0]), ([0], [1.0])], r"\(series 0 \(id 'Ada'\): datetime, series 1 \(id 'Ben'\): numbers\)"),
+        ([np.ones((1, 1, 1)), [1.0]], r"Series 0 \(id 'Ada'\) has shape \(1, 1, 1\)"),
+        ([[1.0], [1j]], r"Complex data not supported: series 1 \(id 'Ben'\)"),
+        ([(1.0, 2.0), [3.0]], r"Series 0 \(id 'Ada'\) is the tuple \(1.0, 2.0\), and a tuple is \(times, values\)"),
+    ],
+)
+def test_errors_of_lists_tell_the_id(series, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        Panel.from_list(series, **NAMED)
+
+
+def test_errors_of_cells_tell_the_id():
+    cell, other = ([0, 1.0], [1.0, 2.0]), ([0, 2.0], [1.0, 2.0])
+    frame = pd.DataFrame({"hr": [cell, cell], "bp": [cell, other]}, index=["u", "v"])
+    with pytest.raises(ValueError, match=r"Series 1 \(id 'v'\): the times of channel 'bp' .* at position 1"):
+        check_panel(frame)
+
+
+@pytest.mark.parametrize(
+    ("change", "how", "message"),
+    [
+        ({"x": [1.0, "n/a", 2.0]}, {}, "Column 'x' must hold real numbers, got 'n/a' at position 1, of who 'a'. Write"),
+        ({"x": np.array(["1", "2", "3"])}, {}, "got '1' at position 0, of who 'a'. Write .* pandas.to_numeric"),
+        ({"t": ["x", "y", "z"]}, {}, "Column 't' must be numbers, datetimes or timedeltas"),
+        ({"t": [0.0, None, 1.0]}, {}, "Column 't': no time at position 1, of who 'a'"),
+        (
+            {"t": np.array(["2026-01-01", "NaT", "2026-01-01"], "M8[s]")},
+            {},
+            r"no time \(NaT\) at position 1, of who 'a'",
+        ),
+        ({"who": [(1, 2), (1, 2), (3, 4)]}, {}, "Column 'who' holds tuples: give their parts"),
+        ({}, {"values": "y"}, "The table has no column 'y'. It has 'who', 't', 'x'"),
+        ({}, {"channel": "x"}, "Column 'x' is named twice"),
+        ({}, {"values": "t"}, "Column 't' is named twice"),
+    ],
+)
+def test_errors_of_tables_tell_the_id(change, how, message):
+    table = {"who": ["a", "a", "b"], "t": [0.0, 1.0, 1.0], "x": [1.0, 2.0, 3.0]} | change
+    with pytest.raises((TypeError, ValueError), match=message):
+        Panel.from_long(table, **{"id": "who", "time": "t", "values": "x"} | how)
+
+
+def test_grouped_frames_need_no_id():
+    frame = pd.DataFrame({"who": ["a", "a", "b"], "t": [0.0, 1.0, 1.0], "x": [1.0, 2.0, 3.0]})
+    for grouped in (frame.groupby("who"), pl.from_pandas(frame).group_by("who")):
+        with pytest.raises(ValueError, match="grouped already, and its groups are the series: leave out id='who'"):
+            Panel.from_long(grouped, id="who", time="t", values="x")
+
+
+def test_time_zones_do_not_mix():
+    with_zone, without = (pd.Series([1.0], pd.DatetimeIndex(["2026"], tz=tz)) for tz in ("UTC", None))
+    lists = ([CLOCK.replace(tzinfo=UTC)], [1.0]), ([CLOCK], [1.0])
+    for series in ([with_zone, without], lists):
+        with pytest.raises(TypeError, match="series 0: datetime with a time zone, series 1: datetime"):
+            Panel.from_list(list(series))
+    with pytest.raises(TypeError, match=r"times of different kinds, .* Give all of them one kind, and a time zone"):
+        Panel.from_list([([CLOCK, CLOCK.replace(tzinfo=UTC)], [1.0, 2.0])])
+    frame = pl.DataFrame({"who": ["a"], "t": [CLOCK], "x": [1.0]})
+    zoned = frame.with_columns(pl.col("t").dt.replace_time_zone("UTC"))
+    for table in (zoned, zoned.to_arrow()):
+        assert read_times(column_of(table, "t"), "t")[2] == "datetime with a time zone"
+        assert Panel.from_long(table, id="who", time="t", values="x").times[0] == CLOCK.replace(tzinfo=UTC).timestamp()
+
+
+def test_channels_of_a_tall_table_by_the_names_of_a_panel():
+    tall = {"who": ["a", "a", "b"], "t": [0.0, 1.0, 0.0], "kind": [10, 9, 10], "x": [1.0, 2.0, 3.0]}
+    panel = Panel.from_long(tall, id="who", time="t", values="x", channel="kind")
+    assert panel.channel_names == ("10", "9")
+    assert Panel.from_long(tall, id="who", time="t", values="x", channel="kind", channels=panel.channel_names) == panel
+
+
+def test_an_id_is_no_index():
+    with pytest.raises(IndexError, match=r"The mask of an id is panel\.ids == id"):
+        Panel.from_list([[1.0], [2.0]], **NAMED)["Ada"]
+
+
+def test_predictions_join_back_by_several_ids_and_by_datetimes():
+    stamps = pd.to_datetime(["2026-01-01 00:00:01.234567", "2026-01-01 08:00:00.0", "2026-01-01 00:00:00.0"])
+    frame = pd.DataFrame({"ward": ["A", "A", "B"], "bed": [1, 1, 1], "time": stamps, "x": [1.0, 2.0, 3.0]})
+    panel = Panel.from_long(frame, id=["ward", "bed"], time="time", values="x")
+    found = frame.merge(pd.DataFrame(panel.to_ids() | {"risk": [0.8, 0.1]}))
+    assert found["risk"].tolist() == [0.8, 0.8, 0.1]
+    joined = pl.from_pandas(frame).join(pl.DataFrame(panel.to_ids() | {"risk": [0.8, 0.1]}), on=["ward", "bed"])
+    assert sorted(joined["risk"].to_list()) == [0.1, 0.8, 0.8]
+    back = pd.DataFrame(panel.to_long(datetimes=True))
+    assert len(frame.merge(back, on=["ward", "bed", "time", "x"])) == 3
+    assert_array_equal(Panel.from_list([[1.0], [2.0]]).to_ids()["series"], [0, 1])
+    with pytest.raises(ValueError, match="as seconds since 1970, they are beyond the year 9999"):
+        Panel.from_list([([1e12], [1.0])]).to_long(datetimes=True)
+
+
+def test_a_frame_of_cells_is_known_by_the_names_of_a_panel():
+    """No warning of scikit-learn's, that there were no names in fit."""
+    panel = Panel.from_list([[[1.0, 2.0]], [[3.0, 4.0]]], channel_names=["u", "v"])
+    frame = pd.DataFrame(panel.to_cells())
+    fitted = HiPPOTransformer(order=2).fit(panel)
+    assert_array_equal(fitted.transform(frame), fitted.transform(panel))
+    with pytest.raises(ValueError, match="X has the channels"):
+        fitted.transform(frame[["v", "u"]])

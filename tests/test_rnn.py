@@ -547,7 +547,7 @@ def test_a_series_may_have_several_labels():
             part.partial_fit(panel, wrong, classes=None if np.ndim(wrong) == 2 else [0, 1, 2])
     with pytest.raises(ValueError, match="weighs the classes of one label, but y has 3 labels"):
         HiPPORNNClassifier(**QUICK, class_weight="balanced").fit(panel, labels)
-    with pytest.raises(ValueError, match="y should be a 1d array"):
+    with pytest.raises(ValueError, match="Several labels of a series are a table of 0 and 1"):
         HiPPORNNClassifier(**QUICK).fit(panel, labels * 3.5)
 
 
@@ -1051,3 +1051,34 @@ def test_a_refused_fit_changes_nothing(warm_start):
     with pytest.raises(ValueError, match="only one class"):
         fresh.fit(panel, ["a"] * 20)
     assert vars(fresh) == vars(HiPPORNNClassifier(**QUICK))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (lambda Y: 2 * Y, r"Series 0 has the label 2 in column 1 of y. Several labels .*MultiLabelBinarizer"),
+        (lambda Y: 2 * Y - 1, r"Series 0 has the label -1 in column 0"),
+        (lambda Y: np.where(Y == 1, np.nan, 0), r"Series 0 has the label nan in column 1"),
+        (lambda Y: np.where(Y == 1, "yes", "no"), r"Series 0 has the label no in column 0"),
+        (lambda Y: [["a"] if row[0] else ["b", "c"] for row in Y], "y must be an array of labels, or a table"),
+    ],
+)
+def test_several_labels_are_zeros_and_ones(labels, message):
+    panel, _ = classes(20)
+    Y = np.c_[np.arange(20) % 2, 1 - np.arange(20) % 2]
+    with pytest.raises(ValueError, match=message):
+        HiPPORNNClassifier(**QUICK).fit(panel, labels(Y))
+
+
+@pytest.mark.filterwarnings("ignore:The training ended")
+def test_targets_keep_their_names():
+    pd = pytest.importorskip("pandas")
+    panel, _ = classes(20)
+    table = pd.DataFrame({"sepsis": np.arange(20) % 2, "death": 1 - np.arange(20) % 2})
+    short = QUICK | {"max_epochs": 1}
+    assert HiPPORNNRegressor(**short).fit(panel, table).predict_online(panel).channel_names == ("sepsis", "death")
+    assert HiPPORNNRegressor(**short).fit(panel, table["death"]).predict_online(panel).channel_names == ("death",)
+    online = HiPPORNNClassifier(**short).fit(panel, table).predict_proba_online(panel)
+    assert online.channel_names == ("sepsis", "death")
+    online = HiPPORNNClassifier(**short).fit(panel, table["death"]).predict_proba_online(panel)
+    assert online.channel_names == ("0", "1")

@@ -809,3 +809,18 @@ def test_columns_of_cells_in_which_there_is_nothing():
         transformer.transform(frame.assign(b=[1.0, np.nan, np.nan]))
     with pytest.raises(TypeError, match="X is a long table with a multi-index"):
         transformer.transform(levels.assign(a=1.0, b=2.0))
+
+
+def test_coefficients_that_were_put_into_another_order():
+    pd = pytest.importorskip("pandas")
+    panel = Panel.from_list([[[1.0, 9.0]], [[2.0, 8.0]]], ids=["a", "b"], channel_names=["u", "v"])
+    transformer = HiPPOTransformer(order=2).set_output(transform="pandas")
+    features = transformer.fit_transform(panel)
+    assert transformer.inverse_transform(features, panel).ids.tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match="The index of X and the ids of times differ"):
+        transformer.inverse_transform(features.loc[["b", "a"]], panel)
+    with pytest.raises(ValueError, match="X has other columns than HiPPOTransformer makes, or in another order"):
+        transformer.inverse_transform(features[features.columns[::-1]])
+    assert len(transformer.inverse_transform(pd.DataFrame(features.to_numpy()))) == 2
+    with pytest.raises(ValueError, match=r"or a panel, as Panel.from_list makes it of \(times, values\)"):
+        transformer.inverse_transform(features, [([0.0], [[1.0, 2.0]]), ([0.0], [[1.0, 2.0]])])
