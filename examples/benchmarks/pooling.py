@@ -43,11 +43,12 @@ def beside_minirocket(table):
         theirs = MiniRocket(random_state=0, n_jobs=1).fit(grid)
         ours = RandomHiPPOTransformer(random_state=0, n_jobs=1).fit(panel)
         light = RandomHiPPOTransformer(**LIGHT, random_state=0, n_jobs=1).fit(panel)
-        plain, other, quick = medians(
-            lambda o=ours, p=panel: o.transform(p), lambda t=theirs, g=grid: t.transform(g),
-            lambda o=light, p=panel: o.transform(p), repeats=7, warm=True,
+        more = RandomHiPPOTransformer(normalized=True, random_state=0, n_jobs=1).fit(panel)
+        other, *own = medians(
+            lambda t=theirs, g=grid: t.transform(g),
+            *(lambda o=one, p=panel: o.transform(p) for one in (ours, light, more)), repeats=7, warm=True,
         )  # fmt: skip
-        for what, seconds, one in (("default", plain, ours), ("light", quick, light)):
+        for what, seconds, one in zip(("default", "light", "normalized=True"), own, (ours, light, more), strict=True):
             table.add_row(
                 f"{name}: {what}, {one._n_features_out:,} features", f"{1e3 * seconds / len(panel):.3f} ms/series",
                 f"MiniRocket: {1e3 * other / len(panel):.3f} ms/series", f"{other / seconds:.2f} x as fast",
