@@ -588,8 +588,16 @@ class HiPPOMemory(BaseEstimator):
         ValueError
             If it is not from `to_dict`, or from a later version; the message names the entry.
         """
-        stored = {name: np.array(stored[name]) for name in stored}
-        if "format" not in stored or stored["format"].ndim or stored["format"] != _FORMAT:
+        try:
+            stored = {name: np.array(stored[name]) for name in stored}
+        except (TypeError, ValueError, IndexError) as error:
+            raise ValueError(f"This is not a memory, which is a mapping of names to arrays: {error}") from None
+        if (
+            "format" not in stored
+            or stored["format"].ndim
+            or stored["format"].dtype.kind not in "iu"
+            or (stored["format"] != _FORMAT)
+        ):
             raise ValueError(f"This is not a memory in format {_FORMAT}, which HiPPOMemory.to_dict writes.")
         known = {"format", "waiting_times", "waiting_values", "regular"}
         known |= {f"param_{name}" for name in cls().get_params()} | {f"state_{field.name}" for field in fields(State)}
@@ -602,6 +610,20 @@ class HiPPOMemory(BaseEstimator):
             if stored[name].ndim:
                 raise ValueError(f"{name} has shape {stored[name].shape}, not ().")
         parameters = {k.removeprefix("param_"): v.tolist() for k, v in stored.items() if k.startswith("param_")}
+        for name, value in parameters.items():
+            if isinstance(value, bool) and name != "add_duration":
+                raise ValueError(f"param_{name} must be no truth value, got {value}.")
+        core, wanted = stored["state_core"].shape, [parameters[name] for name in ("n_streams", "n_channels", "order")]
+        if (
+            all(isinstance(size, int) for size in wanted)
+            and not (  # before anything is made of this size
+                len(core) == 3 and list(core[:2]) == wanted[:2] and wanted[2] <= core[2] <= wanted[2] + 1
+            )
+        ):
+            raise ValueError(
+                f"state_core has shape {core}, not that of param_n_streams={wanted[0]}, param_n_channels={wanted[1]}, "
+                f"param_order={wanted[2]}."
+            )
         if "channel_names" in parameters:
             names = parameters["channel_names"]
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -629,13 +651,20 @@ class HiPPOMemory(BaseEstimator):
             raise ValueError("regular is true, but state_time is not that of the last of state_count observations.")
         memory._state, memory._regular = state, bool(regular)
         values, times = stored["waiting_values"], stored["waiting_times"]
+        shape = (memory.n_streams, times.shape[1] if times.ndim == 2 else -1)
+        if values.dtype.kind not in "fiu" or times.dtype.kind not in "fiu":
+            raise ValueError(
+                f"waiting_times and waiting_values must hold numbers, got {times.dtype} and {values.dtype}."
+            )
         if values.size or times.size:
             try:
-                if values.dtype.kind not in "fiu" or times.dtype.kind != "f":
-                    raise ValueError(f"they must hold numbers, got {times.dtype} and {values.dtype}.")
-                if times.ndim != 2 or times.shape != values.shape[:2]:
+                if times.shape != shape or values.shape != (*shape, memory.n_channels):
                     raise ValueError(f"their shapes are {times.shape} and {values.shape}.")
+                times = times.astype(np.float64)
                 behind = np.isnan(times)
+                own = state.count[:, None] + np.arange(shape[1])
+                if regular and (times != own)[~behind].any():
+                    raise ValueError("regular is true, but waiting_times do not go on with state_count.")
                 if (behind[:, :-1] & ~behind[:, 1:]).any() or not np.isnan(values[behind]).all() or behind.all(0).any():
                     raise ValueError("a time is NaN, and it is not behind all observations of its stream.")
                 for n, some in _groups((~np.isnan(times)).sum(axis=1)):

@@ -17,7 +17,8 @@ def median(x: Array, weights: Array) -> float:
     order = np.argsort(x)
     total = np.cumsum(weights[order])
     low, high = (np.searchsorted(total, total[-1] / 2, side=side) for side in ("left", "right"))
-    return float(x[order[low]] / 2 + x[order[min(high, len(x) - 1)]] / 2)
+    low, high = x[order[low]], x[order[min(high, len(x) - 1)]]
+    return float((low + high) / 2 if abs(low) < 1 and abs(high) < 1 else low / 2 + high / 2)
 
 
 def mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[float, float]:
@@ -26,6 +27,7 @@ def mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[flo
     What is further from the median than ``reach`` times the median distance of what differs from it counts as if it
     were there. The scale of a constant, or of what varies by rounding only, is 1.
     """
+    weights = weights / weights.max()
     if np.isfinite(reach):
         center = median(x, weights)
         with np.errstate(over="ignore"):  # infinitely far away is far away

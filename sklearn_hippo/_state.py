@@ -303,6 +303,8 @@ def inconsistency(state: State) -> tuple[str, str] | None:
     for name, wrong, what in (
         ("time", np.isnan(state.time) == seen, "is NaN where there are observations, or the reverse"),
         ("heads", np.isnan(start) == seen, "is NaN where there are observations, or the reverse"),
+        ("count", (state.count < 2) & ~np.isnan(second), "is less than the times that state_heads tells"),
+        ("heads", np.isnan(start) & ~np.isnan(second), "has a second time without a first"),
         ("time", state.time < start, "is before the first time, in state_heads"),
         ("heads", (second <= start) | (second > state.time), "is not the first time and a later one, up to state_time"),
         ("heads", np.isnan(second) & (state.time > start), "does not tell the second of several times"),
@@ -310,6 +312,7 @@ def inconsistency(state: State) -> tuple[str, str] | None:
         ("first_value", np.isnan(state.first_value) == known, "is NaN where state_last_time is not, or the reverse"),
         ("last_value", np.isnan(state.last_value) == known, "is NaN where state_last_time is not, or the reverse"),
         ("core", np.isnan(state.core), "is NaN"),
+        ("core", (state.core != 0).any(axis=2) & ~known, "is not zero where nothing was observed"),
         ("first_time", state.first_time < start[:, None], "is before the first time, in state_heads"),
         ("last_time", (state.last_time < state.first_time) | (state.last_time > state.time[:, None]),
          "is before state_first_time or after state_time"),

@@ -308,12 +308,12 @@ def check_numbers(y: Any) -> Array:
 
 
 def weights_by_class(class_weight: Any, y: Array) -> Array:
-    """Of every label, the weight of its class: scikit-learn's, from zero on."""
+    """Of every label, the weight of its class: scikit-learn's, as shares of the greatest."""
     present, codes = np.unique(y, return_inverse=True)
     weights = compute_class_weight(class_weight, classes=present, y=y)
     if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
         raise ValueError(f"class_weight must be finite and not negative, nor all zero; got {class_weight}.")
-    return weights[codes]
+    return (weights / weights.max())[codes]  # of which no sum overflows
 
 
 def _is_missing(label: Any) -> bool:

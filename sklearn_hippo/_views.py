@@ -65,12 +65,17 @@ class Grid:
         start = np.zeros(len(panel))
         start[some] = times[panel.offsets[:-1][some]]
         since = times - np.repeat(start, panel.lengths)
+
+        # What is nearer to the beginning is at it: slopes must not overflow.
+        def since_start(u: Array) -> Array:
+            return np.where(u < 1e-100, 0.0, u)
+
         if self.relative:
             whole = np.repeat(np.where(durations > 0, durations, 1), panel.lengths)
-            return since / whole * self.n_cells, np.full(len(panel), self.n_cells, np.intp)
+            return since_start(since / whole * self.n_cells), np.full(len(panel), self.n_cells, np.intp)
         with np.errstate(over="ignore"):  # of series that last far longer than those in training
             n_cells = np.clip(np.ceil(durations / self.cell), 2, MOST_CELLS).astype(np.intp)
-            return np.minimum(since / self.cell, 1e15), n_cells
+            return since_start(np.minimum(since / self.cell, 1e15)), n_cells
 
     def covered(self, duration: float) -> float:
         """How many cells a series of this duration covers."""

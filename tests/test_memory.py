@@ -1014,7 +1014,6 @@ def test_channels_of_frames_are_known_by_name():
         (lambda d: d["waiting_times"].__setitem__((0, -1), np.nan), "a time is NaN, and it is not behind"),
         (lambda d: d["waiting_times"].__setitem__((0, 0), np.nan), "a time is NaN, and it is not behind"),
         (lambda d: d["waiting_times"].__setitem__(slice(None), np.nan), "a time is NaN, and it is not behind"),
-        (lambda d: d.update(waiting_values=np.full(d["waiting_values"].shape, {}, object)), "must hold numbers"),
     ],
 )
 def test_waiting_observations_have_times(change, message):
@@ -1022,3 +1021,36 @@ def test_waiting_observations_have_times(change, message):
     change(stored)
     with pytest.raises(ValueError, match=f"waiting_times and waiting_values do not fit: .*{message}"):
         HiPPOMemory.from_dict(stored)
+
+
+OF_TIMES = HiPPOMemory(order=2).update([1.0, 2.0, 4.0], [0.0, 1.0, 2.5]).to_dict()
+REGULAR = HiPPOMemory(order=2).update([1.0, 2.0, 4.0]).to_dict()
+ENTERED = HiPPOMemory(order=2, n_streams=2).update(np.ones((2, 100))).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("stored", "change", "message"),
+    [
+        (OF_TIMES, {"regular": np.array(True)}, "regular is true, but waiting_times do not go on"),
+        (REGULAR, {"waiting_times": REGULAR["waiting_times"] + 0.5}, "regular is true, but waiting_times do not go on"),
+        (REGULAR, {"waiting_values": np.full((1, 3, 1), {}, object)}, "waiting_values must hold numbers"),
+        (ENTERED, {"waiting_times": np.empty((2, 0), str)}, "waiting_times and waiting_values must hold numbers"),
+        (ENTERED, {"state_count": np.array([1, 0])}, "state_(count|time) is"),
+        (REGULAR, {"state_heads": np.array([[np.nan, 3.0]])}, "state_(count|heads)"),
+        (REGULAR, {"state_core": np.full((1, 1, 2), 7.0)}, "state_core is not zero where nothing was observed"),
+        (REGULAR, {"param_order": np.array(True)}, "param_order must be no truth value"),
+        (REGULAR, {"param_order": np.array(10**9)}, "state_core has shape"),
+        (
+            REGULAR,
+            {"param_n_streams": np.array(10**12)},
+            r"state_core has shape \(1, 1, 2\), not that of param_n_str",
+        ),
+        (REGULAR, {"state_core": [[1.0, 2.0], [3.0]]}, "This is not a memory"),
+        (REGULAR, {"format": np.array(True)}, "This is not a memory in format 1"),
+        (None, None, "This is not a memory"),
+        ([1, 2], None, "This is not a memory"),
+    ],
+)
+def test_entries_that_contradict_each_other(stored, change, message):
+    with pytest.raises(ValueError, match=message):
+        HiPPOMemory.from_dict(stored if change is None else stored | change)

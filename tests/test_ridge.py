@@ -318,6 +318,10 @@ def test_class_weights():
     assert_array_equal(
         without.predict_proba(panel), HiPPOClassifier(**SMALL).fit(panel[some], y[some]).predict_proba(panel)
     )
+    plain = HiPPOClassifier(**SMALL).fit(panel, y, np.r_[1, np.full(59, 0.3)]).predict_proba(panel)
+    for weight in (1e308, 5e-324):
+        equal = HiPPOClassifier(**SMALL, class_weight=dict.fromkeys(range(3), weight))
+        assert_array_equal(equal.fit(panel, y, np.r_[1, np.full(59, 0.3)]).predict_proba(panel), plain)
     with pytest.raises(ValueError, match="only one class: 2"):
         HiPPOClassifier(**SMALL, class_weight={0: 0, 1: 0, 2: 1}).fit(panel, y)
 
@@ -380,6 +384,18 @@ def test_times_of_any_size(unit):
     assert own.score(Panel(panel.values, unit * panel.times, panel.offsets), y) == 1
     long = Panel.from_list([([0.0, 1e307], [[1.0, 2.0], [3.0, 4.0]]), ([0.0, 1e-307], [[1.0, 2.0], [3.0, 4.0]])])
     assert np.isfinite(own.predict_proba(long)).all()
+
+
+@pytest.mark.parametrize("instant", [1e-320, 1e-306, 5e-324])
+def test_a_series_of_next_to_no_duration_ruins_nothing(instant):
+    panel, y = shifted(60)
+    series = list(panel)
+    series[0] = (series[0][0] * instant, series[0][1])
+    times = series[1][0] - series[1][0][0] + 1
+    series[1] = (np.r_[0.0, instant, times[2:]], series[1][1])
+    how = SMALL | {"windows": "absolute", "poolings": ("ppv", "spread")}
+    assert HiPPOClassifier(**how).fit(series, y).score(panel, y) > 0.9
+    assert np.isfinite(HiPPOClassifier(**how).fit(panel, y).predict_proba(series[:2])).all()
 
 
 def test_steps_are_told(capsys, monkeypatch):
