@@ -1,11 +1,11 @@
 """What was tried for HiPPOClassifier, and what it did to the accuracy: the table of the page on random features.
 
-    .venv-bench/bin/python examples/benchmarks/decisions.py FOLDER [--seeds 0 1]
+    .venv-bench/bin/python examples/benchmarks/decisions.py FOLDER [--seeds 0]
 
-Sets and splits as in classification.py. Every idea is a change of the blocks of features, or of the head, of the same
-draw, that of ``HiPPOClassifier(normalized=True)``; accuracies are compared set by set. Cross-validated choices see the
-training series only. Resumable: every line is written to examples/results/decisions.csv as it is done; the summary is
-decisions_table.csv. One thread.
+Three-fold cross-validation on the training series of the sets of classification.py: no test series is seen. Every idea
+is a change of the blocks of features, or of the head, of the same draw, that of ``HiPPOClassifier(normalized=True)``,
+or another draw; accuracies are compared set by set. Resumable: every line is written to examples/results/decisions.csv
+as it is done; the summary is decisions_table.csv. One thread.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from classification import DEVELOPMENT, OTHERS, SHIPPED, load
 from rich.progress import track
+from sklearn.model_selection import StratifiedKFold
 
 from sklearn_hippo import RandomHiPPOTransformer, _head, _views
 from sklearn_hippo._head import Features, fit_calibrated, fit_head, predict
@@ -30,11 +31,10 @@ RESULTS = Path(__file__).parents[1] / "results" / "decisions.csv"
 
 
 class Problem:
-    """Features of a set under a draw, in blocks, and what is asked of them."""
+    """Features of a fold under a draw, in blocks, and what is asked of them."""
 
-    def __init__(self, folder, name, seed):
-        self.train, self.y, self.test, self.y_test = load(folder, name)
-        self.seed = seed
+    def __init__(self, train, y, test, y_test, seed):
+        self.train, self.y, self.test, self.y_test, self.seed = train, y, test, y_test, seed
         self.blocks, self.A, self.B = self.features({"normalized": True})
 
     def features(self, parameters, seed=0):
@@ -106,6 +106,20 @@ def of_windows(problem):
     return min(tried, key=lambda one: one[1])
 
 
+def with_all_pairs(problem):
+    """As many thresholds for pairs as there are single ones, instead of half as many."""
+    original = _views.View.fit
+
+    def fit(self, panel, rng, target, n_paired, n_pairs, n_threads):
+        return original(self, panel, rng, target, 2 * n_paired, n_pairs, n_threads)
+
+    _views.View.fit = fit
+    try:
+        return problem.accuracy(*problem.features({"normalized": True}))
+    finally:
+        _views.View.fit = original
+
+
 def with_floor(problem, floor):
     """Another share of variance below which all features are alike."""
     original, _head.FLOOR = _head.FLOOR, floor
@@ -119,6 +133,13 @@ SPREAD = {"poolings": ("thirds", "spread"), "conjunctions": 0, "normalized": Fal
 SUMMARIES = {
     "n_features": 1, "windows": "relative", "conjunctions": 0, "normalized": False, "summaries": True,
 }  # fmt: skip
+LIGHT = [
+    {"n_features": n, "windows": windows, "order": order, "conjunctions": pairs}
+    for n, windows, order, pairs in (
+        (480, "relative", 4, 1000), (480, "relative", 6, 1000), (480, "relative", 3, 1000), (240, "both", 4, 500),
+        (1000, "relative", 4, 0), (480, "absolute", 4, 1000),
+    )
+]  # fmt: skip
 IDEAS = {
     "normalized=True": lambda p: p.accuracy(p.blocks, p.A, p.B),
     "never at unit length, never balanced": lambda p: p.accuracy(p.blocks, p.A, p.B, {}),
@@ -135,14 +156,27 @@ IDEAS = {
     "windows of 1 to 12 observations as well": lambda p: p.accuracy(*with_grid(p, shortest)),
     "eight numbers a channel as well": lambda p: p.accuracy(*p.with_more(SUMMARIES, {"channels": 3.0})),
     "share that is alike: 0.05 for 0.02": lambda p: with_floor(p, 0.05),
+    "twice as many thresholds for pairs": with_all_pairs,
+    **{
+        f"light: {', '.join(map(str, light.values()))}": lambda p, light=light: p.accuracy(*p.features(light))
+        for light in LIGHT
+    },
 }
+
+
+def folds(folder, name, seed):
+    """Problems of a cross-validation on the training series of a set, of three folds, or two where a class is rare."""
+    train, y, *_ = load(folder, name)
+    n_folds = max(2, min(3, np.unique(y, return_counts=True)[1].min()))
+    for one, other in StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y):
+        yield Problem(train[one], y[one], train[other], y[other], seed)
 
 
 def main():
     """Run what has not been run, and write the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     given = parser.parse_args()
     columns = ["set", "seed", "idea", "accuracy"]
     done = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=columns)
@@ -152,13 +186,14 @@ def main():
         left = [idea for idea in IDEAS if (name, seed, idea) not in known]
         if not left:
             continue
-        problem = Problem(given.folder, name, seed)
+        problems = list(folds(given.folder, name, seed))
+        shares = [len(problem.y_test) for problem in problems]
         for idea in left:
-            accuracy, _ = IDEAS[idea](problem)
+            accuracy = np.average([IDEAS[idea](problem)[0] for problem in problems], weights=shares)
             new = not RESULTS.exists()
             with RESULTS.open("a", newline="") as file:
                 writer = csv.writer(file, lineterminator="\n")
-                writer.writerows([columns] * new + [[name, seed, idea, round(accuracy, 4)]])
+                writer.writerows([columns] * new + [[name, seed, idea, round(accuracy, 5)]])
     table = pd.read_csv(RESULTS).pivot_table(index="set", columns="idea", values="accuracy")
     difference = 100 * table.sub(table["normalized=True"], axis=0)
     summary = pd.DataFrame({
