@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# Of the standardization: what is further away counts as if it were there, in median distances from the median; and how
-# far the network sees values as they are, in standard deviations.
-REACH, FAR = 40.0, 20.0
+# Of the standardization: how far away values count, in median distances from the median; which share of them may be
+# further away by mistake; and how far the network sees values as they are, in standard deviations.
+REACH, FEW, FAR = 40.0, 0.05, 20.0
 
 
 def median(x: Array, weights: Array) -> float:
@@ -24,8 +24,9 @@ def median(x: Array, weights: Array) -> float:
 def mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[float, float]:
     """Weighted mean and standard deviation, computed in a unit in which no square over- or underflows.
 
-    What is further from the median than ``reach`` times the median distance of what differs from it counts as if it
-    were there. The scale of a constant, or of what varies by rounding only, is 1.
+    What is further from the median than ``reach`` times the median distance of what differs from it is left out or, if
+    that is more than FEW of all, counts as if it were there. The scale of a constant, or of what varies by rounding
+    only, is 1.
     """
     weights = weights / weights.max()
     if np.isfinite(reach):
@@ -35,7 +36,11 @@ def mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[flo
             apart = away > 0
             if apart.any():
                 room = reach * median(away[apart], weights[apart])
-                x = np.clip(x, center - room, center + room)
+                far = away > room
+                if weights[far].sum() <= FEW * weights.sum():
+                    x, weights = x[~far], weights[~far]
+                else:
+                    x = np.clip(x, center - room, center + room)
     exponent = int(np.frexp(np.abs(x).max())[1])
     x = np.ldexp(x, -exponent)
     mean = float(np.average(x, weights=weights))

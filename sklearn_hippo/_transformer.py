@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._columns import as_times, as_values, in_seconds
 from ._compat import CallbackSupportMixin, Interval, Registered, StrOptions, fit_task, with_ids
-from ._ids import as_ids, named_index
 from ._machine import check_memory, threads_of
 from ._measures import MEASURES, Measure, feature_names, with_projection
 from ._panel import Panel, own_times
@@ -23,6 +22,7 @@ from ._validation import (
     check_observed,
     check_panel,
     check_unchanged,
+    ids_of_features,
     learned_timescale,
     names_of_channels,
     validate_panel,
@@ -325,17 +325,8 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         n_features = self.n_channels_ * int(self.order) + self.add_duration
         if C.shape[1] != n_features:
             raise ValueError(f"X has {C.shape[1]} features, but {type(self).__name__} makes {n_features}.")
-        given = list(getattr(X, "columns", []))
-        if all(isinstance(name, str) for name in given) and given not in ([], self.get_feature_names_out().tolist()):
-            raise ValueError(
-                f"X has other columns than {type(self).__name__} makes, or in another order: {given[:10]}."
-            )
         source = times if isinstance(times, Panel) else None
-        ids = named_index(X) if hasattr(X, "iloc") else None
-        if source is not None and source.ids is not None:
-            if ids is not None and list(as_ids(ids, len(C))[0]) != list(source.ids):
-                raise ValueError("The index of X and the ids of times differ: bring the series into one order.")
-            ids = source.ids
+        ids = ids_of_features(X, len(C), self.get_feature_names_out(), getattr(source, "ids", None))
         times, offsets = self._evaluation_times(C, times)
         values = reconstruct(
             C[:, : self.n_channels_ * int(self.order)].reshape(len(C), self.n_channels_, int(self.order)),
@@ -438,15 +429,13 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             points = np.outer(durations.astype(np.float64), grid).ravel()
             return points, len(grid) * np.arange(len(C) + 1)
         if not isinstance(times, Panel):
-            several = isinstance(times, (list, tuple))
-            pairs = several and any(isinstance(own, tuple) and any(map(np.iterable, own)) for own in times)
-            each = several and not pairs and any(np.ndim(own) for own in times)
-            series = list(times) if each else [times] * len(C)
-            stamps = [] if pairs else [as_times(own, f"times of series {i}")[0] for i, own in enumerate(series)]
+            several = list(times) if isinstance(times, (list, tuple)) else []
+            pairs = any(isinstance(own, tuple) and any(map(np.iterable, own)) for own in several)
+            series = several if pairs or any(np.ndim(own) for own in several) else [times] * len(C)
+            stamps = [as_times(own, f"times of series {i}")[0] for i, own in enumerate(series) if not pairs]
             if pairs or any(own.ndim != 1 for own in stamps):
                 raise ValueError(
-                    "times must be one-dimensional: the times of all series, or a list of those of each, or a panel, "
-                    "as Panel.from_list makes it of (times, values)."
+                    "times must be 1-D, a list of such, or a panel, as Panel.from_list makes it of (times, values)."
                 )
             times = check_panel([(own, np.zeros(len(own))) for own in stamps])
         if len(times) != len(C):

@@ -239,6 +239,19 @@ def names_of_channels(estimator: Any, input_features: Any) -> list[str]:
     return given if len(given) == n else [f"{given[0]}_{c}" for c in range(n)]
 
 
+def ids_of_features(X: Any, n_series: int, names: Array, ids: Any) -> Any:
+    """Ids of the series of features, those given or of the index of a frame, whose columns must have these names."""
+    given = list(getattr(X, "columns", []))
+    if all(isinstance(name, str) for name in given) and given not in ([], names.tolist()):
+        raise ValueError(f"X has other columns than the transformer makes, or in another order: {given[:10]}.")
+    index = named_index(X) if hasattr(X, "iloc") else None
+    if ids is None or index is None:
+        return index if ids is None else ids
+    if list(as_ids(index, n_series)[0]) != list(ids):
+        raise ValueError("The index of X and the ids of times differ: bring the series into one order.")
+    return ids
+
+
 def check_unchanged(parameters: dict[str, Any], fitted: dict[str, Any]) -> None:
     """Refuse to go on with other parameters than those of the fit."""
     changed = [name for name, value in parameters.items() if value != fitted[name]]

@@ -226,7 +226,7 @@ def test_inverse_transform_takes_datetimes():
     expected = transformer.inverse_transform(C, Panel.from_list(X))
     for times in (hours, [hours], hours.to_numpy(), list(hours)):
         assert_array_equal(transformer.inverse_transform(C, times).values, expected.values)
-    with pytest.raises(ValueError, match="one-dimensional"):
+    with pytest.raises(ValueError, match="times must be 1-D"):
         transformer.inverse_transform(C, 5.0)
     legs = HiPPOTransformer(order=4).fit(X)
     end = legs.inverse_transform(legs.transform(X), X[0][0][-1:])  # a single time is the end of the series
@@ -819,7 +819,7 @@ def test_coefficients_that_were_put_into_another_order():
     assert transformer.inverse_transform(features, panel).ids.tolist() == ["a", "b"]
     with pytest.raises(ValueError, match="The index of X and the ids of times differ"):
         transformer.inverse_transform(features.loc[["b", "a"]], panel)
-    with pytest.raises(ValueError, match="X has other columns than HiPPOTransformer makes, or in another order"):
+    with pytest.raises(ValueError, match="X has other columns than the transformer makes, or in another order"):
         transformer.inverse_transform(features[features.columns[::-1]])
     assert len(transformer.inverse_transform(pd.DataFrame(features.to_numpy()))) == 2
     with pytest.raises(ValueError, match=r"or a panel, as Panel.from_list makes it of \(times, values\)"):
