@@ -45,7 +45,9 @@ MAY_IMPORT = {
     "nn._steps": {"_dynamics", "_machine", "_measures"},
     "nn._gated": {"_ext_rnn", "nn._steps"},
     "nn._rnn": {"_measures", "nn._described", "nn._gated", "nn._inputs", "nn._steps"},
-    "nn.__init__": {"nn._rnn"},
+    "nn._space": {"_ext_ssm"},
+    "nn._ssm": {"_dynamics", "_measures", "nn._described", "nn._inputs", "nn._space", "nn._steps"},
+    "nn.__init__": {"nn._rnn", "nn._ssm"},
     "_head": set(),
     "_views": {"_ext_pooling", "_panel", "_projection"},
     # estimators
@@ -73,7 +75,8 @@ MAY_IMPORT = {
     "show_versions": {"_ext_projection"},
 }
 TRAINED = {"_batches", "_network", "_rnn", "_session", "_targets", "_training"}
-FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._rnn", "nn._steps"},
+FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._rnn", "nn._space", "nn._ssm",
+                               "nn._steps"},
            "skorch": {"_session", "_training"},
            "sktime": {"datasets", "_sktime_features", "_sktime_ridge", "_sktime_rnn"},
            "pandas": {"_compat", "_sktime_features"}, "polars": set(), "pyarrow": set(),

@@ -1,0 +1,120 @@
+/* Diagonal state spaces over whole sequences, forward and backward, for some blocks of channels of some sequences.
+ *
+ * Every channel h has a state of complex modes x_n and an input u, a broken line (or one that is held):
+ *
+ *     x' = lambda x + u,   y = 2 Re(sum_n C_n x_n) + D u.
+ *
+ * Where all steps of a sequence are equal, one of them is x+ = E x + P u_k + Q u_{k+1}. With s = x - Q u there is one product
+ * with the input less, s+ = E s + R u_k, R = E Q + P, and y_k = 2 Re(C s_k) + d u_k, d = D + 2 Re(C Q): E, R, C and d are the
+ * caller's, for every sequence or for all of them.
+ *
+ * Where they are not, z = lambda step is another one for every observation. With mu = 1 / lambda, and the slope s of u in that
+ * step,
+ *
+ *     x+ = e^z (x + mu v + mu^2 s) - mu w - mu^2 s,   v = u_k, w = u_{k+1},   or, held, v = w = u_{k+1}, s = 0.
+ *
+ * Where z is small, that would cancel, and x+ = x + phi_1(z) (z x + step v) + phi_2(z) step^2 s instead, by the series of
+ * phi_j = sum_k z^k / (k + j)!, whose derivatives are phi_1 - phi_2 and phi_2 - 2 phi_3.
+ *
+ * States are never stored but at the beginning of stretches, from where the backward pass computes them again.
+ */
+#ifndef HIPPO_SSM_H
+#define HIPPO_SSM_H
+
+#include "simd.h"
+
+#define STRETCH 32     /* observations */
+#define MOST_LANES 16  /* numbers in a vector */
+
+/* All arrays but the steps are of the precision in use; complex ones have real parts before imaginary ones. */
+typedef struct {
+    ptrdiff_t length, batch, width, n_modes;
+    ptrdiff_t n_sets;         /* batch, or 1 if E, R, C and d are those of all sequences */
+    int held;
+    const ptrdiff_t *lengths; /* (batch,) */
+    const double *step;       /* (batch, length) up to each observation, or NULL if they are equal */
+    const void *u;            /* (batch, length, width) */
+    const void *before;       /* (batch, width) the input before the first one, where steps differ */
+    const void *rate;         /* (n_sets, 2, n_modes, width) E, or (1, ...) lambda */
+    const void *into, *read;  /* likewise R, or nothing; C */
+    const void *pass;         /* (n_sets, width) d, or (1, width) D */
+    void *state;              /* (batch, 2, n_modes, width) s or x at the first observation, or before it; becomes the last */
+    void *kept;               /* (batch, stretches, 2, n_modes, width) states where stretches begin, or NULL */
+    void *y;                  /* (batch, length, width), zero behind the ends */
+    /* backward only; all of these are sums over a sequence, for every one of them */
+    const void *grad_y;       /* (batch, length, width) */
+    void *grad_state;         /* (batch, 2, n_modes, width) of the last state, becomes that of the first */
+    void *grad_u, *grad_before;
+    void *grad_rate, *grad_into, *grad_read;  /* (batch, 2, n_modes, width) */
+    void *grad_pass;          /* (batch, width) */
+} space_t;
+
+/* What an item is: some channels of a sequence. */
+typedef struct {
+    ptrdiff_t b, h, n;  /* sequence, first channel, and how many */
+} item_t;
+
+static item_t item_of(const space_t *s, ptrdiff_t i, ptrdiff_t block)
+{
+    const ptrdiff_t n_blocks = (s->width + block - 1) / block, h = i % n_blocks * block;
+    return (item_t){i / n_blocks, h, s->width - h < block ? s->width - h : block};
+}
+
+/* Whether a step takes the series, the exponential, or, where channels differ in that, both. */
+enum { SLOW = 1, FAST = 2 };
+
+static ALWAYS_INLINE int ways_of(double least, double most, double h)
+{
+    return most * h < 0.5 ? SLOW : least * h >= 0.125 ? FAST : SLOW | FAST;
+}
+
+typedef void (*space_fn)(const space_t *, ptrdiff_t first, ptrdiff_t last, void *scratch);
+
+typedef struct {
+    space_fn forward, backward;
+    ptrdiff_t block;  /* channels in an item: item i is block i % n_blocks of sequence i / n_blocks */
+} spaces_t;
+
+/* Numbers of scratch that a thread needs, for any instruction set. */
+static ptrdiff_t scratch_of(ptrdiff_t n_modes)
+{
+    return MOST_LANES * (24 * n_modes + 16 * (STRETCH + 1) + 8);
+}
+
+/* What exponential functions are made of: adding ROUNDING, 1.5 2^FRACTION, whose last bit is worth one, rounds to integers. */
+typedef int32_t whole_float;
+typedef uint32_t positive_float;
+#define ROUNDING_float 12582912.0f
+#define FRACTION_float 23
+#define LEAST_float 87.0f
+#define QUARTER_HIGH_float 1.5703125f
+#define QUARTER_MIDDLE_float 4.837512969970703125e-4f
+#define QUARTER_LOW_float 7.549789948768648e-8f
+
+typedef int64_t whole_double;
+typedef uint64_t positive_double;
+#define ROUNDING_double 6755399441055744.0
+#define FRACTION_double 52
+#define LEAST_double 708.0
+#define QUARTER_HIGH_double 1.57079632673412561417
+#define QUARTER_MIDDLE_double 6.07710050630396597660e-11
+#define QUARTER_LOW_double 2.02226624879595063154e-21
+
+#define REAL float
+#define BODY "ssm_body.h"
+#include "each_simd.h"
+#undef REAL
+
+#define REAL double
+#define BODY "ssm_body.h"
+#include "each_simd.h"
+#undef REAL
+
+static spaces_t select_spaces(int is_double, int equal)
+{
+    if (equal)
+        return is_double ? IN_USE(steady_double) : IN_USE(steady_float);
+    return is_double ? IN_USE(varying_double) : IN_USE(varying_float);
+}
+
+#endif

@@ -1,0 +1,24 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+STRETCH: int
+
+class Space:
+    def forward(self, state: Array, kept: Array | None, y: Array, scratch: Array) -> None: ...
+    def backward(
+        self, kept: Array, grad_y: Array, grad_state: Array, grad_u: Array, grad_before: Array, grad_rate: Array,
+        grad_into: Array, grad_read: Array, grad_pass: Array, scratch: Array,
+    ) -> None: ...  # fmt: skip
+
+def space(
+    u: Array, lengths: NDArray[np.intp], step: NDArray[np.float64] | None, before: Array, rate: Array,
+    into: Array | None, read: Array, through: Array, held: bool,
+) -> Space: ...  # fmt: skip
+def scratch_size(n_modes: int) -> int: ...
+def use_simd(name: str | None = None) -> None: ...
+def simd_name() -> str: ...
+def n_lanes() -> int: ...

@@ -1,0 +1,310 @@
+"""Diagonal state spaces over sequences: step by step, by convolution, by products, and compiled for the CPU.
+
+Every channel has a state of complex modes x and an input u, of which there are values at the observations,
+
+    x' = lambda x + u,   y = 2 Re(sum_n C_n x_n) + D u.
+
+A step is x+ = E x + P u_k + Q u_{k+1}. Complex arrays are (n_modes, width) and, where they
+depend on the sequence, (batch, n_modes, width).
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._ext_ssm import STRETCH, scratch_size, space
+
+DISCRETIZATIONS = ("foh", "zoh", "bilinear")
+CHUNK = 64  # observations whose products with each other are one matrix
+
+
+class Step(NamedTuple):
+    """x+ = E x + P u_k + Q u_{k+1}."""
+
+    E: Tensor
+    P: Tensor
+    Q: Tensor
+
+
+class Space(NamedTuple):
+    """What the modes are, and how they are read."""
+
+    rate: Tensor  # (n_modes, width) lambda
+    read: Tensor  # (n_modes, width) C
+    through: Tensor  # (width,) D
+    discretization: str
+
+
+class Memory(NamedTuple):
+    """Where sequences stand."""
+
+    modes: Tensor  # (batch, n_modes, width), complex
+    last: Tensor  # (batch, width) the last input
+
+
+def integrals(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """e^z, phi_1 = (e^z - 1) / z and phi_2 = (phi_1 - 1) / z, to the last digits for any z."""
+    small = z.abs() < 1
+    near, far = torch.where(small, z, 0.0), torch.where(small, 1.0, z)
+    n_terms = 19 if z.dtype == torch.complex128 else 11
+    series = torch.zeros_like(z)
+    for k in range(n_terms, -1, -1):
+        series = series * near + 1 / math.factorial(k + 2)
+    first = torch.where(small, 1 + near * series, (torch.exp(far) - 1) / far)
+    second = torch.where(small, series, (first - 1) / far)
+    return torch.exp(z), first, second
+
+
+def step_of(space: Space, h: Tensor) -> Step:
+    """The step of a length, which broadcasts with (n_modes, width): (E16) for a broken line."""
+    z = space.rate * h
+    if space.discretization == "bilinear":
+        half = h / 2 / (1 - z / 2)
+        return Step((1 + z / 2) / (1 - z / 2), half, half)
+    E, first, second = integrals(z)
+    if space.discretization == "zoh":  # each value fills the time since the one before
+        return Step(E, torch.zeros_like(E), h * first)
+    return Step(E, h * (first - second), h * second)
+
+
+def inside(u: Tensor, lengths: Tensor) -> Tensor:
+    """Which observations there are, (batch, length, 1)."""
+    return (torch.arange(u.shape[1], device=u.device) < lengths.to(u.device)[:, None])[..., None]
+
+
+def last_of(u: Tensor, lengths: Tensor, before: Tensor) -> Tensor:
+    """The last inputs (batch, width), or those of before where there is none."""
+    lengths = lengths.to(u.device)
+    if not u.shape[1]:
+        return before
+    at = (lengths - 1).clamp(min=0)[:, None, None].expand(-1, 1, u.shape[2])
+    return torch.where((lengths > 0)[:, None], u.gather(1, at)[:, 0], before)
+
+
+def loop(space: Space, u: Tensor, step: Tensor, lengths: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    """One step after the other, in plain PyTorch; ``step`` (batch, length) is the time since the observation before."""
+    modes, before = memory
+    outputs = []
+    for k in range(u.shape[1]):
+        E, P, Q = step_of(space, step[:, k, None, None].to(u.dtype))
+        made = E * modes + P * before[:, None] + Q * u[:, k, None]
+        goes_on = (lengths.to(u.device) > k)[:, None]
+        modes = torch.where(goes_on[..., None], made, modes)
+        outputs.append(torch.where(goes_on, 2 * (space.read * made).real.sum(dim=1) + space.through * u[:, k], 0.0))
+        before = torch.where(goes_on, u[:, k], before)
+    return torch.stack(outputs, dim=1) if outputs else torch.zeros_like(u), Memory(modes, before)
+
+
+def shifted(step: Step, u: Tensor, lengths: Tensor, memory: Memory, fresh: bool) -> tuple[Tensor, Tensor]:
+    """Where steps are equal: s = x - Q u at the first observation, and R of s+ = E s + R u_k.
+
+    A ``fresh`` memory has its first observation at its beginning, others have one step to it.
+    """
+    E, P, Q = step
+    first = u[:, 0, None] if u.shape[1] else 0 * memory.last[:, None]
+    begin = memory.modes - Q * first if fresh else E * memory.modes + P * memory.last[:, None]
+    return begin, E * Q + P
+
+
+def convolve(space: Space, step: Step, u: Tensor, begin: Tensor, R: Tensor) -> Tensor:
+    """Outputs where steps are equal: a convolution with 2 Re(C E^j R), by FFT, in plain PyTorch."""
+    length = u.shape[1]
+    batched = step.E.ndim == 3
+    powers = vandermonde(step.E, length)  # (..., n_modes, width, length) E^0, E^1, ...
+    C = space.read
+    direct = space.through + 2 * (C * step.Q).real.sum(dim=-2)
+    kernel = 2 * torch.einsum("...nh,...nhl->...lh", C * R, powers[..., :-1]).real if length > 1 else u[:0, :0]
+    of_begin = 2 * torch.einsum("bnh,bnhl->blh" if batched else "bnh,nhl->blh", C * begin, powers).real
+    total = direct[..., None, :] * u + of_begin
+    if length > 1:
+        size = 2 * length
+        kernel = kernel if batched else kernel[None]
+        product = torch.fft.rfft(u, size, dim=1) * torch.fft.rfft(kernel, size, dim=1)
+        total = torch.cat([total[:, :1], total[:, 1:] + torch.fft.irfft(product, size, dim=1)[:, : length - 1]], dim=1)
+    return total
+
+
+def vandermonde(E: Tensor, length: int) -> Tensor:
+    """Powers E^0 to E^(length - 1) on a last axis, as products of two of about sqrt(length) powers each."""
+    inner = max(1, math.isqrt(length))
+    ones = torch.ones_like(E)[..., None]
+
+    def powers(x: Tensor, n: int) -> Tensor:
+        return torch.cat([ones, x[..., None].expand(*x.shape, n - 1)], dim=-1).cumprod(dim=-1) if n > 1 else ones
+
+    few = powers(E, inner)
+    outer = -(-length // inner)
+    return (powers(few[..., -1] * E, outer)[..., None] * few[..., None, :]).flatten(-2)[..., :length]
+
+
+def multiply(space: Space, step: Step, u: Tensor, begin: Tensor, R: Tensor) -> Tensor:
+    """Outputs where steps are equal: products within chunks of observations, and states from one to the next."""
+    length = u.shape[1]
+    n = min(CHUNK, length)
+    powers = vandermonde(step.E, n + 1)
+    C = space.read
+    direct = space.through + 2 * (C * step.Q).real.sum(dim=-2)
+    lags = 2 * torch.einsum("...nh,...nhl->...hl", C * R, powers[..., : n - 1]).real  # lag 1, 2, ...
+    lags = torch.cat([direct[..., None], lags], dim=-1)
+    i, j = torch.meshgrid(torch.arange(n, device=u.device), torch.arange(n, device=u.device), indexing="ij")
+    matrix = torch.where(i >= j, lags[..., (i - j).clamp(min=0)], 0.0)  # (..., width, n, n)
+    outputs = []
+    for k in range(0, length, n):
+        part = u[:, k : k + n]
+        m = part.shape[1]
+        own = torch.einsum("...hij,bjh->bih" if matrix.ndim == 3 else "bhij,bjh->bih", matrix[..., :m, :m], part)
+        out = (
+            2
+            * torch.einsum("bnh,...nhl->blh" if powers.ndim == 3 else "bnh,bnhl->blh", C * begin, powers[..., :m]).real
+        )
+        outputs.append(own + out)
+        into = R[..., None] * powers[..., :m].flip(-1)
+        begin = powers[..., m] * begin + torch.einsum(
+            "nhl,blh->bnh" if into.ndim == 3 else "bnhl,blh->bnh", into, part.to(into.dtype)
+        )
+    return torch.cat(outputs, dim=1)
+
+
+# --- compiled -----------------------------------------------------------------------------------------
+
+
+def _packed(x: Tensor) -> Tensor:
+    """Complex (..., n_modes, width) as real (sets, 2, n_modes, width)."""
+    x = x if x.ndim == 3 else x[None]
+    return torch.stack([x.real, x.imag], dim=1)
+
+
+def _array(x: Tensor) -> Any:
+    return x.detach().contiguous().numpy()
+
+
+class _Compiled(torch.autograd.Function):
+    """The compiled recurrence and its gradient, for equal steps (``step`` is None) and others."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, u: Tensor, step: Tensor | None, lengths: Tensor, before: Tensor, rate: Tensor, into: Tensor | None,
+        read: Tensor, through: Tensor, begin: Tensor, held: bool,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        batch, length, width = u.shape
+        n_modes = rate.shape[2]
+        sets = max(len(rate), len(through))
+
+        def whole(x: Tensor) -> Any:
+            return _array(x.expand(sets, *x.shape[1:]))
+
+        batch_of = space(
+            _array(u), _array(lengths).astype(np.intp), None if step is None else _array(step.double()), _array(before),
+            whole(rate), None if into is None else whole(into), whole(read), whole(through), held,
+        )  # fmt: skip
+        state = begin.detach().clone().contiguous()
+        y = torch.zeros_like(u, memory_format=torch.contiguous_format)
+        wanted = any(ctx.needs_input_grad)
+        kept = u.new_empty((batch, -(-length // STRETCH), 2, n_modes, width)) if wanted else None
+        dtype = y.numpy().dtype
+        n_threads = max(1, min(torch.get_num_threads(), batch))
+        scratch = np.empty((n_threads, scratch_size(n_modes)), dtype)
+        batch_of.forward(state.numpy(), None if kept is None else kept.numpy(), y.numpy(), scratch)
+        ctx.way = batch_of, scratch, [len(x) for x in (rate, read, through)], into is None
+        ctx.kept = kept
+        ctx.save_for_backward(u)
+        return y, state
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_y: Tensor, grad_state: Tensor) -> tuple[Tensor | None, ...]:
+        (u,) = ctx.saved_tensors
+        batch_of, scratch, sizes, varying = ctx.way
+        batch, _, width = u.shape
+        shape = ctx.kept.shape[:1] + ctx.kept.shape[2:]
+        grad_begin = grad_state.detach().clone().contiguous()
+        grad_u, grad_before = torch.zeros_like(u, memory_format=torch.contiguous_format), u.new_zeros(batch, width)
+        of_rate, of_into, of_read = (u.new_empty(shape) for _ in range(3))
+        of_through = u.new_empty(batch, width)
+        batch_of.backward(
+            ctx.kept.numpy(), _array(grad_y), grad_begin.numpy(), grad_u.numpy(), grad_before.numpy(), of_rate.numpy(),
+            of_into.numpy(), of_read.numpy(), of_through.numpy(), scratch,
+        )  # fmt: skip
+
+        def summed(x: Tensor, n: int) -> Tensor:
+            return x if n > 1 or len(x) == 1 else x.sum(dim=0, keepdim=True)
+
+        return (
+            grad_u, None, None, grad_before, summed(of_rate, sizes[0]), None if varying else summed(of_into, sizes[0]),
+            summed(of_read, sizes[1]), summed(of_through, sizes[2]), grad_begin, None,
+        )  # fmt: skip
+
+
+def _compiles(space: Space, u: Tensor, *, equal: bool) -> bool:
+    known = u.device.type == "cpu" and u.dtype in (torch.float32, torch.float64) and not torch.compiler.is_compiling()
+    return known and (equal or space.discretization != "bilinear") and u.numel() > 0
+
+
+def run(
+    space: Space, u: Tensor, step: Tensor, lengths: Tensor, memory: Memory, *, fresh: bool, compiled: bool = True
+) -> tuple[Tensor, Memory]:
+    """Outputs of sequences, and where they stand in the end.
+
+    Parameters
+    ----------
+    space : Space
+    u : Tensor of shape (batch, length, width)
+    step : Tensor of shape (batch, length), or (), or (batch,) of equal steps
+        The time since the observation before. Of a ``fresh`` memory, the first one does not count.
+    lengths : Tensor of int of shape (batch,)
+    memory : Memory
+    fresh : bool
+        Whether the memory begins with the first observation.
+    compiled : bool
+        Whether to take the compiled recurrence where there is one.
+
+    Returns
+    -------
+    y : Tensor of shape (batch, length, width)
+        Zero behind a sequence's end.
+    memory : Memory
+    """
+    if step.ndim == 2:
+        if fresh:
+            step = torch.cat([torch.zeros_like(step[:, :1]), step[:, 1:]], dim=1)
+        if not (compiled and _compiles(space, u, equal=False)):
+            return loop(space, u, step, lengths, memory)
+        y, modes = _Compiled.apply(
+            u, step, lengths, memory.last, _packed(space.rate), None, _packed(space.read), space.through[None],
+            torch.stack([memory.modes.real, memory.modes.imag], dim=1), space.discretization == "zoh",
+        )  # fmt: skip
+        return y, Memory(torch.complex(modes[:, 0], modes[:, 1]), last_of(u, lengths, memory.last))
+    own = step_of(space, step.to(u.dtype)[..., None, None] if step.ndim else step.to(u.dtype))
+    u = torch.where(inside(u, lengths), u, 0.0)
+    begin, R = shifted(own, u, lengths, memory, fresh)
+    last = last_of(u, lengths, memory.last)
+    if compiled and _compiles(space, u, equal=True):
+        direct = space.through + 2 * (space.read * own.Q).real.sum(dim=-2)
+        y, modes = _Compiled.apply(
+            u, None, lengths, memory.last, _packed(own.E), _packed(R), _packed(space.read),
+            direct if direct.ndim == 2 else direct[None], torch.stack([begin.real, begin.imag], dim=1), False,
+        )  # fmt: skip
+        shift = torch.complex(modes[:, 0], modes[:, 1])
+    else:
+        y = (multiply if u.shape[1] <= 2 * CHUNK else convolve)(space, own, u, begin, R)
+        shift = final(own, u, lengths, begin, R)
+    y = torch.where(inside(u, lengths), y, 0.0)
+    some = (lengths.to(u.device) > 0)[:, None, None]
+    return y, Memory(torch.where(some, shift + own.Q * last[:, None], memory.modes), last)
+
+
+def final(step: Step, u: Tensor, lengths: Tensor, begin: Tensor, R: Tensor) -> Tensor:
+    """The shifted state s at the last observation, where steps are equal."""
+    length = u.shape[1]
+    if length < 2:
+        return begin
+    after = (lengths.to(u.device)[:, None] - 2 - torch.arange(length - 1, device=u.device)).clamp(min=-1)
+    powers = vandermonde(step.E, length)
+    powers = powers if powers.ndim == 4 else powers[None].expand(len(u), -1, -1, -1)
+    own = powers.gather(3, after.clamp(min=0)[:, None, None].expand(-1, *powers.shape[1:3], -1))
+    own = torch.where((after >= 0)[:, None, None], own, 0.0)
+    to_begin = (lengths.to(u.device) - 1).clamp(min=0)[:, None, None, None].expand(-1, *powers.shape[1:3], 1)
+    return powers.gather(3, to_begin)[..., 0] * begin + R * torch.einsum("bnhl,blh->bnh", own, u[:, :-1].to(own.dtype))

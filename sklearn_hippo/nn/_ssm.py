@@ -1,0 +1,247 @@
+"""HiPPOSSM: a layer of diagonal state spaces whose modes begin as those of a HiPPO operator."""
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .._dynamics import modes
+from .._measures import dynamics_of
+from ._described import Described
+from ._inputs import any_of
+from ._space import DISCRETIZATIONS, Memory, Space, run
+from ._steps import mind_forks
+
+Array = NDArray[Any]
+
+LEAST_DECAY = 1e-4  # modes that did not fade would overflow in a long training
+OF_MEASURES = ("legs_lti", "legt", "fout", "lagt")
+BASES = (*OF_MEASURES, "legs_lti + fout", "lin", "inv", "rand")
+
+
+@lru_cache(maxsize=64)
+def spectrum(measure: str, order: int) -> tuple[Array, Array]:
+    """Modes of a basis, (order / 2,): lambda, slow ones first, and what enters them.
+
+    Of a measure, A = N - V^T V with a normal N, whose eigenvalues lambda have positive and negative imaginary parts;
+    here are the positive ones. What V^T V takes away is, for smooth inputs, a half of B.
+    """
+    n = np.arange(order // 2)
+    if measure == "lin":
+        return -0.5 + 1j * np.pi * n, np.ones(len(n))
+    if measure == "inv":
+        return (-0.5 + 1j * order / np.pi * (order / (2 * n + 1) - 1))[::-1], np.ones(len(n))
+    if measure == "rand":
+        rng = np.random.RandomState(0)
+        return -0.5 + 1j * np.sort(rng.uniform(0, np.pi * order / 2, len(n))), np.ones(len(n))
+    if " + " in measure:
+        parts = [spectrum(part, order // 2) for part in measure.split(" + ")]
+        return np.concatenate([rate for rate, _ in parts]), np.concatenate([into for _, into in parts])
+    found = modes(dynamics_of(measure, order))
+    entered = found.V.T @ found.b / 2
+    size = np.hypot(*entered.reshape(2, -1)) / np.sqrt(2)
+    return (-max(found.damping, LEAST_DECAY) + 1j * np.abs(found.frequency))[: order // 2], size[: order // 2]
+
+
+class HiPPOSSMState(NamedTuple):
+    """Where a batch of sequences stands: hand it on to continue them."""
+
+    modes: Tensor
+    """(batch, order / 2, d_model), complex"""
+    last: Tensor
+    """(batch, d_model) last inputs"""
+
+
+class HiPPOSSM(Described):
+    r"""A layer of state spaces, one for each channel, whose modes begin as those of a HiPPO operator.
+
+    Of channel h, with an input u that is known at the observations,
+
+    .. math:: x_n' = \lambda_{nh} x_n + u, \qquad y = 2 \operatorname{Re} \sum_n C_{nh} x_n + D_h u,
+
+    on a clock of its own, :math:`\Delta_h` for each unit of the steps. The :math:`\lambda` are eigenvalues of the
+    normal part of a HiPPO operator, as in S4D [1]_ and "How to Train Your HiPPO" [2]_. A step of any length is
+    :math:`x_{k+1} = E x_k + P u_k + Q u_{k+1}`.
+
+    Parameters
+    ----------
+    d_model : int
+        Channels.
+    order : int, default=64
+        Real numbers of each state, two for each complex mode; even, and for a mix a multiple of four.
+    measure : str, default="legs_lti"
+        What the modes are at first: those of ``"legs_lti"``, ``"legt"``, ``"fout"`` or ``"lagt"``, half of them of each
+        of two (``"legs_lti + fout"``), the closed forms ``"lin"`` and ``"inv"``, or ``"rand"``, the control.
+    discretization : {"foh", "zoh", "bilinear"}, default="foh"
+        What the input is between observations: a broken line, for which a step is exact, so that it hardly matters how
+        often a smooth signal is sampled; a constant, each value since the observation before; or the trapezoidal rule.
+    shortest, longest : float, default=0.001, 0.1
+        Range of the :math:`\Delta_h`, log-uniform: 1/Delta is how many units of the steps are remembered, about.
+    device, dtype : optional
+        Of the parameters.
+
+    Attributes
+    ----------
+    log_step : Tensor of shape (d_model,)
+        Logarithms of :math:`\Delta`, in increasing order at first.
+    log_decay, frequency : Tensor of shape (order / 2, d_model)
+        :math:`\lambda` = i frequency - exp(log_decay); no decay is less than 0.0001.
+    read : Tensor of shape (order / 2, d_model, 2)
+        C, with what enters the modes in it.
+    through : Tensor of shape (d_model,)
+        D.
+
+    Notes
+    -----
+    Without a state, x is zero at the first observation. A sequence that is cut anywhere, its state carried over, has
+    the outputs of one pass. On the CPU all of it is compiled, forward and backward; states are not stored. Elsewhere,
+    equal steps are a convolution, or products of chunks, and others a loop.
+
+    References
+    ----------
+    .. [1] Gu, Gupta, Goel, Ré, "On the Parameterization and Initialization of Diagonal State Space Models", NeurIPS
+       2022, arXiv:2206.11893.
+    .. [2] Gu, Johnson, Timalsina, Rudra, Ré, "How to Train Your HiPPO: State Space Models with Generalized Orthogonal
+       Basis Projections", ICLR 2023, arXiv:2206.12037.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_hippo.nn import HiPPOSSM
+    >>> layer = HiPPOSSM(8, order=16)
+    >>> u, steps = torch.randn(2, 50, 8), torch.rand(2, 50)
+    >>> y, state = layer(u, steps, lengths=[50, 30])
+    >>> y.shape, state.modes.shape
+    (torch.Size([2, 50, 8]), torch.Size([2, 8, 8]))
+    """
+
+    _told = ("order", "measure", "discretization")
+
+    def __init__(
+        self,
+        d_model: int,
+        order: int = 64,
+        *,
+        measure: str = "legs_lti",
+        discretization: str = "foh",
+        shortest: float = 0.001,
+        longest: float = 0.1,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ):
+        super().__init__()
+        for name, value, allowed in (
+            ("measure", measure, BASES), ("discretization", discretization, DISCRETIZATIONS),
+        ):  # fmt: skip
+            if value not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
+        parts = 2 * len(measure.split(" + "))
+        if int(d_model) != d_model or d_model < 1:
+            raise ValueError(f"d_model must be an integer of at least 1, got {d_model!r}.")
+        if int(order) != order or order < parts or order % parts:
+            raise ValueError(f"order must be a multiple of {parts}, got {order!r}.")
+        if not 0 < shortest <= longest < math.inf:
+            raise ValueError(f"0 < shortest <= longest is needed, got {shortest!r} and {longest!r}.")
+        self.d_model, self.order = int(d_model), int(order)
+        self.measure, self.discretization = measure, discretization
+        self.shortest, self.longest = float(shortest), float(longest)
+
+        def parameter(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+
+        self.log_step = parameter(self.d_model)
+        self.log_decay, self.frequency = (parameter(self.order // 2, self.d_model) for _ in range(2))
+        self.read = parameter(self.order // 2, self.d_model, 2)
+        self.through = parameter(self.d_model)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the modes to those of the measure, and draw all else anew."""
+        rate, into = (torch.as_tensor(np.ascontiguousarray(x)) for x in spectrum(self.measure, self.order))
+        with torch.no_grad():
+            low, high = math.log(self.shortest), math.log(self.longest)
+            # In order, so that channels side by side have steps of about the same length.
+            self.log_step.uniform_(low, high)
+            self.log_step.copy_(self.log_step.sort().values)
+            self.log_decay.copy_((-rate.real).log()[:, None].expand_as(self.log_decay))
+            self.frequency.copy_(rate.imag[:, None].expand_as(self.frequency))
+            nn.init.normal_(self.read, std=math.sqrt(0.5))
+            self.read.mul_(into.to(self.read)[:, None, None])
+            nn.init.normal_(self.through)
+
+    def extra_repr(self) -> str:
+        """Parameters, for the module's representation.
+
+        Returns
+        -------
+        str
+        """
+        return (
+            f"{self.d_model}, order={self.order}, measure={self.measure!r}, discretization={self.discretization!r}, "
+            f"shortest={self.shortest}, longest={self.longest}"
+        )
+
+    def _space(self) -> Space:
+        step = self.log_step.exp()
+        decay = self.log_decay.exp().clamp(min=LEAST_DECAY)
+        # The states are those of the channel's own clock, divided by its rate.
+        return Space(
+            torch.complex(-decay * step, self.frequency * step), torch.view_as_complex(self.read) * step, self.through,
+            self.discretization,
+        )  # fmt: skip
+
+    def forward(
+        self, u: Tensor, step: Tensor | float | None = None, lengths: Any = None, state: HiPPOSSMState | None = None
+    ) -> tuple[Tensor, HiPPOSSMState]:
+        """Run over a batch.
+
+        Parameters
+        ----------
+        u : Tensor of shape (batch, length, d_model)
+            Inputs.
+        step : Tensor of shape (batch, length), (batch,) or (), optional
+            The time since the observation before; or that of all observations of a sequence, or of all sequences, where
+            steps are equal; by default 1. The first step of a sequence without a state does not count.
+        lengths : array-like of int of shape (batch,), optional
+            By default all of ``length``.
+        state : HiPPOSSMState, optional
+            Where an earlier part of the same sequences ended.
+
+        Returns
+        -------
+        y : Tensor of shape (batch, length, d_model)
+            Zero behind a sequence's end.
+        state : HiPPOSSMState
+            At a sequence's end.
+
+        Raises
+        ------
+        ValueError
+            If shapes or lengths do not match, or a step is negative or not finite.
+        """
+        mind_forks()
+        if u.ndim != 3 or u.shape[2] != self.d_model or len(u) == 0:
+            raise ValueError(f"u must have shape (batch, length, {self.d_model}), got {tuple(u.shape)}.")
+        if u.dtype not in (torch.float32, torch.float64) or u.dtype != self.read.dtype:
+            raise ValueError(
+                f"Inputs and weights must both be float32 or float64, got {u.dtype} and {self.read.dtype}."
+            )
+        batch, length, _ = u.shape
+        lengths = torch.full((batch,), length) if lengths is None else torch.as_tensor(lengths, device="cpu")
+        if lengths.shape != (batch,) or lengths.is_floating_point() or any_of((lengths < 0) | (lengths > length)):
+            raise ValueError(f"lengths must be {batch} integers from 0 to {length}, got {lengths.tolist()[:10]}.")
+        steps = torch.ones((), device=u.device) if step is None else torch.as_tensor(step, device=u.device)
+        if steps.shape not in ((), (batch,), (batch, length)):
+            raise ValueError(f"step must have shape ({batch}, {length}), ({batch},) or (), got {tuple(steps.shape)}.")
+        if any_of(~(torch.isfinite(steps) & (steps >= 0))):
+            raise ValueError("step must hold numbers from zero on.")
+        fresh = state is None
+        if state is None:
+            modes = torch.zeros(batch, self.order // 2, self.d_model, dtype=u.dtype.to_complex(), device=u.device)
+            state = HiPPOSSMState(modes, u.new_zeros(batch, self.d_model))
+        y, memory = run(self._space(), u, steps, lengths, Memory(*state), fresh=fresh)
+        return y, HiPPOSSMState(*memory)

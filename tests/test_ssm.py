@@ -1,0 +1,254 @@
+import pickle
+
+import numpy as np
+import oracles
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+torch = pytest.importorskip("torch", reason="needs sklearn-hippo[rnn]")
+
+from sklearn_hippo._ext_ssm import n_lanes, use_simd  # noqa: E402
+
+from sklearn_hippo.nn import HiPPOSSM, HiPPOSSMState, _space, _ssm  # noqa: E402
+from sklearn_hippo.nn._space import Memory, Space, run  # noqa: E402
+
+
+def spread(found, expected):
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+def problem(dtype=torch.float64, *, batch=3, length=75, width=19, n_modes=5, seed=0, discretization="foh"):
+    """Modes of all kinds of lengths, ragged sequences, irregular steps with ties among them."""
+    g = torch.Generator().manual_seed(seed)
+    scale = torch.logspace(-4, 0.5, width)
+    rate = torch.complex(-torch.rand(n_modes, width, generator=g), 8 * torch.randn(n_modes, width, generator=g)) * scale
+    read = torch.complex(*torch.randn(2, n_modes, width, generator=g))
+    u, through = torch.randn(batch, length, width, generator=g), torch.randn(width, generator=g)
+    step = 2 * torch.rand(batch, length, generator=g)
+    step[:, 7], step[:, 9] = 0, 30
+    modes = torch.complex(*torch.randn(2, batch, n_modes, width, generator=g))
+    lengths = torch.tensor([length, 0, 1, 33, length - 1])[:batch] if batch > 1 else torch.tensor([length])
+    complex_dtype = dtype.to_complex()
+    space = Space(rate.to(complex_dtype), read.to(complex_dtype), through.to(dtype), discretization)
+    return space, u.to(dtype), step.to(dtype), lengths, Memory(modes.to(complex_dtype), u[:, 1].to(dtype) + 1)
+
+
+# --- outputs --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("discretization", ["foh", "zoh"])
+@pytest.mark.parametrize("equal", [False, True])
+def test_outputs_are_those_of_matrix_exponentials(discretization, equal):
+    space, u, step, lengths, memory = problem(batch=1, length=40, n_modes=2, width=7, discretization=discretization)
+    step = torch.full_like(step, 0.3) if equal else step
+    expected = oracles.state_space(
+        space.rate.numpy(), space.read.numpy(), space.through.numpy(), u[0].numpy(), step[0].numpy(),
+        memory.modes[0].numpy(), memory.last[0].numpy(), held=discretization == "zoh",
+    )  # fmt: skip
+    y, _ = run(space, u, step[:, 0] if equal else step, lengths, memory, fresh=False)
+    assert_allclose(y[0], expected, atol=1e-12 * np.abs(expected).max())
+    y, _ = run(space, u, step[:, 0] if equal else step, lengths, memory, fresh=False, compiled=False)
+    assert_allclose(y[0], expected, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("discretization", ["foh", "zoh", "bilinear"])
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("simd", ["avx512", "avx2", "baseline"])
+def test_all_ways_are_one(dtype, tolerance, discretization, fresh, simd):
+    """Compiled, step by step, by products and by convolution: steps that differ, and equal ones, of each or of all."""
+    try:
+        use_simd(simd)
+    except ValueError:
+        pytest.skip("not offered here")
+    try:
+        space, u, step, lengths, memory = problem(dtype, batch=5, discretization=discretization)
+        for own in (step, step[:, 1] + 0.1, torch.tensor(0.3, dtype=dtype)):
+            every = own if own.ndim == 2 else own.reshape(-1, 1).expand(5, 75)
+            expected, after = _space.loop(
+                space, u, torch.cat([every[:, :1] * (not fresh), every[:, 1:]], dim=1), lengths, memory
+            )
+            for compiled in (False, True):
+                y, end = run(space, u, own, lengths, memory, fresh=fresh, compiled=compiled)
+                assert spread(y, expected) < tolerance
+                assert spread(end.modes, after.modes) < tolerance
+                assert_array_equal(end.last, after.last)
+            if own.ndim < 2:
+                how = _space.step_of(space, own[..., None, None] if own.ndim else own)
+                inside = torch.where(_space.inside(u, lengths), u, 0)
+                begin, R = _space.shifted(how, inside, lengths, memory, fresh)
+                for way in (_space.convolve, _space.multiply):
+                    y = torch.where(_space.inside(u, lengths), way(space, how, inside, begin, R), 0)
+                    assert spread(y, expected) < tolerance
+    finally:
+        use_simd(None)
+
+
+def test_sequences_of_one_and_of_many_observations_by_convolution():
+    for length in (1, 2, 5, 200):
+        space, u, _, lengths, memory = (
+            problem(batch=1, length=length, seed=length)
+            if length > 9
+            else (lambda p: (p[0], p[1][:, :length], p[2], torch.tensor([length]), p[4]))(problem(batch=1))
+        )
+        step = torch.tensor(0.2, dtype=u.dtype)
+        expected, after = run(space, u, step.expand(1, length), lengths, memory, fresh=False)
+        for compiled in (False, True):
+            y, end = run(space, u, step, lengths, memory, fresh=False, compiled=compiled)
+            assert spread(y, expected) < 1e-11
+            assert spread(end.modes, after.modes) < 1e-11
+
+
+# --- gradients ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("simd", ["avx512", "avx2", "baseline"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-5)])
+@pytest.mark.parametrize("discretization", ["foh", "zoh"])
+@pytest.mark.parametrize("equal", [0, 1, 5])
+def test_gradients_are_those_of_plain_pytorch(simd, dtype, tolerance, discretization, equal):
+    try:
+        use_simd(simd)
+    except ValueError:
+        pytest.skip("not offered here")
+    try:
+        space, u, step, lengths, memory = problem(dtype, batch=5, discretization=discretization)
+        step = step if equal == 0 else (step[:, 1] + 0.1 if equal == 5 else step[0, 1] + 0.1)
+        found = []
+        for compiled in (False, True):
+            wanted = [x.clone().requires_grad_() for x in (u, *space[:3], *memory)]
+            y, end = run(
+                Space(*wanted[1:4], discretization), wanted[0], step, lengths, Memory(*wanted[4:]), fresh=False,
+                compiled=compiled,
+            )  # fmt: skip
+            g = torch.Generator().manual_seed(1)
+            loss = (y * torch.randn(y.shape, generator=g)).sum()
+            for part in (end.modes.real, end.modes.imag, end.last):
+                loss = loss + (part * torch.randn(part.shape, generator=g)).sum()
+            found.append(torch.autograd.grad(loss, wanted))
+        for plain, compiled in zip(*found, strict=True):
+            assert spread(compiled, plain) < tolerance
+    finally:
+        use_simd(None)
+
+
+def test_the_layer_passes_gradcheck():
+    torch.manual_seed(0)
+    layer = HiPPOSSM(3, order=4, dtype=torch.float64, longest=1.0)
+    u, step = torch.randn(2, 6, 3, dtype=torch.float64, requires_grad=True), torch.rand(2, 6, dtype=torch.float64)
+    names = [name for name, _ in layer.named_parameters()]
+
+    def outputs(u, *weights):
+        return torch.func.functional_call(layer, dict(zip(names, weights, strict=True)), (u, step, [6, 4]))[0]
+
+    assert torch.autograd.gradcheck(outputs, (u, *(p.detach().requires_grad_() for p in layer.parameters())))
+
+
+# --- the layer ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("measure", _ssm.BASES)
+@pytest.mark.parametrize("equal", [False, True])
+def test_one_pass_is_any_cut(measure, equal):
+    torch.manual_seed(0)
+    layer = HiPPOSSM(5, order=16, measure=measure, dtype=torch.float64)
+    u = torch.randn(2, 30, 5, dtype=torch.float64)
+    step = torch.full((2,), 0.7, dtype=torch.float64) if equal else torch.rand(2, 30, dtype=torch.float64)
+    y, end = layer(u, step)
+    for cut in (1, 13, 29):
+        first, state = layer(u[:, :cut], step if equal else step[:, :cut])
+        second, state = layer(u[:, cut:], step if equal else step[:, cut:], state=state)
+        assert spread(torch.cat([first, second], dim=1).detach(), y.detach()) < 1e-12
+        assert spread(state.modes.detach(), end.modes.detach()) < 1e-12
+        assert isinstance(state, HiPPOSSMState)
+
+
+def test_outputs_do_not_depend_on_batch_and_padding():
+    torch.manual_seed(0)
+    layer = HiPPOSSM(5, order=8)
+    u, step = torch.randn(4, 40, 5), torch.rand(4, 40)
+    lengths = [40, 3, 0, 17]
+    y, end = layer(u, step, lengths)
+    for i, n in enumerate(lengths):
+        alone, state = layer(u[i : i + 1, :n], step[i : i + 1, :n])
+        assert_allclose(y[i, :n].detach(), alone[0].detach(), atol=1e-6)
+        assert not y[i, n:].any()
+        assert_allclose(end.modes[i].detach(), state.modes[0].detach(), atol=1e-6)
+    u[1, 3:], step[1, 3:] = 1e9, 1e9  # what is behind the end is nobody's
+    assert_array_equal(layer(u, step, lengths)[0].detach(), y.detach())
+
+
+def test_the_rate_of_sampling_hardly_matters():
+    """Of a smooth signal, every second observation."""
+    torch.manual_seed(0)
+    layer = HiPPOSSM(16, order=64, dtype=torch.float64)
+    t = torch.linspace(0, 100, 201, dtype=torch.float64)
+    u = torch.sin(t[:, None] * torch.linspace(0.05, 0.15, 16, dtype=torch.float64))[None]
+    whole, half = layer(u, t.diff(prepend=t[:1])[None])[0], layer(u[:, ::2], t[::2].diff(prepend=t[:1])[None])[0]
+    assert spread(half.detach(), whole[:, ::2].detach()) < 2e-3
+
+
+def test_spectra_are_those_of_the_facts():
+    """Eigenvalues of A + P P^T of LegS and LagT, P = sqrt(n + 1/2) and sqrt(1/2), and of the closed forms."""
+    rate, into = _ssm.spectrum("legs_lti", 64)
+    n = np.arange(64)
+    B = np.sqrt(2 * n + 1)
+    A = -(np.tril(np.outer(B, B), -1) + np.diag(n + 1.0)) + np.outer(B, B) / 2
+    expected = np.linalg.eigvals(A)
+    assert_allclose(rate.real, -0.5)
+    assert_allclose(rate.imag, np.sort(expected.imag[expected.imag > 0]), rtol=1e-9)
+    known = [0.263857, 0.905859, 1.702968, 258.152, 433.031, 1303.273844]
+    assert_allclose(rate.imag[[0, 1, 2, -3, -2, -1]], known, rtol=2e-6)
+    assert_allclose(2 * (2 * into**2).sum(), (B**2).sum() / 2)  # a half of B, in both halves of the modes
+    k = np.arange(64)[:32]
+    lagt = _ssm.spectrum("lagt", 64)[0]
+    assert_allclose(np.sort(lagt.imag), np.sort(1 / np.tan(np.pi * (2 * k + 1) / 128) / 2), rtol=1e-9)
+    assert_allclose(_ssm.spectrum("lin", 64)[0], -0.5 + 1j * np.pi * k)
+    inv = _ssm.spectrum("inv", 64)[0].imag[[-1, -2, -3, 0]]
+    assert_allclose(inv, [1283.425461, 414.227265, 240.387626, 0.323362], rtol=2e-6)
+    assert len(_ssm.spectrum("legs_lti + fout", 64)[0]) == 32
+
+
+def test_half_of_b_is_what_the_low_rank_part_leaves():
+    """Responses to slow waves, of LegS and of its normal part with a half of B."""
+    errors = []
+    for order in (32, 64):
+        B = np.sqrt(2 * np.arange(order) + 1)
+        A = -(np.tril(np.outer(B, B), -1) + np.diag(np.arange(order) + 1.0))
+        normal, low = A + np.outer(B, B) / 2, np.eye(order)[:4]
+        at = 1j * np.linspace(0.1, 3, 20)
+        exact, found = (np.array([low @ np.linalg.solve(w * np.eye(order) - M, f) for w in at])
+                        for M, f in ((A, B), (normal, B / 2)))  # fmt: skip
+        errors.append(np.abs(found - exact).max() / np.abs(exact).max())
+    assert errors[1] < errors[0] < 0.1
+
+
+def test_what_is_refused():
+    for how, message in (
+        ({"d_model": 0}, "d_model must be"), ({"d_model": 4, "order": 3}, "order must be a multiple of 2"),
+        ({"d_model": 4, "order": 6, "measure": "legs_lti + fout"}, "order must be a multiple of 4"),
+        ({"d_model": 4, "measure": "legs"}, "measure must be one of"),
+        ({"d_model": 4, "discretization": "dirac"}, "discretization must be one of"),
+        ({"d_model": 4, "shortest": 2.0}, "0 < shortest <= longest"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            HiPPOSSM(**how)
+    layer = HiPPOSSM(4, order=8)
+    u = torch.zeros(2, 5, 4)
+    for args, message in (
+        ((u[..., :3],), "u must have shape"), ((u.double(),), "both be float32 or float64"),
+        ((u, torch.ones(2, 4)), "step must have shape"), ((u, -torch.ones(2, 5)), "numbers from zero on"),
+        ((u, torch.full((2,), torch.nan)), "step must hold"), ((u, None, [5, 6]), "2 integers from 0 to 5"),
+        ((u, None, [1.0, 2.0]), "lengths must be"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            layer(*args)
+
+
+def test_weights_know_what_they_were_made_for():
+    layer = HiPPOSSM(4, order=8)
+    with pytest.raises(RuntimeError, match="measure='legs_lti' and not 'lin'"):
+        HiPPOSSM(4, order=8, measure="lin").load_state_dict(layer.state_dict())
+    u = torch.randn(2, 5, 4)
+    assert_array_equal(pickle.loads(pickle.dumps(layer))(u)[0].detach(), layer(u)[0].detach())
+    assert n_lanes() in (1, 2, 4, 8)
