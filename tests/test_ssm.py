@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 torch = pytest.importorskip("torch", reason="needs sklearn-hippo[rnn]")
 
 from sklearn_hippo._ext_ssm import n_lanes, use_simd  # noqa: E402
-
 from sklearn_hippo.nn import HiPPOSSM, HiPPOSSMState, _space, _ssm  # noqa: E402
 from sklearn_hippo.nn._space import Memory, Space, run  # noqa: E402
 
