@@ -13,6 +13,8 @@ from ._transformer import HiPPOTransformer
 if TYPE_CHECKING:
     from ._rnn import HiPPORNNClassifier as HiPPORNNClassifier
     from ._rnn import HiPPORNNRegressor as HiPPORNNRegressor
+    from ._ssm import HiPPOSSMClassifier as HiPPOSSMClassifier
+    from ._ssm import HiPPOSSMRegressor as HiPPOSSMRegressor
 
 __version__ = version("sklearn-hippo")
 
@@ -24,7 +26,12 @@ __all__ = [
     "Panel",
     "RandomHiPPOTransformer",
 ]
-LAZY = ["HiPPORNNClassifier", "HiPPORNNRegressor"]  # what needs PyTorch is no part of import *
+LAZY = {  # what needs PyTorch is no part of import *
+    "HiPPORNNClassifier": "._rnn",
+    "HiPPORNNRegressor": "._rnn",
+    "HiPPOSSMClassifier": "._ssm",
+    "HiPPOSSMRegressor": "._ssm",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -32,7 +39,7 @@ def __getattr__(name: str) -> Any:
     if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module("._rnn", __name__), name)
+        return getattr(import_module(LAZY[name], __name__), name)
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "skorch"):
             raise

@@ -19,8 +19,7 @@ from torch import Tensor, nn
 
 from ._batches import Batches, Series
 from ._columns import in_seconds
-from ._compat import CallbackSupportMixin, Interval, Registered, StrOptions, fit_task, with_ids
-from ._measures import MEASURES, with_dynamics
+from ._compat import CallbackSupportMixin, Interval, StrOptions, fit_task, with_ids
 from ._panel import Panel, merge_stamps
 from ._scales import REACH, bounded, mean_and_scale, median
 from ._session import Session
@@ -125,7 +124,6 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
     """
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
-        "measure": [Registered(with_dynamics)],
         "timescale": [timedelta, np.timedelta64, Interval(Real, 0, None, closed="neither"), None],
         "missing_indicator": ["boolean", StrOptions({"auto"})],
         "standardize": ["boolean"],
@@ -220,7 +218,7 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
             If the network does not predict better than a constant, what it was trained on.
         """
         fresh = not (self.warm_start and self.__sklearn_is_fitted__())
-        of_a_constant = self._fit(X, y, sample_weight, int(self.max_epochs), fresh=fresh, resumable=fresh)
+        of_a_constant = self._fit(X, y, sample_weight, None, fresh=fresh, resumable=fresh)
         loss = self.loss_curve_[self._best_epoch]
         if loss > of_a_constant > 1e-3:  # below, there is nothing to be learned
             warnings.warn(
@@ -235,7 +233,7 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
         return hasattr(self, "net_")
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, n_epochs: int, *, fresh: bool, classes: Array | None = None,
+        self, X: Any, y: Any, sample_weight: Any, n_epochs: int | None, *, fresh: bool, classes: Array | None = None,
         resumable: bool = False,
     ) -> float:  # fmt: skip
         """Train, and return the loss of the best constant prediction."""
@@ -271,8 +269,12 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
             weights = weights / weights.mean()
             data = self._standardized(panel), target, weights
             with _GENERATOR:
-                self._train(*data, n_epochs, fresh, resumable, epoch_ends)
+                self._train(*data, n_epochs or self._n_epochs(len(panel)), fresh, resumable, epoch_ends)
             return self._loss_of_a_constant(target, weights)
+
+    def _n_epochs(self, n_series: int) -> int:
+        """Epochs of a fit."""
+        return int(self.max_epochs)
 
     def _check_y(self, y: Any, panel: Panel) -> Array:
         raise NotImplementedError
@@ -298,12 +300,14 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
             seen = ~np.isnan(panel.values[:, c])
             values = panel.values[seen, c].astype(np.float64)
             self.mean_[c], self.scale_[c] = mean_and_scale(values, of_rows[seen], reach=REACH)
-        self.timescale_ = None
-        if MEASURES[self.measure].has_timescale:
-            observed = panel._observed
-            duration = median(panel.durations[observed], weights[observed])
-            self.timescale_ = learned_timescale(self.measure, in_seconds(self.timescale), duration)
+        self.timescale_ = self._learn_timescale(panel, weights)
         self._indicator = panel.has_missing if self.missing_indicator == "auto" else bool(self.missing_indicator)
+
+    def _learn_timescale(self, panel: Panel, weights: Array) -> float | None:
+        """The timescale, that of the parameters or the median duration; None if there is none."""
+        observed = panel._observed
+        duration = median(panel.durations[observed], weights[observed])
+        return learned_timescale(self.measure, in_seconds(self.timescale), duration)
 
     def _standardized(self, panel: Panel) -> Panel:
         values = panel.values.astype(np.float64)
@@ -316,6 +320,10 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
     def _module_params(self) -> dict[str, Any]:
         """What the module is made of, for `_module`; ``self._parameters_of_module`` knows it afterwards."""
         raise NotImplementedError
+
+    def _param_groups(self) -> list[tuple[str, dict[str, float]]]:
+        """Patterns of names of parameters, and what is different in their training."""
+        return []
 
     # --- use ------------------------------------------------------------------------------------------
 

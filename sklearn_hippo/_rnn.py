@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ._compat import Interval, StrOptions, set_parameters
+from ._compat import Interval, Registered, StrOptions, set_parameters
 from ._machine import check_memory
+from ._measures import MEASURES, with_dynamics
 from ._network import ATTRIBUTES, TRAINING, Head, NetworkEstimator
 from ._panel import Panel
 from ._targets import CLASS_WEIGHT, NetworkClassifier, NetworkRegressor
@@ -83,6 +84,7 @@ class _RNN(NetworkEstimator):
     """The module and its parameters."""
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's convention
+        "measure": [Registered(with_dynamics)],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "order": [Interval(Integral, 1, None, closed="left"), None],
         "memory_size": [Interval(Integral, 1, None, closed="left")],
@@ -114,6 +116,14 @@ class _RNN(NetworkEstimator):
             "module__learn_timescale": self.learn_timescale and self.timescale_ is not None,
             "module__mask_input": self._indicator,
         }
+
+    def _learn_timescale(self, panel: Panel, weights: Array) -> float | None:
+        """That of the parameters or the median duration, where the measure has one."""
+        return super()._learn_timescale(panel, weights) if MEASURES[self.measure].has_timescale else None
+
+    def _param_groups(self) -> list[tuple[str, dict[str, float]]]:
+        """The logarithm of a time has no natural zero to decay to."""
+        return [("*log_timescale", {"weight_decay": 0.0})] if self.weight_decay > 0 else []
 
     def _check_size(self, panel: Panel) -> None:
         """Refuse what cannot fit into memory, before the machine starts to swap."""

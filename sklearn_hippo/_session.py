@@ -62,6 +62,7 @@ class Session:
         def get_params(self) -> dict[str, Any]: ...
         def _criterion(self) -> type[nn.Module]: ...
         def _module_params(self) -> dict[str, Any]: ...
+        def _param_groups(self) -> list[tuple[str, dict[str, float]]]: ...
         def _check_device(self) -> torch.device: ...
 
     def _train(
@@ -203,8 +204,8 @@ class Session:
         }
         if self.weight_decay > 0 or "optimizer" not in params:
             defaults["optimizer__weight_decay"] = self.weight_decay
-        if self.weight_decay > 0:  # the logarithm of a time has no natural zero to decay to
-            defaults["optimizer__param_groups"] = [("*log_timescale", {"weight_decay": 0.0})]
+        if groups := self._param_groups():
+            defaults["optimizer__param_groups"] = groups
         return self.net_class(self._module, callbacks=callbacks, train_split=None, **(defaults | self._built | params))
 
     def _fingerprint(self, panel: Panel, target: Array, weights: Array) -> str:

@@ -3,11 +3,18 @@ import pickle
 import numpy as np
 import oracles
 import pytest
+from makers import waves
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.utils.estimator_checks import check_param_validation, parametrize_with_checks
 
 torch = pytest.importorskip("torch", reason="needs sklearn-hippo[rnn]")
 
+pytest.importorskip("skorch", reason="needs sklearn-hippo[rnn]")
+from skorch.callbacks import Callback  # noqa: E402
+
+from sklearn_hippo import HiPPOSSMClassifier, HiPPOSSMRegressor, Panel  # noqa: E402
 from sklearn_hippo._ext_ssm import n_lanes, use_simd  # noqa: E402
+from sklearn_hippo._panel import own_times  # noqa: E402
 from sklearn_hippo.nn import HiPPOSSM, HiPPOSSMState, _space, _ssm  # noqa: E402
 from sklearn_hippo.nn._space import Memory, Space, run  # noqa: E402
 
@@ -251,3 +258,119 @@ def test_weights_know_what_they_were_made_for():
     u = torch.randn(2, 5, 4)
     assert_array_equal(pickle.loads(pickle.dumps(layer))(u)[0].detach(), layer(u)[0].detach())
     assert n_lanes() in (1, 2, 4, 8)
+
+
+# --- the estimators -------------------------------------------------------------------------------------
+
+QUICK = {"hidden_size": 8, "order": 4, "max_epochs": 15, "lr": 0.02, "random_state": 0}
+
+
+@parametrize_with_checks(
+    [
+        HiPPOSSMClassifier(**QUICK, n_layers=1),
+        HiPPOSSMRegressor(**QUICK | {"max_epochs": 40, "hidden_size": 16}, n_layers=1),
+    ],
+    expected_failed_checks=lambda _: {
+        "check_sample_weight_equivalence_on_dense_data": "mini-batches depend on the number of series",
+    },
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", [HiPPOSSMClassifier, HiPPOSSMRegressor])
+def test_parameters_are_validated(estimator):
+    check_param_validation(estimator.__name__, estimator(max_epochs=1))
+
+
+@pytest.mark.parametrize("how", [{}, {"relative": False}, {"pooling": "last"}, {"discretization": "zoh"}])
+def test_it_learns_classes_of_irregular_series(how):
+    panel, y = waves(90)
+    classifier = HiPPOSSMClassifier(**QUICK | {"max_epochs": 40}, **how).fit(panel[:60], y[:60])
+    assert classifier.score(panel[60:], y[60:]) > 0.9
+    assert_allclose(classifier.predict_proba(panel).sum(axis=1), 1)
+    copied = pickle.loads(pickle.dumps(classifier))
+    assert_array_equal(copied.predict_proba(panel), classifier.predict_proba(panel))
+    assert classifier.transform(panel).shape == (90, 8)
+
+
+def test_numbers():
+    panel, labels = waves(90)
+    y = 5.0 + (labels == "fast")
+    regressor = HiPPOSSMRegressor(**QUICK | {"max_epochs": 40}).fit(panel[:60], y[:60])
+    assert regressor.score(panel[60:], y[60:]) > 0.5
+    assert HiPPOSSMRegressor(**QUICK).fit(panel, np.c_[y, -y]).predict(panel).shape == (90, 2)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_what_is_said_while_a_series_runs(pooling):
+    panel, y = waves(40)
+    classifier = HiPPOSSMClassifier(**QUICK, relative=False, pooling=pooling).fit(panel, y)
+    online = classifier.predict_proba_online(panel[:3])
+    for (times, values), (_, rows) in zip(panel[:3], online, strict=True):
+        for k in range(len(times)):
+            assert_allclose(rows[k], classifier.predict_proba([(times[: k + 1], values[: k + 1])])[0], atol=1e-12)
+    with pytest.raises(ValueError, match="predictions after every observation need relative=False"):
+        HiPPOSSMClassifier(**QUICK).fit(panel, y).predict_proba_online(panel)
+
+
+def test_the_clock_of_a_series_is_no_matter():
+    panel, y = waves(40)
+    classifier = HiPPOSSMClassifier(**QUICK).fit(panel, y)
+    faster = Panel(panel.values, panel.times / 7 + 3, panel.offsets)
+    assert_allclose(classifier.predict_proba(faster), classifier.predict_proba(panel), atol=1e-9)
+    alone = [classifier.predict_proba([one])[0] for one in panel[:5]]
+    assert_allclose(classifier.predict_proba(panel[:5]), alone, atol=1e-9)
+    regular = Panel.from_list([np.c_[np.sin(np.arange(n) / 3), np.ones(n)] for n in (20, 30)])
+    spelled = Panel(regular.values, regular.times if regular.times is not None else own_times(regular), regular.offsets)
+    assert_allclose(classifier.predict_proba(spelled), classifier.predict_proba(regular), atol=1e-9)
+
+
+def test_holes_ties_and_series_of_nothing():
+    panel, y = waves(40)
+    values = panel.values.copy()
+    values[::3, 1], values[1::4, 0] = np.nan, np.nan
+    series = list(Panel(values, panel.times, panel.offsets))
+    series[3], series[4] = ([], np.empty((0, 2))), ([2.0], [[1.0, 2.0]])
+    series[5] = (np.r_[series[5][0], series[5][0][-1]], np.r_[series[5][1], [[9.0, 9.0]]])
+    classifier = HiPPOSSMClassifier(**QUICK).fit(series, y)
+    assert np.isfinite(classifier.predict_proba(series)).all()
+    assert classifier.net_.module_.mask_input
+
+
+def test_few_series_get_more_epochs():
+    panel, y = waves(40)
+    how = {"hidden_size": 4, "order": 2, "n_layers": 1, "random_state": 0}
+    assert HiPPOSSMClassifier(**how).fit(panel, y).n_iter_ == 134  # 400 mini-batches, three an epoch
+    with pytest.raises(ValueError, match="timescale is for relative=False"):
+        HiPPOSSMClassifier(**how, timescale=3.0).fit(panel, y)
+
+
+class Interrupt(Callback):
+    """Ctrl-C in the fourth epoch, once."""
+
+    armed = True
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and len(net.history) == 4 and Interrupt.armed:
+            Interrupt.armed = False
+            raise KeyboardInterrupt
+
+
+def test_a_training_that_was_interrupted_ends_in_the_same_numbers(tmp_path):
+    panel, y = waves(40)
+    whole = HiPPOSSMClassifier(**QUICK).fit(panel, y)
+    how = {"checkpoint": tmp_path / "waves.ckpt", "net_params": {"callbacks": [Interrupt()]}}
+    interrupted = HiPPOSSMClassifier(**QUICK, **how).fit(panel, y)
+    assert interrupted.n_iter_ == 3
+    resumed = interrupted.fit(panel, y)
+    assert resumed.loss_curve_ == whole.loss_curve_
+    assert_array_equal(resumed.predict_proba(panel), whole.predict_proba(panel))
+
+
+def test_modes_and_clocks_have_a_rate_of_their_own():
+    panel, y = waves(40)
+    net = HiPPOSSMClassifier(**QUICK, state_lr=0.003, schedule="constant").fit(panel, y).net_
+    groups = net.optimizer_.param_groups
+    assert sorted((group["lr"], group["weight_decay"]) for group in groups)[0] == (0.003, 0)
+    assert sorted((group["lr"], group["weight_decay"]) for group in groups)[-1] == (0.02, 0.01)
