@@ -55,11 +55,13 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
     REAL *lambda = scratch, *C = lambda + P, *S = C + P, *g = S + P, *sums = g + P, *D = sums + 4 * P, *grad_D = D + W;
     REAL *carry = grad_D + W, *u = carry + W, *slope = u + T + W, *gy = slope + T, *of_v = gy + T, *of_w = of_v + T;
     REAL *of_s = of_w + T, *states = of_s + T, *gu = states + 4 * (T + W);
+    FN(mode) *modes = (FN(mode) *)(gu + T + W);
     for (ptrdiff_t item = first; item < last; item++) {
         const item_t i = item_of(s, item, W);
         const ptrdiff_t length = s->lengths[i.b], of_item = i.b * 2 * M * H + i.h;
         FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C);
         FN(gather_set)(s, i, 1, s->pass, D);
+        FN(load_modes)(M, lambda, C, i.n, modes);
         FN(gather)(2 * M, H, i.n, W, (REAL *)s->grad_state + of_item, g);
         memset(sums, 0, 4 * P * sizeof(REAL)), memset(grad_D, 0, W * sizeof(REAL)), memset(carry, 0, W * sizeof(REAL));
         for (ptrdiff_t k = (length - 1) / STRETCH * STRETCH; k >= 0 && length > 0; k -= STRETCH) {
@@ -71,14 +73,13 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
             memset(of_v, 0, 3 * T * sizeof(REAL));
             const REAL *v = s->held ? u + W : u;
             for (ptrdiff_t j = 0; j < M; j++) {
-                FN(mode) m;
-                FN(load_mode)(lambda + j * W, C + j * W, M * W, i.n, &m);
+                const FN(mode) *m = modes + j;
                 VEC re = *(VEC *)(S + j * W), im = *(VEC *)(S + (M + j) * W), er = {0}, ei = {0};
                 for (ptrdiff_t r = 0; r < n; r++) {
                     VEC *now = (VEC *)(states + 4 * r * W);
                     now[0] = re, now[1] = im;
                     if (steps[r] > 0)
-                        FN(move)(&m, steps[r], *(const VEC *)(v + r * W), *(const VEC *)(u + (r + 1) * W),
+                        FN(move)(m, steps[r], *(const VEC *)(v + r * W), *(const VEC *)(u + (r + 1) * W),
                                  *(const VEC *)(slope + r * W), &re, &im, &er, &ei);
                     now[2] = er, now[3] = ei, now[4] = re, now[5] = im;
                 }
@@ -89,25 +90,25 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
                 for (ptrdiff_t r = n - 1; r >= 0; r--) {
                     const VEC *now = (const VEC *)(states + 4 * r * W), twice = 2 * *(const VEC *)(gy + r * W);
                     t.cr += twice * now[4], t.ci -= twice * now[5];
-                    gr += twice * m.cr, gi -= twice * m.ci;
+                    gr += twice * m->cr, gi -= twice * m->ci;
                     if (!(steps[r] > 0))
                         continue;
                     const REAL h = (REAL)steps[r];
-                    const int ways = ways_of(m.least, m.most, steps[r]);
+                    const int ways = ways_of(m->least, m->most, steps[r]);
                     const VEC in = *(const VEC *)(v + r * W), rise = *(const VEC *)(slope + r * W);
                     VEC *to_v = (VEC *)(of_v + r * W), *to_w = (VEC *)(of_w + r * W), *to_s = (VEC *)(of_s + r * W);
                     const VEC end = *(const VEC *)(u + (r + 1) * W);
-                    const int terms = FN(terms)(m.most * steps[r] < 0.5 ? m.most * steps[r] : 0.5);
+                    const int terms = FN(terms)(m->most * steps[r] < 0.5 ? m->most * steps[r] : 0.5);
                     if (ways == FAST) {
-                        FN(unleap)(0, &m, h, in, end, rise, now[4], now[5], now[2], now[3], any, &gr, &gi, to_v, to_w, to_s, &t);
+                        FN(unleap)(0, m, h, in, end, rise, now[4], now[5], now[2], now[3], any, &gr, &gi, to_v, to_w, to_s, &t);
                     } else if (ways == SLOW) {
-                        FN(uncreep)(0, &m, terms, h, in, rise, now[0], now[1], any, &gr, &gi, to_v, to_s, &t);
+                        FN(uncreep)(0, m, terms, h, in, rise, now[0], now[1], any, &gr, &gi, to_v, to_s, &t);
                     } else {
-                        const BITS slow = FN(is_slow)(&m, h);
+                        const BITS slow = FN(is_slow)(m, h);
                         VEC fast_gr = gr, fast_gi = gi;
-                        FN(unleap)(1, &m, h, in, end, rise, now[4], now[5], now[2], now[3], ~slow, &fast_gr, &fast_gi, to_v,
+                        FN(unleap)(1, m, h, in, end, rise, now[4], now[5], now[2], now[3], ~slow, &fast_gr, &fast_gi, to_v,
                                    to_w, to_s, &t);
-                        FN(uncreep)(1, &m, terms, h, in, rise, now[0], now[1], slow, &gr, &gi, to_v, to_s, &t);
+                        FN(uncreep)(1, m, terms, h, in, rise, now[0], now[1], slow, &gr, &gi, to_v, to_s, &t);
                         gr = FN(choose)(slow, gr, fast_gr), gi = FN(choose)(slow, gi, fast_gi);
                     }
                 }
@@ -129,13 +130,12 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
         FN(scatter)(1, H, i.n, W, carry, (REAL *)s->grad_before + i.b * H + i.h);
         FN(scatter)(2 * M, H, i.n, W, g, (REAL *)s->grad_state + of_item);
         for (ptrdiff_t j = 0; j < M; j++) {  /* d mu = -mu^2 d lambda, d mu^2 = -2 mu^3 d lambda */
-            FN(mode) m;
+            const FN(mode) *m = modes + j;
             FN(sums) t;
-            FN(load_mode)(lambda + j * W, C + j * W, M * W, i.n, &m);
             memcpy(&t, sums + 8 * j * W, sizeof t);
-            const VEC cr = 2 * (m.sr * m.mr - m.si * m.mi), ci = 2 * (m.sr * m.mi + m.si * m.mr);
-            *(VEC *)(S + j * W) = t.lr - (m.sr * t.mr + m.si * t.mi) - (cr * t.sr + ci * t.si);
-            *(VEC *)(S + (M + j) * W) = t.li - (m.sr * t.mi - m.si * t.mr) - (cr * t.si - ci * t.sr);
+            const VEC cr = 2 * (m->sr * m->mr - m->si * m->mi), ci = 2 * (m->sr * m->mi + m->si * m->mr);
+            *(VEC *)(S + j * W) = t.lr - (m->sr * t.mr + m->si * t.mi) - (cr * t.sr + ci * t.si);
+            *(VEC *)(S + (M + j) * W) = t.li - (m->sr * t.mi - m->si * t.mr) - (cr * t.si - ci * t.sr);
             *(VEC *)(g + j * W) = t.cr, *(VEC *)(g + (M + j) * W) = t.ci;
         }
         FN(scatter)(2 * M, H, i.n, W, S, (REAL *)s->grad_rate + of_item);

@@ -30,20 +30,24 @@ INLINE VEC FN(choose)(BITS mask, VEC a, VEC b)
 }
 
 /* The exponential is 2^i exp(r), |r| <= log(2) / 2; the angle is reduced to an eighth of a turn by quarter turns in three parts,
- * and is not known beyond TURNS of them. Of x up to 0: what is far below is 0. */
-INLINE void FN(exponential)(VEC x, VEC y, VEC *re, VEC *im)
+ * and far away is not known. Of x up to 0: what is far below is 0; ``mild`` ones are from -0.35 on. */
+INLINE void FN(exponential)(const int mild, VEC x, VEC y, VEC *re, VEC *im)
 {
     const int N = sizeof(REAL) == 4 ? 4 : 8, T = sizeof(REAL) == 4 ? 6 : 12;
     const REAL magic = TYPED(ROUNDING);
     const VEC none = {0};
-    x = FN(choose)(BELOW(x, none - TYPED(LEAST)), none - TYPED(LEAST), x);
-    const VEC power = x * (REAL)1.44269504088896340736 + magic, i = power - magic;
-    const VEC r = (x - i * (REAL)0.693145751953125) - i * (REAL)1.42860682030941723212e-6;
-    VEC size = none + 1;
+    VEC r = x, power = none, size = none + 1;
+    if (!mild) {
+        x = FN(choose)(BELOW(x, none - TYPED(LEAST)), none - TYPED(LEAST), x);
+        power = x * (REAL)1.44269504088896340736 + magic;
+        const VEC i = power - magic;
+        r = (x - i * (REAL)0.693145751953125) - i * (REAL)1.42860682030941723212e-6;
+    }
     UNROLL
     for (int n = T; n > 0; n--)
         size = 1 + size * r * ((REAL)1 / n);
-    size = FN(of_bits)(FN(bits_of)(size) + ((FN(bits_of)(power) - FN(bits_of)(none + magic)) << TYPED(FRACTION)));
+    if (!mild)
+        size = FN(of_bits)(FN(bits_of)(size) + ((FN(bits_of)(power) - FN(bits_of)(none + magic)) << TYPED(FRACTION)));
     const VEC shifted = y * (REAL)0.63661977236758134308 + magic, turns = shifted - magic;
     const VEC angle = ((y - turns * TYPED(QUARTER_HIGH)) - turns * TYPED(QUARTER_MIDDLE)) - turns * TYPED(QUARTER_LOW);
     const VEC square = angle * angle;

@@ -78,7 +78,7 @@ typedef struct {
 /* Numbers of scratch that a thread needs, for any instruction set. */
 static ptrdiff_t scratch_of(ptrdiff_t n_modes)
 {
-    return MOST_LANES * (24 * n_modes + 16 * (STRETCH + 1) + 8);
+    return MOST_LANES * (36 * n_modes + 16 * (STRETCH + 1) + 8);
 }
 
 /* What exponential functions are made of: adding ROUNDING, 1.5 2^FRACTION, whose last bit is worth one, rounds to integers. */

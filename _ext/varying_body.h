@@ -28,7 +28,7 @@ INLINE void FN(series)(int j, int terms, VEC x, VEC y, VEC *re, VEC *im)
 /* One mode of some channels. */
 typedef struct {
     VEC lr, li, mr, mi, sr, si, cr, ci;  /* lambda, mu, mu^2, C */
-    double least, most;                  /* |lambda| */
+    double least, most, decay;           /* |lambda|, and the greatest of its decays */
 } FN(mode);
 
 INLINE void FN(load_mode)(const REAL *lambda, const REAL *C, ptrdiff_t M, ptrdiff_t n, FN(mode) *m)
@@ -43,7 +43,17 @@ INLINE void FN(load_mode)(const REAL *lambda, const REAL *C, ptrdiff_t M, ptrdif
         const double square = (double)lambda[i] * lambda[i] + (double)lambda[M + i] * lambda[M + i];
         least = square < least ? square : least, most = square > most ? square : most;
     }
-    m->least = sqrt(least), m->most = sqrt(most);
+    m->least = sqrt(least), m->most = sqrt(most), m->decay = 0;
+    for (ptrdiff_t i = 0; i < n; i++)
+        m->decay = -lambda[i] > m->decay ? -lambda[i] : m->decay;
+}
+
+/* All modes of an item. */
+TARGET static void FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const REAL *C, ptrdiff_t n, FN(mode) *modes)
+{
+    const ptrdiff_t W = FN(LANE);
+    for (ptrdiff_t j = 0; j < n_modes; j++)
+        FN(load_mode)(lambda + j * W, C + j * W, n_modes * W, n, modes + j);
 }
 
 /* x+ where z is small. */
@@ -60,7 +70,10 @@ INLINE void FN(creep)(const FN(mode) *m, int terms, REAL h, VEC v, VEC s, VEC *r
 /* x+ elsewhere, (E16) in e^z alone, which is returned too. */
 INLINE void FN(leap)(const FN(mode) *m, REAL h, VEC v, VEC w, VEC s, VEC *re, VEC *im, VEC *er, VEC *ei)
 {
-    FN(exponential)(m->lr * h, m->li * h, er, ei);
+    if (m->decay * h < 0.35)
+        FN(exponential)(1, m->lr * h, m->li * h, er, ei);
+    else
+        FN(exponential)(0, m->lr * h, m->li * h, er, ei);
     const VEC tr = m->sr * s, ti = m->si * s, a = *re + m->mr * v + tr, b = *im + m->mi * v + ti;
     *re = *er * a - *ei * b - (m->mr * w + tr);
     *im = *er * b + *ei * a - (m->mi * w + ti);
@@ -111,11 +124,13 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
     const ptrdiff_t n_stretches = (L + STRETCH - 1) / STRETCH;
     REAL *lambda = scratch, *C = lambda + P, *S = C + P, *D = S + P, *u = D + W, *slope = u + (STRETCH + 1) * W;
     REAL *y = slope + STRETCH * W;
+    FN(mode) *modes = (FN(mode) *)(y + STRETCH * W);
     for (ptrdiff_t item = first; item < last; item++) {
         const item_t i = item_of(s, item, W);
         const ptrdiff_t length = s->lengths[i.b];
         FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C);
         FN(gather_set)(s, i, 1, s->pass, D);
+        FN(load_modes)(M, lambda, C, i.n, modes);
         REAL *state = (REAL *)s->state + i.b * 2 * M * H + i.h;
         FN(gather)(2 * M, H, i.n, W, state, S);
         for (ptrdiff_t k = 0; k < length; k += STRETCH) {
@@ -128,14 +143,13 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
                 *(VEC *)(y + r * W) = *(const VEC *)(u + (r + 1) * W) * *(const VEC *)D;
             const REAL *v = s->held ? u + W : u;
             for (ptrdiff_t j = 0; j < M; j++) {
-                FN(mode) m;
-                FN(load_mode)(lambda + j * W, C + j * W, M * W, i.n, &m);
+                const FN(mode) *m = modes + j;
                 VEC re = *(VEC *)(S + j * W), im = *(VEC *)(S + (M + j) * W), er, ei;
                 for (ptrdiff_t r = 0; r < n; r++) {
                     if (steps[r] > 0)
-                        FN(move)(&m, steps[r], *(const VEC *)(v + r * W), *(const VEC *)(u + (r + 1) * W),
+                        FN(move)(m, steps[r], *(const VEC *)(v + r * W), *(const VEC *)(u + (r + 1) * W),
                                  *(const VEC *)(slope + r * W), &re, &im, &er, &ei);
-                    *(VEC *)(y + r * W) += 2 * (m.cr * re - m.ci * im);
+                    *(VEC *)(y + r * W) += 2 * (m->cr * re - m->ci * im);
                 }
                 *(VEC *)(S + j * W) = re, *(VEC *)(S + (M + j) * W) = im;
             }

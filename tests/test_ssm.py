@@ -150,6 +150,15 @@ def test_the_layer_passes_gradcheck():
     assert torch.autograd.gradcheck(outputs, (u, *(p.detach().requires_grad_() for p in layer.parameters())))
 
 
+def test_steps_have_a_gradient_too():
+    torch.manual_seed(0)
+    layer = HiPPOSSM(3, order=4, dtype=torch.float64, longest=1.0)
+    u = torch.randn(2, 6, 3, dtype=torch.float64)
+    for shape in ((2, 6), (2,), ()):
+        step = (0.5 + torch.rand(shape, dtype=torch.float64)).requires_grad_()
+        assert torch.autograd.gradcheck(lambda step: layer(u, step)[0], (step,))
+
+
 # --- the layer ------------------------------------------------------------------------------------------
 
 

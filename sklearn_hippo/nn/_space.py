@@ -47,15 +47,17 @@ class Memory(NamedTuple):
 
 def integrals(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """e^z, phi_1 = (e^z - 1) / z and phi_2 = (phi_1 - 1) / z, to the last digits for any z."""
-    small = z.abs() < 1
-    near, far = torch.where(small, z, 0.0), torch.where(small, 1.0, z)
-    n_terms = 19 if z.dtype == torch.complex128 else 11
-    series = torch.zeros_like(z)
-    for k in range(n_terms, -1, -1):
+    single = z.dtype == torch.complex64
+    edge, n_terms = (1e-3, 3) if single else (1.0, 20)  # below, the series; in double precision, little of it will do
+    exact = z.to(torch.complex128)
+    small = exact.abs() < edge
+    near, far = torch.where(small, exact, 0.0), torch.where(small, 1.0, exact)
+    series = torch.zeros_like(near)
+    for k in range(n_terms - 1, -1, -1):
         series = series * near + 1 / math.factorial(k + 2)
     first = torch.where(small, 1 + near * series, (torch.exp(far) - 1) / far)
     second = torch.where(small, series, (first - 1) / far)
-    return torch.exp(z), first, second
+    return torch.exp(exact).to(z.dtype), first.to(z.dtype), second.to(z.dtype)
 
 
 def step_of(space: Space, h: Tensor) -> Step:
@@ -270,7 +272,7 @@ def run(
     if step.ndim == 2:
         if fresh:
             step = torch.cat([torch.zeros_like(step[:, :1]), step[:, 1:]], dim=1)
-        if not (compiled and _compiles(space, u, equal=False)):
+        if not (compiled and _compiles(space, u, equal=False)) or step.requires_grad:
             return loop(space, u, step, lengths, memory)
         y, modes = _Compiled.apply(
             u, step, lengths, memory.last, _packed(space.rate), None, _packed(space.read), space.through[None],
