@@ -41,7 +41,7 @@ def beside_lstm(table):
     def trained(way):
         way()[0].sum().backward()
 
-    seconds = medians(*(lambda way=way: trained(way) for way in ways.values()), repeats=7, warm=True)
+    seconds = medians(*(lambda way=way: trained(way) for way in ways.values()), repeats=15, warm=True)
     for name, own in zip(ways, seconds, strict=True):
         table.add_row(name, f"{1e3 * own:.0f} ms", f"{seconds[0] / own:.2f} x as fast as the LSTM")
 

@@ -203,14 +203,15 @@ class _Compiled(torch.autograd.Function):
             whole(rate), None if into is None else whole(into), whole(read), whole(through), held,
         )  # fmt: skip
         state = begin.detach().clone().contiguous()
-        y = torch.zeros_like(u, memory_format=torch.contiguous_format)
+        ragged = int(lengths.min()) < length
+        y = (torch.zeros if ragged else torch.empty)(u.shape, dtype=u.dtype)
         wanted = any(ctx.needs_input_grad)
         kept = u.new_empty((batch, -(-length // STRETCH), 2, n_modes, width)) if wanted else None
         dtype = y.numpy().dtype
         n_threads = max(1, min(torch.get_num_threads(), batch))
         scratch = np.empty((n_threads, scratch_size(n_modes)), dtype)
         batch_of.forward(state.numpy(), None if kept is None else kept.numpy(), y.numpy(), scratch)
-        ctx.way = batch_of, scratch, [len(x) for x in (rate, read, through)], into is None
+        ctx.way = batch_of, scratch, [len(x) for x in (rate, read, through)], into is None, ragged
         ctx.kept = kept
         ctx.save_for_backward(u)
         return y, state
@@ -219,11 +220,12 @@ class _Compiled(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_y: Tensor, grad_state: Tensor) -> tuple[Tensor | None, ...]:
         (u,) = ctx.saved_tensors
-        batch_of, scratch, sizes, varying = ctx.way
+        batch_of, scratch, sizes, varying, ragged = ctx.way
         batch, _, width = u.shape
         shape = ctx.kept.shape[:1] + ctx.kept.shape[2:]
         grad_begin = grad_state.detach().clone().contiguous()
-        grad_u, grad_before = torch.zeros_like(u, memory_format=torch.contiguous_format), u.new_zeros(batch, width)
+        grad_u = (torch.zeros if ragged else torch.empty)(u.shape, dtype=u.dtype)
+        grad_before = u.new_zeros(batch, width)
         of_rate, of_into, of_read = (u.new_empty(shape) for _ in range(3))
         of_through = u.new_empty(batch, width)
         batch_of.backward(
@@ -280,10 +282,12 @@ def run(
         )  # fmt: skip
         return y, Memory(torch.complex(modes[:, 0], modes[:, 1]), last_of(u, lengths, memory.last))
     own = step_of(space, step.to(u.dtype)[..., None, None] if step.ndim else step.to(u.dtype))
-    u = torch.where(inside(u, lengths), u, 0.0)
+    compiled = compiled and _compiles(space, u, equal=True)
+    if not compiled:
+        u = torch.where(inside(u, lengths), u, 0.0)
     begin, R = shifted(own, u, lengths, memory, fresh)
     last = last_of(u, lengths, memory.last)
-    if compiled and _compiles(space, u, equal=True):
+    if compiled:  # which does not look behind the ends
         direct = space.through + 2 * (space.read * own.Q).real.sum(dim=-2)
         y, modes = _Compiled.apply(
             u, None, lengths, memory.last, _packed(own.E), _packed(R), _packed(space.read),
@@ -292,8 +296,8 @@ def run(
         shift = torch.complex(modes[:, 0], modes[:, 1])
     else:
         y = (multiply if u.shape[1] <= 2 * CHUNK else convolve)(space, own, u, begin, R)
+        y = torch.where(inside(u, lengths), y, 0.0)
         shift = final(own, u, lengths, begin, R)
-    y = torch.where(inside(u, lengths), y, 0.0)
     some = (lengths.to(u.device) > 0)[:, None, None]
     return y, Memory(torch.where(some, shift + own.Q * last[:, None], memory.modes), last)
 
