@@ -30,8 +30,9 @@ INLINE VEC FN(choose)(BITS mask, VEC a, VEC b)
 }
 
 /* The exponential is 2^i exp(r), |r| <= log(2) / 2; the angle is reduced to an eighth of a turn by quarter turns in three parts,
- * and far away is not known. Of x up to 0: what is far below is 0; ``mild`` ones are from -0.35 on. */
-INLINE void FN(exponential)(const int mild, VEC x, VEC y, VEC *re, VEC *im)
+ * and is not known beyond LARGEST_ANGLE, for which ``far`` ones are taken. Of x up to 0: what is far below is 0; ``mild`` ones
+ * are from -0.35 on. */
+INLINE void FN(exponential)(const int mild, const int far, VEC x, VEC y, VEC *re, VEC *im)
 {
     const int N = sizeof(REAL) == 4 ? 4 : 8, T = sizeof(REAL) == 4 ? 6 : 12;
     const REAL magic = TYPED(ROUNDING);
@@ -48,6 +49,11 @@ INLINE void FN(exponential)(const int mild, VEC x, VEC y, VEC *re, VEC *im)
         size = 1 + size * r * ((REAL)1 / n);
     if (!mild)
         size = FN(of_bits)(FN(bits_of)(size) + ((FN(bits_of)(power) - FN(bits_of)(none + magic)) << TYPED(FRACTION)));
+    if (far) {
+        const VEC most = none + TYPED(LARGEST_ANGLE);
+        y = FN(choose)(BELOW(y, most), y, most);
+        y = FN(choose)(BELOW(-most, y), y, -most);
+    }
     const VEC shifted = y * (REAL)0.63661977236758134308 + magic, turns = shifted - magic;
     const VEC angle = ((y - turns * TYPED(QUARTER_HIGH)) - turns * TYPED(QUARTER_MIDDLE)) - turns * TYPED(QUARTER_LOW);
     const VEC square = angle * angle;

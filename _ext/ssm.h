@@ -87,6 +87,7 @@ typedef uint32_t positive_float;
 #define ROUNDING_float 12582912.0f
 #define FRACTION_float 23
 #define LEAST_float 87.0f
+#define LARGEST_ANGLE_float 3e4f
 #define QUARTER_HIGH_float 1.5703125f
 #define QUARTER_MIDDLE_float 4.837512969970703125e-4f
 #define QUARTER_LOW_float 7.549789948768648e-8f
@@ -96,6 +97,7 @@ typedef uint64_t positive_double;
 #define ROUNDING_double 6755399441055744.0
 #define FRACTION_double 52
 #define LEAST_double 708.0
+#define LARGEST_ANGLE_double 1e9
 #define QUARTER_HIGH_double 1.57079632673412561417
 #define QUARTER_MIDDLE_double 6.07710050630396597660e-11
 #define QUARTER_LOW_double 2.02226624879595063154e-21

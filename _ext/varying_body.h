@@ -70,10 +70,13 @@ INLINE void FN(creep)(const FN(mode) *m, int terms, REAL h, VEC v, VEC s, VEC *r
 /* x+ elsewhere, (E16) in e^z alone, which is returned too. */
 INLINE void FN(leap)(const FN(mode) *m, REAL h, VEC v, VEC w, VEC s, VEC *re, VEC *im, VEC *er, VEC *ei)
 {
-    if (m->decay * h < 0.35)
-        FN(exponential)(1, m->lr * h, m->li * h, er, ei);
+    const VEC x = m->lr * h, y = m->li * h;
+    if (m->most * h > TYPED(LARGEST_ANGLE))
+        FN(exponential)(0, 1, x, y, er, ei);
+    else if (m->decay * h < 0.35)
+        FN(exponential)(1, 0, x, y, er, ei);
     else
-        FN(exponential)(0, m->lr * h, m->li * h, er, ei);
+        FN(exponential)(0, 0, x, y, er, ei);
     const VEC tr = m->sr * s, ti = m->si * s, a = *re + m->mr * v + tr, b = *im + m->mi * v + ti;
     *re = *er * a - *ei * b - (m->mr * w + tr);
     *im = *er * b + *ei * a - (m->mi * w + ti);

@@ -105,6 +105,18 @@ def test_sequences_of_one_and_of_many_observations_by_convolution():
             assert spread(end.modes, after.modes) < 1e-11
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("gap", [1e3, 1e6, 1e12, 1e30])
+def test_gaps_of_any_length(dtype, gap):
+    space, u, step, lengths, memory = problem(dtype, batch=1, length=40)
+    space = space._replace(rate=space.rate - 0.1)  # what fades
+    step[:, 20] = gap
+    y, end = run(space, u, step, lengths, memory, fresh=False)
+    expected, after = _space.loop(space, u, step.clamp(max=_space.LONGEST), lengths, memory)
+    assert spread(y, expected) < 2e-5
+    assert spread(end.modes, after.modes) < 2e-5
+
+
 # --- gradients ------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from .._ext_ssm import STRETCH, scratch_size, space
 
 DISCRETIZATIONS = ("foh", "zoh", "bilinear")
 CHUNK = 64  # observations whose products with each other are one matrix
+LONGEST = 1e15  # step, after which nothing is left, while its products are numbers
 
 
 class Step(NamedTuple):
@@ -274,6 +275,7 @@ def run(
     if step.ndim == 2:
         if fresh:
             step = torch.cat([torch.zeros_like(step[:, :1]), step[:, 1:]], dim=1)
+        step = step.clamp(max=LONGEST)
         if not (compiled and _compiles(space, u, equal=False)) or step.requires_grad:
             return loop(space, u, step, lengths, memory)
         y, modes = _Compiled.apply(
