@@ -37,7 +37,7 @@ _PARAMETERS = """
         What the modes of the state spaces are at first, as in `sklearn_hippo.nn.HiPPOSSM`.
     hidden_size : int, default=64
         Channels of every layer.
-    order : int, default=16
+    order : int, default=32
         Real numbers of the state of a channel; even.
     n_layers : int, default=2
         Layers of state spaces, each with a mixing of the channels.
@@ -58,10 +58,10 @@ _PARAMETERS = """
 _NOTES = """
     Observations of one stamp are one observation, of each channel the last one that is not missing. Where all series of
     a batch are sampled regularly, each at a rate of its own, a layer makes the same step again and again; otherwise
-    every observation has a step of its own, which takes about five times as long. Predictions are computed in double
-    precision on the CPU. Ctrl-C ends a training and keeps the finished epochs. The defaults are those of a prototype,
-    and were not searched here. ``warm_start`` and `partial_fit` keep the network and the scales of the channels; of the
-    parameters, those of the training may change in between.
+    every observation has a step of its own, which takes three times as long. Predictions are computed in double
+    precision on the CPU. Ctrl-C ends a training and keeps the finished epochs. The defaults are by cross-validation on
+    the training parts of eight sets (``examples/ssm_defaults.py``). ``warm_start`` and `partial_fit` keep the network
+    and the scales of the channels; of the parameters, those of the training may change in between.
 
     References
     ----------
@@ -285,7 +285,7 @@ class HiPPOSSMClassifier(_SSM, NetworkClassifier):
         measure: str = "legs_lti",
         hidden_size: int = 64,
         *,
-        order: int = 16,
+        order: int = 32,
         n_layers: int = 2,
         discretization: str = "foh",
         pooling: str = "mean",
@@ -355,7 +355,7 @@ class HiPPOSSMRegressor(_SSM, NetworkRegressor):
         measure: str = "legs_lti",
         hidden_size: int = 64,
         *,
-        order: int = 16,
+        order: int = 32,
         n_layers: int = 2,
         discretization: str = "foh",
         pooling: str = "mean",
