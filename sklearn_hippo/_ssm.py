@@ -22,7 +22,7 @@ from ._panel import Panel
 from ._targets import CLASS_WEIGHT, NetworkClassifier, NetworkRegressor
 from .nn import HiPPOSSM
 from .nn._inputs import fill
-from .nn._space import DISCRETIZATIONS
+from .nn._space import DISCRETIZATIONS, last_of
 from .nn._ssm import BASES
 
 Array = NDArray[Any]
@@ -135,9 +135,7 @@ class Network(Head):
             total, so_far = (since * (x + before) / 2).cumsum(dim=1), since.cumsum(dim=1)
             x = torch.where(so_far > 0, total / torch.where(so_far > 0, so_far, 1.0), x)
         if not every:
-            at = (ends - 1).clamp(min=0)[:, None, None].expand(-1, 1, x.shape[2])
-            last = x.gather(1, at)[:, 0] if length else x.new_zeros(batch, x.shape[2])
-            return self.norm(torch.where((ends > 0)[:, None], last, 0.0))
+            return self.norm(last_of(x, lengths, x.new_zeros(batch, x.shape[2])))
         return self.norm(x[inside])
 
 

@@ -82,7 +82,7 @@ def test_all_ways_are_one(dtype, tolerance, discretization, fresh, simd):
             if own.ndim < 2:
                 how = _space.step_of(space, own[..., None, None] if own.ndim else own)
                 inside = torch.where(_space.inside(u, lengths), u, 0)
-                begin, R = _space.shifted(how, inside, lengths, memory, fresh)
+                begin, R = _space.shifted(how, inside, memory, fresh)
                 for way in (_space.convolve, _space.multiply):
                     y = torch.where(_space.inside(u, lengths), way(space, how, inside, begin, R), 0)
                     assert spread(y, expected) < tolerance

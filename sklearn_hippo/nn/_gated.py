@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .._ext_rnn import MGU, NO_GATE, PACKING, TIMED, Sequence, sequence
+from ._inputs import array_of
 from ._steps import IMPLICIT, Coordinates, advance
 
 COMPILED_GATES = {None: NO_GATE, "mgu": MGU, "timed": TIMED}
@@ -74,10 +75,6 @@ def loop(
 # --- compiled -----------------------------------------------------------------------------------------
 
 
-def _array(x: Tensor) -> NDArray[Any]:
-    return x.detach().contiguous().numpy()
-
-
 def _lay_out(
     way: Any, step: Tensor, x: Tensor, y: Tensor, U: Tensor, W: Tensor, u: Tensor, memory: Tensor, hidden: Tensor,
     act: Tensor,
@@ -90,10 +87,10 @@ def _lay_out(
     packed = np.empty((len(W) + PACKING) * (W.shape[1] + PACKING), dtype)
     n_threads = max(1, min(torch.get_num_threads(), batch // 4))
     recurrence = sequence(
-        _array(own.frequency), _array(own.V), _array(own.origin), np.array(own.b), own.damping,
+        array_of(own.frequency), array_of(own.V), array_of(own.origin), np.array(own.b), own.damping,
         IMPLICIT[discretization],
         COMPILED_GATES[gate],
-        _array(step), _array(active).astype(np.intp), _array(x), _array(y), _array(U), _array(W),
+        array_of(step), array_of(active).astype(np.intp), array_of(x), array_of(y), array_of(U), array_of(W),
         u.detach().numpy(), memory.detach().numpy(), hidden.detach().numpy(), act.detach().numpy(), packed,
     )  # fmt: skip
     return recurrence, np.empty((n_threads, 3 * len(own.frequency)), dtype)
@@ -140,7 +137,7 @@ class _Scan(torch.autograd.Function):
         grad_step = torch.zeros(length, batch, dtype=torch.float64) if ctx.needs_input_grad[4] else None
         recurrence, scratch = _lay_out(ctx.way, step, x, y, U, W, u, memory, hidden, act)
         recurrence.backward(
-            state.numpy(), state_memory.numpy(), None if grad_outputs is None else _array(grad_outputs),
+            state.numpy(), state_memory.numpy(), None if grad_outputs is None else array_of(grad_outputs),
             grad_x.numpy(), grad_y.numpy(), None if grad_step is None else grad_step.numpy(), scratch,
         )  # fmt: skip
         grad_U = grad_x.flatten(0, 1).T @ hidden[:-1].flatten(0, 1)

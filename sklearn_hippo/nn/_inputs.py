@@ -7,6 +7,7 @@ import math
 from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -18,6 +19,11 @@ def any_of(wrong: Tensor) -> bool:
 def none(special: Tensor) -> bool:
     """Whether a special case does not occur; while PyTorch traces, it might."""
     return not torch.compiler.is_compiling() and not bool(special.any())
+
+
+def array_of(x: Tensor) -> NDArray[Any]:
+    """The numbers of a tensor, as kernels take them."""
+    return x.detach().contiguous().numpy()
 
 
 class Batch(NamedTuple):

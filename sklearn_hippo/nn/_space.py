@@ -4,8 +4,8 @@ Every channel has a state of complex modes x and an input u, of which there are 
 
     x' = lambda x + u,   y = 2 Re(sum_n C_n x_n) + D u.
 
-A step is x+ = E x + P u_k + Q u_{k+1}. Complex arrays are (n_modes, width) and, where they
-depend on the sequence, (batch, n_modes, width).
+A step is x+ = E x + P u_k + Q u_{k+1}. Complex arrays are (n_modes, width) and, where they depend on the sequence,
+(batch, n_modes, width).
 """
 
 import math
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .._ext_ssm import STRETCH, scratch_size, space
+from ._inputs import array_of
 
 DISCRETIZATIONS = ("foh", "zoh", "bilinear")
 CHUNK = 64  # observations whose products with each other are one matrix
@@ -101,7 +102,12 @@ def loop(space: Space, u: Tensor, step: Tensor, lengths: Tensor, memory: Memory)
     return torch.stack(outputs, dim=1) if outputs else torch.zeros_like(u), Memory(modes, before)
 
 
-def shifted(step: Step, u: Tensor, lengths: Tensor, memory: Memory, fresh: bool) -> tuple[Tensor, Tensor]:
+def direct(space: Space, step: Step) -> Tensor:
+    """What an input adds to the output of its own observation, (width,) or (batch, width), where steps are equal."""
+    return space.through + 2 * (space.read * step.Q).real.sum(dim=-2)
+
+
+def shifted(step: Step, u: Tensor, memory: Memory, fresh: bool) -> tuple[Tensor, Tensor]:
     """Where steps are equal: s = x - Q u at the first observation, and R of s+ = E s + R u_k.
 
     A ``fresh`` memory has its first observation at its beginning, others have one step to it.
@@ -118,10 +124,9 @@ def convolve(space: Space, step: Step, u: Tensor, begin: Tensor, R: Tensor) -> T
     batched = step.E.ndim == 3
     powers = vandermonde(step.E, length)  # (..., n_modes, width, length) E^0, E^1, ...
     C = space.read
-    direct = space.through + 2 * (C * step.Q).real.sum(dim=-2)
     kernel = 2 * torch.einsum("...nh,...nhl->...lh", C * R, powers[..., :-1]).real if length > 1 else u[:0, :0]
     of_begin = 2 * torch.einsum("bnh,bnhl->blh" if batched else "bnh,nhl->blh", C * begin, powers).real
-    total = direct[..., None, :] * u + of_begin
+    total = direct(space, step)[..., None, :] * u + of_begin
     if length > 1:
         size = 2 * length
         kernel = kernel if batched else kernel[None]
@@ -149,9 +154,8 @@ def multiply(space: Space, step: Step, u: Tensor, begin: Tensor, R: Tensor) -> T
     n = min(CHUNK, length)
     powers = vandermonde(step.E, n + 1)
     C = space.read
-    direct = space.through + 2 * (C * step.Q).real.sum(dim=-2)
     lags = 2 * torch.einsum("...nh,...nhl->...hl", C * R, powers[..., : n - 1]).real  # lag 1, 2, ...
-    lags = torch.cat([direct[..., None], lags], dim=-1)
+    lags = torch.cat([direct(space, step)[..., None], lags], dim=-1)
     i, j = torch.meshgrid(torch.arange(n, device=u.device), torch.arange(n, device=u.device), indexing="ij")
     matrix = torch.where(i >= j, lags[..., (i - j).clamp(min=0)], 0.0)  # (..., width, n, n)
     outputs = []
@@ -180,8 +184,9 @@ def _packed(x: Tensor) -> Tensor:
     return torch.stack([x.real, x.imag], dim=1)
 
 
-def _array(x: Tensor) -> Any:
-    return x.detach().contiguous().numpy()
+def _unpacked(x: Tensor) -> Tensor:
+    """Undo `_packed` of several sets."""
+    return torch.complex(x[:, 0], x[:, 1])
 
 
 class _Compiled(torch.autograd.Function):
@@ -197,11 +202,11 @@ class _Compiled(torch.autograd.Function):
         sets = max(len(rate), len(through))
 
         def whole(x: Tensor) -> Any:
-            return _array(x.expand(sets, *x.shape[1:]))
+            return array_of(x.expand(sets, *x.shape[1:]))
 
         batch_of = space(
-            _array(u), _array(lengths).astype(np.intp), None if step is None else _array(step.double()), _array(before),
-            whole(rate), None if into is None else whole(into), whole(read), whole(through), held,
+            array_of(u), array_of(lengths).astype(np.intp), None if step is None else array_of(step.double()),
+            array_of(before), whole(rate), None if into is None else whole(into), whole(read), whole(through), held,
         )  # fmt: skip
         state = begin.detach().clone().contiguous()
         ragged = int(lengths.min()) < length
@@ -230,8 +235,8 @@ class _Compiled(torch.autograd.Function):
         of_rate, of_into, of_read = (u.new_empty(shape) for _ in range(3))
         of_through = u.new_empty(batch, width)
         batch_of.backward(
-            ctx.kept.numpy(), _array(grad_y), grad_begin.numpy(), grad_u.numpy(), grad_before.numpy(), of_rate.numpy(),
-            of_into.numpy(), of_read.numpy(), of_through.numpy(), scratch,
+            ctx.kept.numpy(), array_of(grad_y), grad_begin.numpy(), grad_u.numpy(), grad_before.numpy(),
+            of_rate.numpy(), of_into.numpy(), of_read.numpy(), of_through.numpy(), scratch,
         )  # fmt: skip
 
         def summed(x: Tensor, n: int) -> Tensor:
@@ -280,22 +285,22 @@ def run(
             return loop(space, u, step, lengths, memory)
         y, modes = _Compiled.apply(
             u, step, lengths, memory.last, _packed(space.rate), None, _packed(space.read), space.through[None],
-            torch.stack([memory.modes.real, memory.modes.imag], dim=1), space.discretization == "zoh",
+            _packed(memory.modes), space.discretization == "zoh",
         )  # fmt: skip
-        return y, Memory(torch.complex(modes[:, 0], modes[:, 1]), last_of(u, lengths, memory.last))
+        return y, Memory(_unpacked(modes), last_of(u, lengths, memory.last))
     own = step_of(space, step.to(u.dtype)[..., None, None] if step.ndim else step.to(u.dtype))
     compiled = compiled and _compiles(space, u, equal=True)
     if not compiled:
         u = torch.where(inside(u, lengths), u, 0.0)
-    begin, R = shifted(own, u, lengths, memory, fresh)
+    begin, R = shifted(own, u, memory, fresh)
     last = last_of(u, lengths, memory.last)
     if compiled:  # which does not look behind the ends
-        direct = space.through + 2 * (space.read * own.Q).real.sum(dim=-2)
+        through = direct(space, own)
         y, modes = _Compiled.apply(
             u, None, lengths, memory.last, _packed(own.E), _packed(R), _packed(space.read),
-            direct if direct.ndim == 2 else direct[None], torch.stack([begin.real, begin.imag], dim=1), False,
+            through if through.ndim == 2 else through[None], _packed(begin), False,
         )  # fmt: skip
-        shift = torch.complex(modes[:, 0], modes[:, 1])
+        shift = _unpacked(modes)
     else:
         y = (multiply if u.shape[1] <= 2 * CHUNK else convolve)(space, own, u, begin, R)
         y = torch.where(inside(u, lengths), y, 0.0)
