@@ -589,6 +589,9 @@ class HiPPOMemory(BaseEstimator):
             If it is not from `to_dict`, or from a later version; the message names the entry.
         """
         try:
+            for name in stored:  # np.array forgets a mask
+                if np.ma.is_masked(stored[name]):
+                    raise ValueError(f"{name} has masked entries; fill them, or store the memory again.")
             stored = {name: np.array(stored[name]) for name in stored}
         except (TypeError, ValueError, IndexError) as error:
             raise ValueError(f"This is not a memory, which is a mapping of names to arrays: {error}") from None

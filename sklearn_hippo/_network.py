@@ -33,9 +33,9 @@ TRAINING = """    missing_indicator : bool or "auto", default="auto"
         before there is any. ``"auto"`` tells it if values are missing in the training series.
     standardize : bool, default=True
         Subtract each channel's mean over all training observations, weighted as their series are, and divide by its
-        standard deviation. Extreme values do not ruin it: what is more than forty times as far from the median as half
-        of the values that differ from it is left out or, if that is more than a twentieth of all, counts as if it were
-        there; and what is z > 20 standard deviations away is 40 - 400 / z for the network, never more than forty.
+        standard deviation. Extreme values do not ruin it: at most a twentieth of them is left out, where it is more
+        than forty times as far from the median as half of the others that differ from it, or, if more are, as all
+        others; and what is z > 20 standard deviations away is 40 - 400 / z for the network, never more than forty.
     dropout : float in [0, 1), default=0
         Share of the last hidden state that is dropped in training.
     max_epochs : int, default=50

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# Of the standardization: how far away values count, in median distances from the median; which share of them may be
-# further away by mistake; and how far the network sees values as they are, in standard deviations.
+# Of the standardization: beyond how many median distances from the median values may be mistakes; which share of them
+# may be; and how far the network sees values as they are, in standard deviations.
 REACH, FEW, FAR = 40.0, 0.05, 20.0
 
 
@@ -21,26 +21,39 @@ def median(x: Array, weights: Array) -> float:
     return float((low + high) / 2 if abs(low) < 1 and abs(high) < 1 else low / 2 + high / 2)
 
 
+def _are_mistakes(x: Array, weights: Array, reach: float) -> NDArray[np.bool_]:
+    """Which values are so far away, and so few, that they are taken for mistakes."""
+    center = median(x, weights)
+    with np.errstate(over="ignore"):  # infinitely far away is far away
+        away = np.abs(x - center)
+        order = np.argsort(away)
+        nearer = np.cumsum(weights[order])  # weight of what is as near as that, or nearer
+        few = FEW * nearer[-1] * (1 + 1e-9)
+        first = np.searchsorted(away[order], 0, side="right")
+        if first == len(x):
+            return np.zeros(len(x), dtype=bool)
+        same = nearer[first - 1] if first else 0.0
+        apart = nearer[-1] - same
+        # A sparse channel may have more mistakes than signal: then it is how far FEW of what differs are.
+        within = max((apart - few) / 2, FEW * apart) * (1 - 1e-9)
+        typical = away[order[max(first, np.searchsorted(nearer, same + within))]]
+        far = away > reach * typical
+        if weights[far].sum() > few:
+            far = away > reach * away[order[np.searchsorted(nearer, nearer[-1] - few)]]
+    return far
+
+
 def mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[float, float]:
     """Weighted mean and standard deviation, computed in a unit in which no square over- or underflows.
 
-    What is further from the median than ``reach`` times the median distance of what differs from it is left out or, if
-    that is more than FEW of all, counts as if it were there. The scale of a constant, or of what varies by rounding
-    only, is 1.
+    With a finite ``reach``, mistakes are left out: values further from the median than ``reach`` times as half of what
+    differs from it, without the FEW farthest of all. Where these are more than FEW, they are none, and those are that
+    are further than ``reach`` times all but FEW. The scale of a constant, or of what varies by rounding only, is 1.
     """
     weights = weights / weights.max()
     if np.isfinite(reach):
-        center = median(x, weights)
-        with np.errstate(over="ignore"):  # infinitely far away is far away
-            away = np.abs(x - center)
-            apart = away > 0
-            if apart.any():
-                room = reach * median(away[apart], weights[apart])
-                far = away > room
-                if weights[far].sum() <= FEW * weights.sum():
-                    x, weights = x[~far], weights[~far]
-                else:
-                    x = np.clip(x, center - room, center + room)
+        right = ~_are_mistakes(x, weights, reach)
+        x, weights = x[right], weights[right]
     exponent = int(np.frexp(np.abs(x).max())[1])
     x = np.ldexp(x, -exponent)
     mean = float(np.average(x, weights=weights))

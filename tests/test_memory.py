@@ -271,6 +271,8 @@ def test_from_dict_refuses_what_it_does_not_know():
         HiPPOMemory.from_dict({name: one for name, one in stored.items() if name != "state_time"})
     with pytest.raises(ValueError, match="not a complete memory"):
         HiPPOMemory.from_dict(stored | {"param_nonsense": 3})
+    with pytest.raises(ValueError, match="state_core has masked entries"):
+        HiPPOMemory.from_dict(stored | {"state_core": np.ma.masked_equal(stored["state_core"], 0)})
 
 
 def test_ten_million_observations_in_constant_memory():

@@ -479,9 +479,30 @@ def test_scales_are_those_of_most_values(unit, wild):
 def test_scales_of_few_values_and_of_many_that_are_far_away():
     x = np.random.default_rng(0).normal(size=20)
     assert_allclose(mean_and_scale(np.r_[x, 1e300], np.ones(21), 40.0), [x.mean(), x.std()])
-    many = np.r_[x, np.full(4, 1e3)]  # they count, as far as it goes
-    assert x.std() < mean_and_scale(many, np.ones(24), 40.0)[1] < many.std()
+    many = np.r_[x, np.full(4, 1e3)]  # so many are no mistakes
+    assert_allclose(mean_and_scale(many, np.ones(24), 40.0), [many.mean(), many.std()])
     small = np.tile([0.0, 5e-324], 500)
     assert mean_and_scale(small, np.ones(1000), 40.0)[1] == 5e-324
     for weight in (1e308, 5e-324):
         assert_allclose(mean_and_scale(np.r_[x, 1e300], np.full(21, weight), 40.0), [x.mean(), x.std()])
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-10, 1e-3])
+@pytest.mark.parametrize("mistakes", [[], [1e6] * 20, [1e300] * 10])
+@pytest.mark.parametrize("weight", [1.0, 0.1])
+def test_scale_of_a_channel_that_is_idle_most_of_the_time(noise, mistakes, weight):
+    rng = np.random.default_rng(1)
+    x = rng.permutation(np.r_[noise * rng.normal(size=600), 11 + 0.3 * rng.normal(size=380)])
+    both = np.r_[x, mistakes]
+    assert_allclose(mean_and_scale(both, np.full(len(both), weight), 40.0), [x.mean(), x.std()])
+
+
+@pytest.mark.parametrize(("signal", "mistakes"), [(5, 10), (25, 475), (200, 500), (3000, 500)])
+def test_scale_of_a_channel_with_more_mistakes_than_signal(signal, mistakes):
+    x = np.r_[np.zeros(10_000 - signal - mistakes), np.random.default_rng(0).uniform(1, 2, signal)]
+    for wild in (1e3, -1e6, 1e300):
+        both = np.r_[x, np.full(mistakes, wild)]
+        assert_allclose(mean_and_scale(both, np.ones(10_000), 40.0), [x.mean(), x.std()])
+    if signal > 20:  # fewer than one of twenty that differ by next to nothing are no signal
+        events = np.r_[x, 1e-13]
+        assert_allclose(mean_and_scale(events, np.ones(len(events)), 40.0), [x.mean(), x.std()], rtol=1e-3)
