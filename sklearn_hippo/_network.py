@@ -34,8 +34,8 @@ TRAINING = """    missing_indicator : bool or "auto", default="auto"
     standardize : bool, default=True
         Subtract each channel's mean over all training observations, weighted as their series are, and divide by its
         standard deviation. Extreme values do not ruin it: at most a twentieth of them is left out, where it is more
-        than forty times as far from the median as half of the others that differ from it, or, if more are, as all
-        others; and what is z > 20 standard deviations away is 40 - 400 / z for the network, never more than forty.
+        than forty times as far from the median as half of what differs from it, or, if more are, as all others; and
+        what is z > 20 standard deviations away is 40 - 400 / z for the network, never more than forty.
     dropout : float in [0, 1), default=0
         Share of the last hidden state that is dropped in training.
     max_epochs : int, default=50

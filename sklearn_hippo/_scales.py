@@ -34,8 +34,8 @@ def _are_mistakes(x: Array, weights: Array, reach: float) -> NDArray[np.bool_]:
             return np.zeros(len(x), dtype=bool)
         same = nearer[first - 1] if first else 0.0
         apart = nearer[-1] - same
-        # A sparse channel may have more mistakes than signal: then it is how far FEW of what differs are.
-        within = max((apart - few) / 2, FEW * apart) * (1 - 1e-9)
+        # Half of what differs is as near, or as much of it as is no mistake, at least FEW of it.
+        within = max(FEW * apart, min(apart / 2, apart - few)) * (1 - 1e-9)
         typical = away[order[max(first, np.searchsorted(nearer, same + within))]]
         far = away > reach * typical
         if weights[far].sum() > few:
@@ -47,8 +47,8 @@ def mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[flo
     """Weighted mean and standard deviation, computed in a unit in which no square over- or underflows.
 
     With a finite ``reach``, mistakes are left out: values further from the median than ``reach`` times as half of what
-    differs from it, without the FEW farthest of all. Where these are more than FEW, they are none, and those are that
-    are further than ``reach`` times all but FEW. The scale of a constant, or of what varies by rounding only, is 1.
+    differs from it (or less, if that half may be mistakes). Where these are more than FEW of all, they are none, and
+    those are that are further than ``reach`` times all but FEW. The scale of a constant, or of what varies by rounding only, is 1.
     """
     weights = weights / weights.max()
     if np.isfinite(reach):
