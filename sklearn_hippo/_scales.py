@@ -48,7 +48,8 @@ def mean_and_scale(x: Array, weights: Array, reach: float = np.inf) -> tuple[flo
 
     With a finite ``reach``, mistakes are left out: values further from the median than ``reach`` times as half of what
     differs from it (or less, if that half may be mistakes). Where these are more than FEW of all, they are none, and
-    those are that are further than ``reach`` times all but FEW. The scale of a constant, or of what varies by rounding only, is 1.
+    those are that are further than ``reach`` times all but FEW. The scale of a constant, or of what varies by rounding
+    only, is 1.
     """
     weights = weights / weights.max()
     if np.isfinite(reach):
