@@ -72,7 +72,8 @@ _NOTES = """
 _TRAINING = TRAINING
 for _old, _new in (
     ("    dropout : float in [0, 1), default=0\n        Share of the last hidden state that is dropped in training.",
-     "    dropout : float in [0, 1), default=0.1\n        Share of a layer's outputs that is dropped in training."),
+     "    dropout : float in [0, 1), default=0.1\n        Share of a layer's channels that is "
+     "dropped in training, each for a whole\n        series."),
     ("    max_epochs : int, default=50\n        Passes through the training series.",
      '    max_epochs : int or "auto", default="auto"\n        Passes through the training series; "auto" means 30 or, '
      "of few series, as many as make 400\n        mini-batches."),
@@ -97,7 +98,11 @@ class Block(nn.Module):
     def forward(self, x: Tensor, step: Tensor, lengths: Tensor) -> Tensor:
         """Outputs of shape (batch, length, width); what is behind the ends is no matter of any other."""
         y, _ = self.space(self.norm(x), step, lengths)
-        return x + self.dropout(F.glu(self.mix(self.dropout(F.gelu(y)))))
+        return x + F.glu(self.mix(self._dropped(F.gelu(y))))
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        """Without some channels, the same ones all along a series."""
+        return x * self.dropout(x.new_ones(len(x), 1, x.shape[2])) if self.training and self.dropout.p else x
 
 
 class Network(Head):
@@ -129,18 +134,33 @@ class Network(Head):
         for block in self.blocks:
             x = block(x, steps, lengths)
         x = torch.where(inside[..., None], x, 0.0)
-        if self.pooling == "mean":  # by the trapezoidal rule, as far as a series has come
+        if not every:
+            if self.pooling == "mean" and length:
+                x = torch.bmm(shares(elapsed, ends).to(x.dtype)[:, None], x)[:, 0]
+            else:
+                x = last_of(x, lengths, x.new_zeros(batch, x.shape[2]))
+            return self.norm(x)
+        if self.pooling == "mean":  # as far as a series has come
             since = elapsed.diff(dim=1, prepend=elapsed[:, :1]).to(x.dtype)[..., None]
             before = torch.cat([x[:, :1], x[:, :-1]], dim=1)
             total, so_far = (since * (x + before) / 2).cumsum(dim=1), since.cumsum(dim=1)
             x = torch.where(so_far > 0, total / torch.where(so_far > 0, so_far, 1.0), x)
-        if not every:
-            return self.norm(last_of(x, lengths, x.new_zeros(batch, x.shape[2])))
         return self.norm(x[inside])
 
 
+def shares(elapsed: Tensor, lengths: Tensor) -> Tensor:
+    """What each observation is worth in a mean over time, by the trapezoidal rule: (batch, length), sums of 1 or 0."""
+    row = torch.arange(elapsed.shape[1], device=elapsed.device)
+    inside = row < lengths[:, None]
+    since = torch.where(inside, elapsed.diff(dim=1, prepend=elapsed[:, :1]), 0.0)
+    share = (since + torch.cat([since[:, 1:], torch.zeros_like(since[:, :1])], dim=1)) / 2
+    total = share.sum(dim=1, keepdim=True)
+    last = (row == lengths[:, None] - 1).to(share.dtype)
+    return torch.where(total > 0, share / torch.where(total > 0, total, 1.0), last)
+
+
 def clock(times: Tensor | None, inside: Tensor, lengths: Tensor, timescale: float | None) -> tuple[Tensor, Tensor]:
-    """Steps of the layers' clock, (batch, length), or (batch,) where they are equal; and the time since the first one.
+    """Steps of the layers' clock, (batch, length), or (batch,) or () where they are equal; the time since the start.
 
     The clock makes UNITS of them in a timescale, or in the duration of each series.
     """
@@ -156,7 +176,8 @@ def clock(times: Tensor | None, inside: Tensor, lengths: Tensor, timescale: floa
     even = duration / (lengths - 1).clamp(min=1)
     off = torch.where(inside, (elapsed - row * even[:, None]).abs(), 0.0).amax(dim=1) if length else 0 * duration
     if not torch.compiler.is_compiling() and bool((off <= 1e-9 * duration).all()):
-        return UNITS * even / unit, elapsed
+        steps = UNITS * even / unit
+        return (steps[0] if bool((steps == steps[0]).all()) else steps), elapsed
     return UNITS * torch.where(inside, elapsed.diff(dim=1, prepend=elapsed[:, :1]), 0.0) / unit[:, None], elapsed
 
 

@@ -380,9 +380,10 @@ class Interrupt(Callback):
 
 def test_a_training_that_was_interrupted_ends_in_the_same_numbers(tmp_path):
     panel, y = waves(40)
-    whole = HiPPOSSMClassifier(**QUICK).fit(panel, y)
+    wide = QUICK | {"hidden_size": 16}
+    whole = HiPPOSSMClassifier(**wide).fit(panel, y)
     how = {"checkpoint": tmp_path / "waves.ckpt", "net_params": {"callbacks": [Interrupt()]}}
-    interrupted = HiPPOSSMClassifier(**QUICK, **how).fit(panel, y)
+    interrupted = HiPPOSSMClassifier(**wide, **how).fit(panel, y)
     assert interrupted.n_iter_ == 3
     resumed = interrupted.fit(panel, y)
     assert resumed.loss_curve_ == whole.loss_curve_
