@@ -342,3 +342,10 @@ def in_seconds(timescale: Any) -> float | None:
     if not seconds > 0:
         raise ValueError(f"timescale={timescale!r} must be positive.")
     return seconds
+
+
+def refuse_masked(x: Any, name: str) -> None:
+    """Refuse a masked array with masked entries, whose mask NumPy would forget."""
+    if np.ma.is_masked(x):
+        first = np.argwhere(np.ma.getmaskarray(x))[0].tolist()
+        raise ValueError(f"{name} is masked at {first}: leave out what is missing.")

@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 from torch import Tensor, nn
 
 from ._batches import Batches, Series
-from ._columns import in_seconds
+from ._columns import in_seconds, refuse_masked
 from ._compat import CallbackSupportMixin, Interval, StrOptions, fit_task, with_ids
 from ._panel import Panel, merge_stamps
 from ._scales import REACH, bounded, mean_and_scale, median
@@ -244,8 +244,10 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
                     "each series."
                 )
             panel = merge_stamps(validate_panel(self, X, reset=fresh), unobserved=False)
+            refuse_masked(y, "y")
             y = self._check_y(y, panel)
             check_consistent_length(panel, y)
+            refuse_masked(sample_weight, "sample_weight")
             weights = _check_sample_weight(sample_weight, np.empty(len(panel)), dtype=np.float64)
             if (weights < 0).any():
                 first = panel._called(int(np.argmax(weights < 0)))

@@ -21,6 +21,7 @@ from ._columns import (
     lists_of,
     names_in,
     read_times,
+    refuse_masked,
 )
 from ._ids import called, called_series, codes_of, grouped, ids_of, items_of, named_index
 
@@ -204,6 +205,7 @@ def read_padded(X: Any, lengths: Any = None, time_channel: Any = None) -> Parts:
         observed = np.asarray(~np.isnan(X).all(axis=2))
         lengths = np.where(observed.any(axis=1), max_length - np.argmax(observed[:, ::-1], axis=1), 0)
     else:
+        refuse_masked(lengths, "lengths")
         lengths = np.asarray(lengths)
         if lengths.shape != (n_series,) or lengths.dtype.kind not in "iu":
             raise ValueError(f"lengths must be {n_series} integers, one for each series.")

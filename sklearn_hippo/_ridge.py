@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_co
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
+from ._columns import refuse_masked
 from ._compat import CallbackSupportMixin, StrOptions, fit_task, set_parameters
 from ._head import Features, Head, Scaling, fit_calibrated, fit_head, predict
 from ._machine import check_memory
@@ -134,6 +135,7 @@ class _Ridge(CallbackSupportMixin, BaseEstimator):
         return merge_stamps(panel)  # what is equal to a network is equal here
 
     def _weights(self, panel: Any, sample_weight: Any) -> Array:
+        refuse_masked(sample_weight, "sample_weight")
         weights = _check_sample_weight(sample_weight, np.empty(len(panel)), dtype=np.float64)
         if (weights < 0).any():
             raise ValueError("Negative values in data passed to `sample_weight`.")

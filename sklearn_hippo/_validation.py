@@ -10,7 +10,7 @@ from sklearn.utils import check_array, column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_feature_names_in, validate_data
 
-from ._columns import as_values, holds_series, is_empty
+from ._columns import as_values, holds_series, is_empty, refuse_masked
 from ._ids import as_ids, called_series, named_index
 from ._panel import Panel
 from ._reading import read_cells, warn_transposed
@@ -286,6 +286,7 @@ def name_series(panel: Panel, series: int) -> str:
 
 def check_labels(y: Any, panel: Panel) -> Array:
     """A label for each series of a panel, none of them missing, and all of one kind."""
+    refuse_masked(y, "y")
     kept = y if isinstance(y, (list, tuple)) else ()  # in an array of numpy's choice, 1 and "1" could be the same
     y = column_or_1d(y, warn=True)
     missing = [i for i, label in enumerate(y.tolist()) if _is_missing(label)]
@@ -314,6 +315,7 @@ def check_classes(classes: Any) -> Array:
 
 def check_numbers(y: Any) -> Array:
     """Targets of a regression, (n_series,) or (n_series, n_targets)."""
+    refuse_masked(y, "y")
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     if y.ndim not in (1, 2):
         raise ValueError(f"y must have shape (n_series,) or (n_series, n_targets), got {y.shape}.")

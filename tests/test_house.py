@@ -53,7 +53,7 @@ MAY_IMPORT = {
     # estimators
     "_random": {"_compat", "_machine", "_panel", "_scales", "_summaries", "_validation", "_views"},
     "_parts": {"_head", "_panel", "_scales", "_validation"},
-    "_ridge": {"_compat", "_head", "_machine", "_panel", "_parts", "_random", "_scales", "_validation"},
+    "_ridge": {"_columns", "_compat", "_head", "_machine", "_panel", "_parts", "_random", "_scales", "_validation"},
     "_transformer": {"_columns", "_compat", "_ids", "_machine", "_measures", "_panel", "_projection", "_recurrence",
                      "_validation"},
     "_state": {"_measures", "_panel", "_projection", "_recurrence"},

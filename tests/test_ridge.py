@@ -459,6 +459,11 @@ def test_what_is_refused():
             estimator.fit(panel, [0, 1] * 3, np.zeros(6))
         with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
             estimator.fit(panel, [0, 1] * 3, -np.ones(6))
+        masked = np.ma.array([0, 1] * 3, mask=[0, 0, 0, 1, 0, 0])
+        with pytest.raises(ValueError, match=r"y is masked at \[3\]"):
+            estimator.fit(panel, masked)
+        with pytest.raises(ValueError, match=r"sample_weight is masked at \[3\]"):
+            estimator.fit(panel, [0, 1] * 3, masked)
     with pytest.raises(ValueError, match="y has only one class: 1"):
         HiPPOClassifier(**SMALL).fit(panel, np.ones(6, int))
     fitted = HiPPOClassifier(**SMALL).fit(panel, [0, 1] * 3)

@@ -205,7 +205,10 @@ def test_standardization():
     moved = Panel(panel.values * [1e6, 1e-6] + [1e6, 3], panel.times, panel.offsets)
     other = clone(classifier).fit(moved, y)
     assert_allclose(other.decision_function(moved), classifier.decision_function(panel), atol=1e-3)
-    assert_array_equal(clone(classifier).set_params(standardize=False).fit(panel, y).scale_, 1)
+    ready = Panel((panel.values - classifier.mean_) / classifier.scale_, panel.times, panel.offsets)
+    as_it_is = clone(classifier).set_params(standardize=False).fit(ready, y)
+    assert_array_equal(as_it_is.scale_, 1)
+    assert_allclose(as_it_is.decision_function(ready), classifier.decision_function(panel), atol=1e-3)
     constant = Panel(np.column_stack([panel.values[:, 0], np.full(len(panel.values), 0.1)]), panel.times, panel.offsets)
     assert clone(classifier).fit(constant, y).scale_[1] == 1
 
