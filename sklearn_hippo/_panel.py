@@ -9,7 +9,7 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._columns import all_finite, as_times, as_values, capital, names_in
+from ._columns import all_finite, as_times, as_values, capital, names_in, refuse_masked
 from ._conversions import Conversions
 from ._ids import as_ids, called_series
 
@@ -109,6 +109,7 @@ class Panel(Conversions):
             )
         if values.shape[1] == 0:
             raise ValueError("values have no channel: their shape is (n_observations, 0).")
+        refuse_masked(offsets, "offsets")
         offsets = np.array([0, len(values)]) if offsets is None else np.asarray(offsets)
         if offsets.ndim != 1 or len(offsets) < 1 or offsets.dtype.kind not in "iu":
             raise ValueError("offsets must be a one-dimensional array of n_series + 1 integers.")

@@ -11,6 +11,7 @@ from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from ._columns import refuse_masked
 from ._compat import StrOptions
 from ._network import NetworkEstimator
 from ._panel import Panel
@@ -128,6 +129,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         if fresh and classes is None and not _is_table(y):
             raise ValueError("classes must be passed on the first call to partial_fit: later calls may bring others.")
         if classes is not None:
+            refuse_masked(classes, "classes")
             classes = np.unique(np.asarray(classes))
             if not fresh and not np.array_equal(classes, self.classes_):
                 raise ValueError(f"classes={classes} are not those of the first call to partial_fit: {self.classes_}.")

@@ -307,6 +307,7 @@ def check_labels(y: Any, panel: Panel) -> Array:
 
 def check_classes(classes: Any) -> Array:
     """Different labels, none of them missing."""
+    refuse_masked(classes, "classes")
     found = np.asarray(classes)
     if found.ndim != 1 or len(np.unique(found)) < len(found) or any(_is_missing(label) for label in found.tolist()):
         raise ValueError(f"classes must be different labels, none of them missing, got {classes!r}.")

@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "_training": set(),
     "_session": {"_batches", "_panel", "_training"},
     "_network": {"_batches", "_columns", "_compat", "_panel", "_scales", "_session", "_validation"},
-    "_targets": {"_compat", "_network", "_panel", "_scales", "_validation"},
+    "_targets": {"_columns", "_compat", "_network", "_panel", "_scales", "_validation"},
     "_rnn": {"_compat", "_machine", "_measures", "_network", "_panel", "_targets", "nn", "nn._gated", "nn._steps"},
     "_ssm": {"_compat", "_machine", "_network", "_panel", "_targets", "nn", "nn._inputs", "nn._space", "nn._ssm"},
     "_sktime_features": {"_panel", "_transformer", "_validation"},

@@ -619,6 +619,8 @@ def test_arrays_that_look_transposed_draw_a_warning():
 
 
 def test_from_padded_checks():
+    with pytest.raises(ValueError, match=r"offsets is masked at \[1\]"):
+        Panel(np.ones((6, 1)), None, np.ma.array([0, 3, 6], mask=[False, True, False]))
     with pytest.raises(ValueError, match=r"lengths is masked at \[1\]"):
         Panel.from_padded(np.ones((2, 3, 1)), lengths=np.ma.array([3, 3], mask=[False, True]))
     with pytest.raises(ValueError, match="Series 1: length 4 is not between"):

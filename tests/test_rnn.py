@@ -548,6 +548,8 @@ def test_a_series_may_have_several_labels():
                            (y, "trained on 3 labels, 0 or 1 for each series")):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             part.partial_fit(panel, wrong, classes=None if np.ndim(wrong) == 2 else [0, 1, 2])
+    with pytest.raises(ValueError, match=r"classes is masked at \[1\]"):
+        HiPPORNNClassifier(**QUICK).partial_fit(panel, y, classes=np.ma.array([0, 1], mask=[False, True]))
     with pytest.raises(ValueError, match="weighs the classes of one label, but y has 3 labels"):
         HiPPORNNClassifier(**QUICK, class_weight="balanced").fit(panel, labels)
     with pytest.raises(ValueError, match="Several labels of a series are a table of 0 and 1"):
