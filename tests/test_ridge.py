@@ -465,7 +465,9 @@ def test_what_is_refused():
         with pytest.raises(ValueError, match=r"sample_weight is masked at \[3\]"):
             estimator.fit(panel, [0, 1] * 3, masked)
     with pytest.raises(ValueError, match=r"classes is masked at \[1\]"):
-        HiPPOClassifier(**SMALL).fit_parts([0], lambda _: [(panel, [0, 1] * 3)], classes=np.ma.array([0, 1], mask=[False, True]))
+        HiPPOClassifier(**SMALL).fit_parts(
+            [0], lambda _: [(panel, [0, 1] * 3)], classes=np.ma.array([0, 1], mask=[False, True])
+        )
     with pytest.raises(ValueError, match="y has only one class: 1"):
         HiPPOClassifier(**SMALL).fit(panel, np.ones(6, int))
     fitted = HiPPOClassifier(**SMALL).fit(panel, [0, 1] * 3)
