@@ -18,12 +18,19 @@ except ModuleNotFoundError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from ._sktime_rnn import HiPPORNNTimeSeriesClassifier, HiPPORNNTimeSeriesRegressor
+    from ._sktime_networks import (
+        HiPPORNNTimeSeriesClassifier,
+        HiPPORNNTimeSeriesRegressor,
+        HiPPOSSMTimeSeriesClassifier,
+        HiPPOSSMTimeSeriesRegressor,
+    )
 
 __all__ = [
     "HiPPOFeatures",
     "HiPPORNNTimeSeriesClassifier",
     "HiPPORNNTimeSeriesRegressor",
+    "HiPPOSSMTimeSeriesClassifier",
+    "HiPPOSSMTimeSeriesRegressor",
     "HiPPOTimeSeriesClassifier",
     "HiPPOTimeSeriesRegressor",
 ]
@@ -34,7 +41,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module("._sktime_rnn", __package__), name)
+        return getattr(import_module("._sktime_networks", __package__), name)
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "skorch"):
             raise

@@ -68,9 +68,9 @@ MAY_IMPORT = {
     "_sktime_features": {"_panel", "_transformer", "_validation"},
     "_summaries": {"_panel"},
     "_sktime_ridge": {"_ridge", "_sktime_features"},
-    "_sktime_rnn": {"_rnn", "_sktime_features"},
+    "_sktime_networks": {"_rnn", "_sktime_features", "_ssm"},
     "__init__": {"_memory", "_panel", "_random", "_ridge", "_rnn", "_ssm", "_transformer"},
-    "sktime": {"_sktime_features", "_sktime_ridge", "_sktime_rnn"},
+    "sktime": {"_sktime_features", "_sktime_ridge", "_sktime_networks"},
     "_contributions": {"_head", "_panel", "_views"},
     "inspection": {"_contributions", "_measures", "_panel", "_projection", "_ridge", "_transformer", "_validation"},
     "show_versions": {"_ext_projection"},
@@ -79,7 +79,7 @@ TRAINED = {"_batches", "_network", "_rnn", "_session", "_ssm", "_targets", "_tra
 FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._rnn", "nn._space", "nn._ssm",
                                "nn._steps"},
            "skorch": {"_session", "_training"},
-           "sktime": {"datasets", "_sktime_features", "_sktime_ridge", "_sktime_rnn"},
+           "sktime": {"datasets", "_sktime_features", "_sktime_ridge", "_sktime_networks"},
            "pandas": {"_compat", "_sktime_features"}, "polars": set(), "pyarrow": set(),
            "matplotlib": {"inspection"}}
 # fmt: on

@@ -22,10 +22,20 @@ from sklearn_hippo import HiPPOClassifier, HiPPORegressor, HiPPOTransformer, Pan
 from sklearn_hippo.sktime import HiPPOFeatures, HiPPOTimeSeriesClassifier, HiPPOTimeSeriesRegressor  # noqa: E402
 
 try:
-    from sklearn_hippo import HiPPORNNClassifier
-    from sklearn_hippo.sktime import HiPPORNNTimeSeriesClassifier, HiPPORNNTimeSeriesRegressor
+    from sklearn_hippo import HiPPORNNClassifier, HiPPOSSMClassifier
+    from sklearn_hippo.sktime import (
+        HiPPORNNTimeSeriesClassifier,
+        HiPPORNNTimeSeriesRegressor,
+        HiPPOSSMTimeSeriesClassifier,
+        HiPPOSSMTimeSeriesRegressor,
+    )
 
-    WITH_TORCH = [HiPPORNNTimeSeriesClassifier, HiPPORNNTimeSeriesRegressor]
+    WITH_TORCH = [
+        HiPPORNNTimeSeriesClassifier,
+        HiPPORNNTimeSeriesRegressor,
+        HiPPOSSMTimeSeriesClassifier,
+        HiPPOSSMTimeSeriesRegressor,
+    ]
 except ImportError:
     WITH_TORCH = []
 
@@ -149,13 +159,15 @@ def test_random_features_are_those_of_scikit_learn():
 
 
 @needs_torch
-def test_the_network_is_that_of_scikit_learn():
+def test_the_networks_are_those_of_scikit_learn():
     X, y = load_unit_test(split="train")
     params = {"hidden_size": 6, "max_epochs": 4, "random_state": 3}
-    adapted = HiPPORNNTimeSeriesClassifier(**params).fit(X, y)
-    ours = HiPPORNNClassifier(**params).fit(X, y)
-    assert_array_equal(adapted.predict_proba(X), ours.predict_proba(X))
-    assert_array_equal(pickle.loads(pickle.dumps(adapted)).predict(X), ours.predict(X))
+    for adapter, estimator in (
+        (HiPPORNNTimeSeriesClassifier, HiPPORNNClassifier), (HiPPOSSMTimeSeriesClassifier, HiPPOSSMClassifier),
+    ):  # fmt: skip
+        adapted, ours = adapter(**params).fit(X, y), estimator(**params).fit(X, y)
+        assert_array_equal(adapted.predict_proba(X), ours.predict_proba(X))
+        assert_array_equal(pickle.loads(pickle.dumps(adapted)).predict(X), ours.predict(X))
 
 
 def test_features_do_not_need_torch():
