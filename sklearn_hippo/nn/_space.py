@@ -20,6 +20,7 @@ from ._inputs import array_of
 
 DISCRETIZATIONS = ("foh", "zoh", "bilinear")
 CHUNK = 64  # observations whose products with each other are one matrix
+GRAIN = 500_000  # steps of modes that are worth a thread
 LONGEST = 1e15  # step, after which nothing is left, while its products are numbers
 
 
@@ -214,7 +215,7 @@ class _Compiled(torch.autograd.Function):
         wanted = any(ctx.needs_input_grad)
         kept = u.new_empty((batch, -(-length // STRETCH), 2, n_modes, width)) if wanted else None
         dtype = y.numpy().dtype
-        n_threads = max(1, min(torch.get_num_threads(), batch))
+        n_threads = max(1, min(torch.get_num_threads(), batch, u.numel() * n_modes // GRAIN))
         scratch = np.empty((n_threads, scratch_size(n_modes)), dtype)
         batch_of.forward(state.numpy(), None if kept is None else kept.numpy(), y.numpy(), scratch)
         ctx.way = batch_of, scratch, [len(x) for x in (rate, read, through)], into is None, ragged
