@@ -46,6 +46,7 @@ def column_of(frame: Any, name: Any) -> Any:
 
 def names_in(names: Any) -> list[Any]:
     """Names of columns, of which one need not be in a list."""
+    refuse_masked(names, "names")
     if names is None:
         return []
     return [names] if isinstance(names, str) or not hasattr(names, "__iter__") else list(names)
@@ -64,8 +65,8 @@ def as_python(cell: Any) -> Any:
 
 
 def is_none(cell: Any) -> bool:
-    """Whether a cell is empty: None, or NA of pandas."""
-    return cell is None or type(cell).__name__ in ("NAType", "NaTType")
+    """Whether a cell is empty: None, NA of pandas, or masked."""
+    return cell is None or cell is np.ma.masked or type(cell).__name__ in ("NAType", "NaTType")
 
 
 def holds_series(column: Any) -> bool:
@@ -122,7 +123,8 @@ def as_values(values: Any, where: str, of: Callable[[int], str] = nobody) -> Arr
         raise TypeError(
             f"{capital(where)}: sparse data is not supported, its zeros would be observations. Use a dense array."
         )
-    if isinstance(values, np.ma.MaskedArray):
+    values = masks_kept(values)
+    if isinstance(values, np.ma.MaskedArray) and values.dtype.names is None:
         values = np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
     try:
         array = to_numpy(values)
@@ -195,7 +197,7 @@ def as_times(times: Any, where: str) -> tuple[Array, str]:
 def read_times(times: Any, where: str, of: Callable[[int], str] = nobody) -> tuple[Array, Array, str]:
     """Times as they are, to sort by, as float64, and of which kind they were."""
     zone = ""
-    times = unwrapped(times)
+    times = masks_kept(unwrapped(times))
     if isinstance(times, np.ma.MaskedArray):
         if np.ma.getmaskarray(times).any():
             position = np.flatnonzero(times.mask)[0]
@@ -344,8 +346,23 @@ def in_seconds(timescale: Any) -> float | None:
     return seconds
 
 
+def masks_kept(x: Any) -> Any:
+    """What it is; or one masked array, if it is a list of some, whose masks NumPy would forget."""
+    return np.ma.stack([np.ma.asarray(masks_kept(item)) for item in x]) if _has_masks(x) else x
+
+
+def _has_masks(x: Any) -> bool:
+    if not isinstance(x, (list, tuple)):
+        return False
+    kinds = set(map(type, x))
+    return any(issubclass(kind, np.ma.MaskedArray) for kind in kinds) or (
+        any(issubclass(kind, (list, tuple)) for kind in kinds) and any(map(_has_masks, x))
+    )
+
+
 def refuse_masked(x: Any, name: str) -> None:
-    """Refuse a masked array with masked entries, whose mask NumPy would forget."""
+    """Refuse a masked array with masked entries, or a list with some: NumPy would forget that they are."""
+    x = masks_kept(x)
     if np.ma.is_masked(x):
         first = np.argwhere(np.ma.getmaskarray(x))[0].tolist()
         raise ValueError(f"{name} is masked at {first}: leave out what is missing.")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._columns import is_none, one_chunk, to_numpy, unwrapped
+from ._columns import is_none, names_in, one_chunk, to_numpy, unwrapped
 
 Array = NDArray[Any]
 
@@ -38,7 +38,7 @@ def as_ids(ids: Any, n_series: int, names: Any = None) -> tuple[Array, tuple[str
         raise ValueError(f"ids: there is no id of series {missing[0]}.")
     if names is None:
         names = own if len(own) == n_parts else []
-    names = (names,) if isinstance(names, str) else tuple(str(name) for name in names)
+    names = tuple(str(name) for name in names_in(names))
     if names and (len(names) != n_parts or len(set(names)) < n_parts):
         raise ValueError(f"id_names must be {n_parts} different names, got {names!r}.")
     return array, names or None

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from ._columns import as_times, as_values, in_seconds
+from ._columns import as_times, as_values, in_seconds, refuse_masked
 from ._compat import Interval, Registered, StrOptions
 from ._machine import threads_of
 from ._measures import MEASURES, feature_names, with_memory
@@ -260,6 +260,7 @@ class HiPPOMemory(BaseEstimator):
         """Numbers of the streams."""
         if streams is None:
             return np.arange(self.n_streams)
+        refuse_masked(streams, "streams")
         rows = np.asarray(streams)
         if rows.dtype == bool and rows.shape == (self.n_streams,):
             return np.flatnonzero(rows)
@@ -488,6 +489,7 @@ class HiPPOMemory(BaseEstimator):
         -------
         ndarray of str
         """
+        refuse_masked(input_features, "input_features")
         names = self.channel_names if input_features is None else [str(name) for name in np.asarray(input_features)]
         if names is None:
             names = [f"x{c}" for c in range(self.n_channels)]

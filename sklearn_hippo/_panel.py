@@ -490,6 +490,7 @@ def _joined(ids: Sequence[Array]) -> Array:
 
 
 def _as_indices(key: Any, n_series: int) -> NDArray[np.intp]:
+    refuse_masked(key, "the index")
     indices = np.asarray(key)
     if indices.dtype == bool:
         if indices.shape != (n_series,):

@@ -172,8 +172,12 @@ def _is_nested_list(X: Any) -> bool:
     return (
         isinstance(X, list)
         and len(X) > 0
-        and all(isinstance(row, list) and len(row) == len(X[0]) > 0 and not hasattr(row[0], "__len__") for row in X)
+        and all(isinstance(row, list) and len(row) == len(X[0]) > 0 and _is_number(row[0]) for row in X)
     )
+
+
+def _is_number(cell: Any) -> bool:
+    return cell is np.ma.masked or not hasattr(cell, "__len__")
 
 
 def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
@@ -228,6 +232,7 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
 
 def names_of_channels(estimator: Any, input_features: Any) -> list[str]:
     """How the channels of a fitted estimator are called, by their names or those given for its ``n_features_in_``."""
+    refuse_masked(input_features, "input_features")
     given = [] if input_features is None else list(np.asarray(input_features, dtype=object).ravel())
     n, column = estimator.n_channels_, len(given) == 1 and not hasattr(estimator, "feature_names_in_")
     if estimator._fitted_on_table or not column:  # whose cells may be series of any number of channels

@@ -14,7 +14,7 @@ from makers import objects
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils import _safe_indexing
 
-from sklearn_hippo import HiPPOTransformer, Panel
+from sklearn_hippo import HiPPOMemory, HiPPOTransformer, Panel
 from sklearn_hippo._columns import as_values, column_of, read_times
 from sklearn_hippo._panel import merge_stamps
 from sklearn_hippo._validation import check_panel
@@ -616,6 +616,41 @@ def test_arrays_that_look_transposed_draw_a_warning():
     with pytest.warns(UserWarning, match="Panel.from_numpy3D"):
         check_panel([np.zeros((3, 5)), np.zeros((2, 5))])
     check_panel([np.zeros((3, 5)), np.zeros((6, 5))])  # one that is long enough: no warning
+
+
+def test_masks_of_what_is_in_lists():
+    """NumPy forgets the masks of masked arrays in lists; an estimator must not."""
+    gone = np.ma.masked
+    rows = [np.ma.array([1.0, -999.0], mask=[False, True]), np.ma.array([1.0, 2.0])]
+    right = np.array([[1.0, np.nan], [1.0, 2.0]])
+    assert_array_equal(Panel(rows).values, right)
+    assert_array_equal(Panel.from_list([rows, rows]).values[2:], right)
+    assert_array_equal(Panel.from_padded([np.ma.stack(rows)] * 2).values[:2], right)
+    assert_array_equal(HiPPOMemory(order=1, n_channels=2).update(rows).features(), [[1, 2]])
+    table, nan = [[gone, 2.0, 5.0, gone], [1.0, 2.0, 3.0, 4.0]], float("nan")
+    as_nan = [[nan, 2.0, 5.0, nan], table[1]]
+    masked = HiPPOTransformer(order=2).fit(table)
+    assert masked.n_features_in_ == 4
+    assert_array_equal(masked.transform(table), HiPPOTransformer(order=2).fit_transform(as_nan))
+    times = np.ma.array([0.0, 1.0, 2.0], mask=[False, True, False])
+    memory = HiPPOMemory(order=1, n_streams=2).update(np.ones((2, 3, 1)))
+    panel = Panel.from_list([[1.0], [2.0], [3.0]])
+    long = {"id": [0, 0, 1, 1], "t": [0, 1, 0, 1], "v": [1.0] * 4, "c": list("abab")}
+    names, of_long = np.ma.array(["a", "b"], mask=[False, True]), {"id": "id", "time": "t", "values": "v"}
+    for message, refused in (
+        ("no time at position 1", lambda: memory.reconstruct([times, times])),
+        ("no time at position 1", lambda: memory.reconstruct(list(times))),
+        (r"streams is masked at \[1\]", lambda: memory.update(np.ones((2, 3, 1)), streams=names)),
+        (r"the index is masked at \[1\]", lambda: panel[times]),
+        ("'id' has no id at position 2", lambda: Panel.from_long(long | {"id": [0, 0, gone, 1]}, **of_long)),
+        (r"names is masked at \[1\]", lambda: Panel.from_long(long, **of_long, channel="c", channels=names)),
+        (r"names is masked at \[1\]", lambda: Panel([[1.0]], ids=[(1, 2)], id_names=names)),
+        (r"input_features is masked at \[1\]", lambda: masked.get_feature_names_out(names)),
+        (r"input_features is masked at \[1\]", lambda: memory.get_feature_names_out(names)),
+        ("got dtype", lambda: Panel(np.ma.array([(1, 2.0)], dtype=[("a", int), ("b", float)]))),
+    ):
+        with pytest.raises((ValueError, TypeError), match=message):
+            refused()
 
 
 def test_from_padded_checks():

@@ -464,6 +464,8 @@ def test_what_is_refused():
             estimator.fit(panel, masked)
         with pytest.raises(ValueError, match=r"sample_weight is masked at \[3\]"):
             estimator.fit(panel, [0, 1] * 3, masked)
+        with pytest.raises(ValueError, match=r"y is masked at \[3, 0\]"):
+            estimator.fit(panel, list(masked[:, None]))
     with pytest.raises(ValueError, match=r"classes is masked at \[1\]"):
         HiPPOClassifier(**SMALL).fit_parts(
             [0], lambda _: [(panel, [0, 1] * 3)], classes=np.ma.array([0, 1], mask=[False, True])
