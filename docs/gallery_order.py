@@ -10,6 +10,7 @@ ORDER = (
     "plot_batch_to_stream.py",
     "plot_rnn_classifier.py",
     "plot_rnn_grid.py",
+    "plot_state_spaces.py",
     "plot_convergence.py",
     "plot_speed.py",
 )
