@@ -4,6 +4,7 @@ Nothing here imports these libraries: what comes from them is known by what it c
 """
 
 import re
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, date, timedelta
 from typing import Any
@@ -352,11 +353,11 @@ def masks_kept(x: Any) -> Any:
 
 
 def _has_masks(x: Any) -> bool:
-    if not isinstance(x, (list, tuple)):
+    if not isinstance(x, (list, tuple, deque)):
         return False
     kinds = set(map(type, x))
     return any(issubclass(kind, np.ma.MaskedArray) for kind in kinds) or (
-        any(issubclass(kind, (list, tuple)) for kind in kinds) and any(map(_has_masks, x))
+        any(issubclass(kind, (list, tuple, deque)) for kind in kinds) and any(map(_has_masks, x))
     )
 
 

@@ -26,7 +26,7 @@ from ._panel import Panel, merge_stamps, own_times
 from ._parts import Units, check_parts, checked, fit_parts, of_part, pairs_of
 from ._random import RandomHiPPOTransformer
 from ._scales import mean_and_scale
-from ._validation import check_classes, check_labels, check_numbers, validate_panel, weights_by_class
+from ._validation import Scores, check_classes, check_labels, check_numbers, validate_panel, weights_by_class
 
 Array = NDArray[Any]
 
@@ -222,7 +222,7 @@ class _Ridge(CallbackSupportMixin, BaseEstimator):
         return tags
 
 
-class HiPPOClassifier(ClassifierMixin, _Ridge):
+class HiPPOClassifier(Scores, ClassifierMixin, _Ridge):
     __doc__ = rf"""Classify series by random features of a sliding memory and a ridge regression.
 
     The features are those of `RandomHiPPOTransformer`: which shapes there are, how often and for how long. Series may
@@ -425,7 +425,7 @@ class HiPPOClassifier(ClassifierMixin, _Ridge):
         return softmax(outputs, axis=1)
 
 
-class HiPPORegressor(RegressorMixin, _Ridge):
+class HiPPORegressor(Scores, RegressorMixin, _Ridge):
     __doc__ = rf"""Predict numbers from series by random features of a sliding memory and a ridge regression.
 
     As `HiPPOClassifier`, for one or several targets, and with more features by default, which tell sizes and places.

@@ -16,7 +16,7 @@ from ._compat import StrOptions
 from ._network import NetworkEstimator
 from ._panel import Panel
 from ._scales import mean_and_scale
-from ._validation import check_labels, name_series, weights_by_class
+from ._validation import Scores, check_labels, name_series, weights_by_class
 
 Array = NDArray[Any]
 
@@ -25,7 +25,7 @@ CLASS_WEIGHT = """    class_weight : dict, "balanced" or None, default=None
 """
 
 
-class NetworkClassifier(ClassifierMixin, NetworkEstimator):
+class NetworkClassifier(Scores, ClassifierMixin, NetworkEstimator):
     """Classes, or several labels, of series."""
 
     class_weight: Any
@@ -249,7 +249,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return self.classes_[outputs.argmax(axis=1)] if self._labels is None else (outputs > 0).astype(int)
 
 
-class NetworkRegressor(RegressorMixin, NetworkEstimator):
+class NetworkRegressor(Scores, RegressorMixin, NetworkEstimator):
     """Numbers that belong to series, standardized inside."""
 
     _y_names: list[str]  # of targets, if they have names

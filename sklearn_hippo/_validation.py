@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.utils import check_array, column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -308,6 +308,36 @@ def check_labels(y: Any, panel: Panel) -> Array:
         )
     check_classification_targets(y)
     return y
+
+
+class Scores:
+    """scikit-learn's `score`, which refuses masked targets: what is under the mask would count."""
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the accuracy of predicted classes, or the coefficient of determination of predicted numbers.
+
+        Parameters
+        ----------
+        X : Panel, array, sequence or DataFrame
+            As in `fit`, with the same channels.
+        y : array-like of shape (n_series,) or (n_series, n_outputs)
+            True classes or numbers.
+        sample_weight : array-like of shape (n_series,), optional
+            Weights of the series.
+
+        Returns
+        -------
+        float
+            Of several labels of a series, all have to be right.
+
+        Raises
+        ------
+        ValueError
+            If y or the weights are masked somewhere.
+        """
+        refuse_masked(y, "y")
+        refuse_masked(sample_weight, "sample_weight")
+        return float(super().score(X, y, sample_weight))  # type: ignore[misc]
 
 
 def check_classes(classes: Any) -> Array:

@@ -46,7 +46,8 @@ MAY_IMPORT = {
     "nn._gated": {"_ext_rnn", "nn._inputs", "nn._steps"},
     "nn._rnn": {"_measures", "nn._described", "nn._gated", "nn._inputs", "nn._steps"},
     "nn._space": {"_ext_ssm", "nn._inputs"},
-    "nn._ssm": {"_dynamics", "_measures", "nn._described", "nn._inputs", "nn._space", "nn._steps"},
+    "nn._low_rank": {"nn._space"},
+    "nn._ssm": {"nn._low_rank", "_dynamics", "_measures", "nn._described", "nn._inputs", "nn._space", "nn._steps"},
     "nn.__init__": {"nn._rnn", "nn._ssm"},
     "_head": set(),
     "_views": {"_ext_pooling", "_panel", "_projection"},
@@ -76,8 +77,8 @@ MAY_IMPORT = {
     "show_versions": {"_ext_projection"},
 }
 TRAINED = {"_batches", "_network", "_rnn", "_session", "_ssm", "_targets", "_training"}
-FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._rnn", "nn._space", "nn._ssm",
-                               "nn._steps"},
+FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._low_rank", "nn._rnn", "nn._space",
+                               "nn._ssm", "nn._steps"},
            "skorch": {"_session", "_training"},
            "sktime": {"datasets", "_sktime_features", "_sktime_ridge", "_sktime_networks"},
            "pandas": {"_compat", "_sktime_features"}, "polars": set(), "pyarrow": set(),

@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import deque
 from datetime import UTC, datetime
 
 import joblib
@@ -624,7 +625,7 @@ def test_masks_of_what_is_in_lists():
     rows = [np.ma.array([1.0, -999.0], mask=[False, True]), np.ma.array([1.0, 2.0])]
     right = np.array([[1.0, np.nan], [1.0, 2.0]])
     assert_array_equal(Panel(rows).values, right)
-    assert_array_equal(Panel.from_list([rows, rows]).values[2:], right)
+    assert_array_equal(Panel.from_list([rows, deque(rows)]).values[2:], right)
     assert_array_equal(Panel.from_padded([np.ma.stack(rows)] * 2).values[:2], right)
     assert_array_equal(HiPPOMemory(order=1, n_channels=2).update(rows).features(), [[1, 2]])
     table, nan = [[gone, 2.0, 5.0, gone], [1.0, 2.0, 3.0, 4.0]], float("nan")

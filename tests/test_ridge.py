@@ -466,6 +466,11 @@ def test_what_is_refused():
             estimator.fit(panel, [0, 1] * 3, masked)
         with pytest.raises(ValueError, match=r"y is masked at \[3, 0\]"):
             estimator.fit(panel, list(masked[:, None]))
+        fitted = clone(estimator).fit(panel, [0, 1] * 3)
+        with pytest.raises(ValueError, match=r"y is masked at \[3\]"):
+            fitted.score(panel, masked)
+        with pytest.raises(ValueError, match=r"sample_weight is masked at \[3\]"):
+            fitted.score(panel, [0, 1] * 3, masked)
     with pytest.raises(ValueError, match=r"classes is masked at \[1\]"):
         HiPPOClassifier(**SMALL).fit_parts(
             [0], lambda _: [(panel, [0, 1] * 3)], classes=np.ma.array([0, 1], mask=[False, True])

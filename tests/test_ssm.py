@@ -13,7 +13,9 @@ pytest.importorskip("skorch", reason="needs sklearn-hippo[rnn]")
 from skorch.callbacks import Callback  # noqa: E402
 
 from sklearn_hippo import HiPPOSSMClassifier, HiPPOSSMRegressor, Panel  # noqa: E402
+from sklearn_hippo._dynamics import modes  # noqa: E402
 from sklearn_hippo._ext_ssm import n_lanes, use_simd  # noqa: E402
+from sklearn_hippo._measures import dynamics_of  # noqa: E402
 from sklearn_hippo._panel import own_times  # noqa: E402
 from sklearn_hippo.nn import HiPPOSSM, HiPPOSSMState, _space, _ssm  # noqa: E402
 from sklearn_hippo.nn._space import Memory, Space, run  # noqa: E402
@@ -117,6 +119,79 @@ def test_gaps_of_any_length(dtype, gap):
     assert spread(end.modes, after.modes) < 2e-5
 
 
+@pytest.mark.parametrize("measure", _ssm.OF_MEASURES)
+@pytest.mark.parametrize("discretization", ["foh", "zoh", "bilinear"])
+def test_a_low_rank_layer_is_the_whole_operator(measure, discretization):
+    """In coefficients, of which the layer's modes are other coordinates."""
+    torch.manual_seed(0)
+    order = 8
+    layer = HiPPOSSM(
+        3, order, measure=measure, low_rank=True, discretization=discretization, longest=0.5, dtype=torch.float64
+    ).requires_grad_(False)
+    system = dynamics_of(measure, order - (measure == "fout"))
+    C = 2 * torch.cat([layer.read[..., 0], -layer.read[..., 1]]).numpy()
+    u, steps, lengths = torch.randn(3, 30, 3, dtype=torch.float64), torch.tensor([0.7, 1.4, 0.7]), [30, 11, 1]
+    y, end = layer(u, steps.double(), lengths)
+    for h, delta in enumerate(layer.log_step.exp().tolist()):
+        for i, n in enumerate(lengths):
+            expected = oracles.low_rank_space(
+                system.A * delta, system.B * delta, C[:, h] @ modes(system).into, layer.through[h].item(),
+                u[i, :n, h].numpy(), np.full(n, steps[i].double().item()), rule=discretization,
+            )  # fmt: skip
+            assert_allclose(y[i, :n, h], expected, atol=1e-12 * np.abs(expected).max())
+            assert not y[i, n:].any()
+    for cut in (0, 1, 7):
+        first, state = layer(u[:1, :cut], steps[:1].double())
+        second, state = layer(u[:1, cut:], steps[:1].double(), state=state if cut else None)
+        assert spread(torch.cat([first, second], dim=1), y[:1]) < 1e-12
+        assert spread(state.modes, end.modes[:1]) < 1e-12
+    single = HiPPOSSM(3, order, measure=measure, low_rank=True, discretization=discretization, longest=0.5)
+    single.requires_grad_(False)
+    single.load_state_dict(layer.state_dict())
+    assert spread(single(u.float(), steps, lengths)[0], y) < 1e-5
+
+
+@pytest.mark.parametrize("equal", [False, True])
+@pytest.mark.parametrize("low_rank", [False, True])
+def test_a_bidirectional_layer_reads_both_ways(equal, low_rank):
+    if low_rank and not equal:
+        pytest.skip("not for steps that differ")
+    torch.manual_seed(0)
+    how = {"d_model": 5, "order": 8, "low_rank": low_rank, "dtype": torch.float64}
+    layer = HiPPOSSM(**how, bidirectional=True).requires_grad_(False)
+    one = HiPPOSSM(**how).requires_grad_(False)
+    u, lengths = torch.randn(3, 20, 5, dtype=torch.float64), [20, 7, 0]
+    steps = torch.full((3,), 0.7, dtype=torch.float64) if equal else torch.rand(3, 20, dtype=torch.float64)
+    y, _ = layer(u, steps, lengths)
+    for name, weight in one.named_parameters():
+        weight.copy_(getattr(layer, name))
+    forwards, _ = one(u, steps, lengths)
+    one.read.copy_(layer.read_back)
+    one.through.zero_()
+    for i, n in enumerate(lengths):
+        own = steps[i : i + 1] if equal else torch.cat([steps[i, :1], steps[i, 1:n].flip(0)])[None, :n]
+        backwards, _ = one(u[i : i + 1, :n].flip(1), own)
+        assert spread(y[i : i + 1, :n] - forwards[i : i + 1, :n], backwards.flip(1)) < 1e-10 if n else True
+        assert not y[i, n:].any()
+    with pytest.raises(ValueError, match="has no state to go on with"):
+        layer(u, steps, state=layer(u, steps)[1])
+
+
+@pytest.mark.parametrize("how", [{}, {"low_rank": True}, {"bidirectional": True}, {"discretization": "zoh"}])
+@pytest.mark.parametrize("equal", [False, True])
+def test_the_plain_path_is_exported(how, equal):
+    if how == {"low_rank": True} and not equal:
+        pytest.skip("not for steps that differ")
+    torch.manual_seed(0)
+    layer = HiPPOSSM(3, order=4, **how).requires_grad_(False)
+    u, step = torch.randn(2, 12, 3), torch.tensor(0.7) if equal else torch.rand(2, 12)
+    program = torch.export.export(layer, (u, step))
+    expected, end = layer(u, step)
+    y, state = program.module()(u, step)
+    assert_allclose(y, expected, atol=1e-5)
+    assert_allclose(state.modes, end.modes, atol=1e-5)
+
+
 # --- gradients ------------------------------------------------------------------------------------------
 
 
@@ -160,6 +235,22 @@ def test_the_layer_passes_gradcheck():
         return torch.func.functional_call(layer, dict(zip(names, weights, strict=True)), (u, step, [6, 4]))[0]
 
     assert torch.autograd.gradcheck(outputs, (u, *(p.detach().requires_grad_() for p in layer.parameters())))
+
+
+@pytest.mark.parametrize("discretization", ["foh", "bilinear"])
+def test_a_low_rank_layer_passes_gradcheck(discretization):
+    torch.manual_seed(0)
+    layer = HiPPOSSM(
+        2, order=4, low_rank=True, bidirectional=True, discretization=discretization, dtype=torch.float64, longest=1.0
+    )
+    u, step = torch.randn(2, 5, 2, dtype=torch.float64, requires_grad=True), torch.tensor([0.5, 0.8]).double()
+    names = [name for name, _ in layer.named_parameters()]
+
+    def outputs(u, step, *weights):
+        return torch.func.functional_call(layer, dict(zip(names, weights, strict=True)), (u, step, [5, 3]))[0]
+
+    weights = (p.detach().requires_grad_() for p in layer.parameters())
+    assert torch.autograd.gradcheck(outputs, (u, step.requires_grad_(), *weights))
 
 
 def test_steps_have_a_gradient_too():
@@ -257,9 +348,12 @@ def test_what_is_refused():
         ({"d_model": 4, "measure": "legs"}, "measure must be one of"),
         ({"d_model": 4, "discretization": "dirac"}, "discretization must be one of"),
         ({"d_model": 4, "shortest": 2.0}, "0 < shortest <= longest"),
+        ({"d_model": 4, "low_rank": True, "measure": "lin"}, "low_rank=True is for 'legs_lti', 'legt'"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             HiPPOSSM(**how)
+    with pytest.raises(ValueError, match="low_rank=True needs equal steps"):
+        HiPPOSSM(4, order=8, low_rank=True)(torch.zeros(2, 5, 4), torch.ones(2, 5))
     layer = HiPPOSSM(4, order=8)
     u = torch.zeros(2, 5, 4)
     for args, message in (

@@ -89,6 +89,13 @@ def last_of(u: Tensor, lengths: Tensor, before: Tensor) -> Tensor:
     return torch.where((lengths > 0)[:, None], u.gather(1, at)[:, 0], before)
 
 
+def reversed_in_time(x: Tensor, lengths: Tensor) -> Tensor:
+    """Sequences (batch, length, ...) from their ends to their beginnings; what is behind the ends stays where it is."""
+    row, n = torch.arange(x.shape[1], device=x.device), lengths.to(x.device)[:, None]
+    at = torch.where(row < n, n - 1 - row, row)
+    return x.gather(1, at.reshape(*at.shape, *(1,) * (x.ndim - 2)).expand_as(x))
+
+
 def loop(space: Space, u: Tensor, step: Tensor, lengths: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
     """One step after the other, in plain PyTorch; ``step`` (batch, length) is the time since the observation before."""
     modes, before = memory

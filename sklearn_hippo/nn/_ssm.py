@@ -13,7 +13,8 @@ from .._dynamics import modes
 from .._measures import dynamics_of
 from ._described import Described
 from ._inputs import any_of
-from ._space import DISCRETIZATIONS, Memory, Space, run
+from ._low_rank import LowRank, run_low_rank
+from ._space import DISCRETIZATIONS, Memory, Space, reversed_in_time, run
 from ._steps import mind_forks
 
 Array = NDArray[Any]
@@ -28,7 +29,8 @@ def spectrum(measure: str, order: int) -> tuple[Array, Array]:
     """Modes of a basis, (order / 2,): lambda, slow ones first, and what enters them.
 
     Of a measure, A = N - V^T V with a normal N, whose eigenvalues lambda have positive and negative imaginary parts;
-    here are the positive ones. What V^T V takes away is, for smooth inputs, a half of B.
+    here are the positive ones. What V^T V takes away is, for smooth inputs, a half of B, as long as nothing leaves a
+    window.
     """
     n = np.arange(order // 2)
     if measure == "lin":
@@ -45,6 +47,13 @@ def spectrum(measure: str, order: int) -> tuple[Array, Array]:
     entered = found.V.T @ found.b / 2
     size = np.hypot(*entered.reshape(2, -1)) / np.sqrt(2)
     return (-max(found.damping, LEAST_DECAY) + 1j * np.abs(found.frequency))[: order // 2], size[: order // 2]
+
+
+def low_rank_of(measure: str, order: int) -> tuple[Array, Array, Array]:
+    """All of the operator of a measure: lambda (order / 2,), V (rank, order), and B (order / 2,), complex."""
+    found = modes(dynamics_of(measure, order - (measure == "fout")))  # where 1 has no partner, and all others have
+    re, im = (found.V.T @ found.b).reshape(2, -1)
+    return -found.damping + 1j * found.frequency, found.V, re + 1j * im
 
 
 class HiPPOSSMState(NamedTuple):
@@ -79,6 +88,12 @@ class HiPPOSSM(Described):
     discretization : {"foh", "zoh", "bilinear"}, default="foh"
         What the input is between observations: a broken line, for which a step is exact, so that it hardly matters how
         often a smooth signal is sampled; a constant, each value since the observation before; or the trapezoidal rule.
+    low_rank : bool, default=False
+        Whether the modes act on each other, with all of the operator of the measure and not its normal part alone, as
+        in S4 [3]_. All steps of a sequence must be equal then.
+    bidirectional : bool, default=False
+        Whether each observation is also told what comes after it, by the same modes that run back from the end and are
+        read by a C of their own. There is no state to go on with then.
     shortest, longest : float, default=0.001, 0.1
         Range of the :math:`\Delta_h`, log-uniform: 1/Delta is how many units of the steps are remembered, about.
     device, dtype : optional
@@ -89,11 +104,15 @@ class HiPPOSSM(Described):
     log_step : Tensor of shape (d_model,)
         Logarithms of :math:`\Delta`, in increasing order at first.
     log_decay, frequency : Tensor of shape (order / 2, d_model)
-        :math:`\lambda` = i frequency - exp(log_decay); no decay is less than 0.0001.
+        :math:`\lambda` = i frequency - exp(log_decay); without ``low_rank``, no decay is less than 0.0001.
     read : Tensor of shape (order / 2, d_model, 2)
         C, with what enters the modes in it.
     through : Tensor of shape (d_model,)
         D.
+    read_back : Tensor of shape (order / 2, d_model, 2)
+        C of what runs back, if it is bidirectional.
+    V, enter : Tensor of shape (rank, order, d_model) and (order / 2, d_model, 2)
+        With ``low_rank``, :math:`z' = \lambda z - V^\top V z + B u`; V takes the real parts first.
 
     Notes
     -----
@@ -107,6 +126,8 @@ class HiPPOSSM(Described):
        2022, arXiv:2206.11893.
     .. [2] Gu, Johnson, Timalsina, Rudra, Ré, "How to Train Your HiPPO: State Space Models with Generalized Orthogonal
        Basis Projections", ICLR 2023, arXiv:2206.12037.
+    .. [3] Gu, Goel, Ré, "Efficiently Modeling Long Sequences with Structured State Spaces", ICLR 2022,
+       arXiv:2111.00396.
 
     Examples
     --------
@@ -119,7 +140,7 @@ class HiPPOSSM(Described):
     (torch.Size([2, 50, 8]), torch.Size([2, 8, 8]))
     """
 
-    _told = ("order", "measure", "discretization")
+    _told = ("order", "measure", "discretization", "low_rank", "bidirectional")
 
     def __init__(
         self,
@@ -128,6 +149,8 @@ class HiPPOSSM(Described):
         *,
         measure: str = "legs_lti",
         discretization: str = "foh",
+        low_rank: bool = False,
+        bidirectional: bool = False,
         shortest: float = 0.001,
         longest: float = 0.1,
         device: Any = None,
@@ -148,6 +171,9 @@ class HiPPOSSM(Described):
             raise ValueError(f"0 < shortest <= longest is needed, got {shortest!r} and {longest!r}.")
         self.d_model, self.order = int(d_model), int(order)
         self.measure, self.discretization = measure, discretization
+        self.low_rank, self.bidirectional = bool(low_rank), bool(bidirectional)
+        if self.low_rank and measure not in OF_MEASURES:
+            raise ValueError(f"low_rank=True is for {', '.join(map(repr, OF_MEASURES))}, got measure={measure!r}.")
         self.shortest, self.longest = float(shortest), float(longest)
 
         def parameter(*shape: int) -> nn.Parameter:
@@ -157,20 +183,31 @@ class HiPPOSSM(Described):
         self.log_decay, self.frequency = (parameter(self.order // 2, self.d_model) for _ in range(2))
         self.read = parameter(self.order // 2, self.d_model, 2)
         self.through = parameter(self.d_model)
+        if self.bidirectional:
+            self.read_back = parameter(self.order // 2, self.d_model, 2)
+        if self.low_rank:
+            self.V = parameter(len(low_rank_of(measure, self.order)[1]), self.order, self.d_model)
+            self.enter = parameter(self.order // 2, self.d_model, 2)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Set the modes to those of the measure, and draw all else anew."""
         rate, into = (torch.as_tensor(np.ascontiguousarray(x)) for x in spectrum(self.measure, self.order))
         with torch.no_grad():
+            if self.low_rank:
+                rate, V, B = (torch.as_tensor(np.array(x)) for x in low_rank_of(self.measure, self.order))
+                into = torch.ones(len(rate))  # B enters by itself
+                self.V.copy_(V[..., None].expand_as(self.V))
+                self.enter.copy_(torch.view_as_real(B)[:, None].expand_as(self.enter))
             low, high = math.log(self.shortest), math.log(self.longest)
             # In order, so that channels side by side have steps of about the same length.
             self.log_step.uniform_(low, high)
             self.log_step.copy_(self.log_step.sort().values)
-            self.log_decay.copy_((-rate.real).log()[:, None].expand_as(self.log_decay))
+            self.log_decay.copy_((-rate.real).clamp(min=self._least_decay).log()[:, None].expand_as(self.log_decay))
             self.frequency.copy_(rate.imag[:, None].expand_as(self.frequency))
-            nn.init.normal_(self.read, std=math.sqrt(0.5))
-            self.read.mul_(into.to(self.read)[:, None, None])
+            for read in (self.read, self.read_back) if self.bidirectional else (self.read,):
+                nn.init.normal_(read, std=math.sqrt(0.5))
+                read.mul_(into.to(read)[:, None, None])
             nn.init.normal_(self.through)
 
     def extra_repr(self) -> str:
@@ -185,14 +222,22 @@ class HiPPOSSM(Described):
             f"shortest={self.shortest}, longest={self.longest}"
         )
 
-    def _space(self) -> Space:
-        step = self.log_step.exp()
-        decay = self.log_decay.exp().clamp(min=LEAST_DECAY)
+    @property
+    def _least_decay(self) -> float:
+        return 1e-13 if self.low_rank else LEAST_DECAY  # V makes modes fade that do not by themselves
+
+    def _run(
+        self, read: Tensor, through: Tensor, u: Tensor, step: Tensor, lengths: Tensor, memory: Memory, *, fresh: bool
+    ) -> tuple[Tensor, Memory]:
+        delta = self.log_step.exp()
+        rate = torch.complex(-self.log_decay.exp().clamp(min=self._least_decay), self.frequency) * delta
+        C = torch.view_as_complex(read)
+        if self.low_rank:  # A = Delta (lambda - V^T V)
+            B = torch.view_as_complex(self.enter) * delta
+            system = LowRank(rate, self.V * delta.sqrt(), B, C, through, self.discretization)
+            return run_low_rank(system, u, step, lengths, memory, fresh=fresh)
         # The states are those of the channel's own clock, divided by its rate.
-        return Space(
-            torch.complex(-decay * step, self.frequency * step), torch.view_as_complex(self.read) * step, self.through,
-            self.discretization,
-        )  # fmt: skip
+        return run(Space(rate, C * delta, through, self.discretization), u, step, lengths, memory, fresh=fresh)
 
     def forward(
         self, u: Tensor, step: Tensor | float | None = None, lengths: Any = None, state: HiPPOSSMState | None = None
@@ -221,7 +266,8 @@ class HiPPOSSM(Described):
         Raises
         ------
         ValueError
-            If shapes or lengths do not match, or a step is negative or not finite.
+            If shapes or lengths do not match, or a step is negative or not finite; if steps differ and the modes act on
+            each other; if there is a state and the layer is bidirectional.
         """
         mind_forks()
         if u.ndim != 3 or u.shape[2] != self.d_model or len(u) == 0:
@@ -239,9 +285,21 @@ class HiPPOSSM(Described):
             raise ValueError(f"step must have shape ({batch}, {length}), ({batch},) or (), got {tuple(steps.shape)}.")
         if any_of(~(torch.isfinite(steps) & (steps >= 0))):
             raise ValueError("step must hold numbers from zero on.")
+        if self.low_rank and steps.ndim == 2:
+            raise ValueError("low_rank=True needs equal steps, one number for each sequence: resample what has others.")
+        if self.bidirectional and state is not None:
+            raise ValueError("A bidirectional layer reads whole sequences: it has no state to go on with.")
         fresh = state is None
         if state is None:
             modes = torch.zeros(batch, self.order // 2, self.d_model, dtype=u.dtype.to_complex(), device=u.device)
             state = HiPPOSSMState(modes, u.new_zeros(batch, self.d_model))
-        y, memory = run(self._space(), u, steps, lengths, Memory(*state), fresh=fresh)
-        return y, HiPPOSSMState(*memory)
+        memory = Memory(*state)
+        y, end = self._run(self.read, self.through, u, steps, lengths, memory, fresh=fresh)
+        if self.bidirectional:
+            after = torch.cat([steps[:, 1:], steps[:, :1]], dim=1) if steps.ndim == 2 else steps
+            after = reversed_in_time(after, lengths) if steps.ndim == 2 else after
+            back, _ = self._run(
+                self.read_back, 0 * self.through, reversed_in_time(u, lengths), after, lengths, memory, fresh=True
+            )
+            y = y + reversed_in_time(back, lengths)
+        return y, HiPPOSSMState(*end)
