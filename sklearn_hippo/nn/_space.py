@@ -285,6 +285,8 @@ def run(
         Zero behind a sequence's end.
     memory : Memory
     """
+    if not u.shape[1]:
+        return torch.zeros_like(u), memory
     if step.ndim == 2:
         if fresh:
             step = torch.cat([torch.zeros_like(step[:, :1]), step[:, 1:]], dim=1)
