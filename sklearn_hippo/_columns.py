@@ -4,8 +4,7 @@ Nothing here imports these libraries: what comes from them is known by what it c
 """
 
 import re
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, timedelta
 from typing import Any
 
@@ -353,11 +352,11 @@ def masks_kept(x: Any) -> Any:
 
 
 def _has_masks(x: Any) -> bool:
-    if not isinstance(x, (list, tuple, deque)):
+    if not isinstance(x, Sequence) or isinstance(x, (str, bytes)):
         return False
     kinds = set(map(type, x))
     return any(issubclass(kind, np.ma.MaskedArray) for kind in kinds) or (
-        any(issubclass(kind, (list, tuple, deque)) for kind in kinds) and any(map(_has_masks, x))
+        any(issubclass(kind, Sequence) for kind in kinds) and any(map(_has_masks, x))
     )
 
 

@@ -1,5 +1,6 @@
 """Whatever X is, as a panel; and what estimators check of it."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -189,6 +190,8 @@ def validate_panel(estimator: Any, X: Any, *, reset: bool) -> Panel:
     be as wide as the one at `fit`; series of other lengths come as a list or a `Panel`.
     """
     _check_kind(X)
+    if isinstance(X, Sequence) and not isinstance(X, (Panel, list, tuple, str, bytes)):
+        X = list(X)
     if not isinstance(X, (Panel, list, tuple, str, bytes, dict, np.ndarray)) and not hasattr(X, "to_numpy"):
         X = X if hasattr(X, "columns") or issparse(X) else np.asarray(X)
     cells = not reset and not estimator._fitted_on_table

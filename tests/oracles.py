@@ -399,3 +399,17 @@ def low_rank_space(A, B, C, D, u, steps, *, rule):
             x = (expm(system * h) @ np.concatenate([x, [start, slope]]))[:n]
         y.append(C @ x + D * now)
     return np.array(y)
+
+
+def selective_space(rate, clock, B, C, D, u, x):
+    """Outputs of x+ = e^z x + (e^z - 1) / rate B_k u_k, y = 2 Re(C_k x) + D u, z = rate clock_k; one channel.
+
+    All of (length,) or (length, n_modes), and x (n_modes,) before the first observation.
+    """
+    y = []
+    for k, now in enumerate(u):
+        for n in range(len(rate)):
+            system = np.array([[rate[n], B[k, n] * now], [0, 0]]) * clock[k]
+            x[n] = (expm(system) @ [x[n], 1])[0]
+        y.append(2 * (C[k] * x).real.sum() + D * now)
+    return np.array(y)

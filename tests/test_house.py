@@ -48,7 +48,8 @@ MAY_IMPORT = {
     "nn._space": {"_ext_ssm", "nn._inputs"},
     "nn._low_rank": {"nn._space"},
     "nn._ssm": {"nn._low_rank", "_dynamics", "_measures", "nn._described", "nn._inputs", "nn._space", "nn._steps"},
-    "nn.__init__": {"nn._rnn", "nn._ssm"},
+    "nn._selective": {"nn._described", "nn._space", "nn._ssm", "nn._steps"},
+    "nn.__init__": {"nn._rnn", "nn._selective", "nn._ssm"},
     "_head": set(),
     "_views": {"_ext_pooling", "_panel", "_projection"},
     # estimators
@@ -77,8 +78,8 @@ MAY_IMPORT = {
     "show_versions": {"_ext_projection"},
 }
 TRAINED = {"_batches", "_network", "_rnn", "_session", "_ssm", "_targets", "_training"}
-FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._low_rank", "nn._rnn", "nn._space",
-                               "nn._ssm", "nn._steps"},
+FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._low_rank", "nn._rnn", "nn._selective",
+                               "nn._space", "nn._ssm", "nn._steps"},
            "skorch": {"_session", "_training"},
            "sktime": {"datasets", "_sktime_features", "_sktime_ridge", "_sktime_networks"},
            "pandas": {"_compat", "_sktime_features"}, "polars": set(), "pyarrow": set(),

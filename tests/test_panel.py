@@ -3,7 +3,7 @@ import re
 import subprocess
 import sys
 import time
-from collections import deque
+from collections import UserList, deque
 from datetime import UTC, datetime
 
 import joblib
@@ -631,6 +631,8 @@ def test_masks_of_what_is_in_lists():
     table, nan = [[gone, 2.0, 5.0, gone], [1.0, 2.0, 3.0, 4.0]], float("nan")
     as_nan = [[nan, 2.0, 5.0, nan], table[1]]
     masked = HiPPOTransformer(order=2).fit(table)
+    for kind in (deque, UserList):
+        assert_allclose(HiPPOTransformer(order=2).fit_transform(kind([rows, rows])), [[1, 0, 2, 0]] * 2, atol=1e-15)
     assert masked.n_features_in_ == 4
     assert_array_equal(masked.transform(table), HiPPOTransformer(order=2).fit_transform(as_nan))
     times = np.ma.array([0.0, 1.0, 2.0], mask=[False, True, False])

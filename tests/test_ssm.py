@@ -17,7 +17,7 @@ from sklearn_hippo._dynamics import modes  # noqa: E402
 from sklearn_hippo._ext_ssm import n_lanes, use_simd  # noqa: E402
 from sklearn_hippo._measures import dynamics_of  # noqa: E402
 from sklearn_hippo._panel import own_times  # noqa: E402
-from sklearn_hippo.nn import HiPPOSSM, HiPPOSSMState, _space, _ssm  # noqa: E402
+from sklearn_hippo.nn import HiPPOSSM, HiPPOSSMState, SelectiveSSM, _space, _ssm  # noqa: E402
 from sklearn_hippo.nn._space import Memory, Space, run  # noqa: E402
 
 
@@ -373,6 +373,79 @@ def test_weights_know_what_they_were_made_for():
     u = torch.randn(2, 5, 4)
     assert_array_equal(pickle.loads(pickle.dumps(layer))(u)[0].detach(), layer(u)[0].detach())
     assert n_lanes() in (1, 2, 4, 8)
+
+
+# --- the selective layer --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("selective", [(), ("timescale",), ("B",), ("C",), ("timescale", "B", "C")])
+@pytest.mark.parametrize("equal", [False, True])
+def test_a_selective_layer_is_its_recurrence(selective, equal):
+    torch.manual_seed(0)
+    layer = SelectiveSSM(4, 8, selective=selective, longest=2.0, dtype=torch.float64).requires_grad_(False)
+    u, lengths = torch.randn(3, 75, 4, dtype=torch.float64), [75, 33, 1]
+    steps = torch.full((3,), 0.7).double() if equal else 3 * torch.rand(3, 75, dtype=torch.float64)
+    every = steps[:, None].expand(3, 75).clone() if equal else steps.clone()
+    every[:, 0] = 0
+    y, end = layer(u, steps, lengths)
+    clock, decay, B, C = (part.numpy() for part in layer._terms(u, every))
+    for h in range(4):
+        rate = -decay[h // 2] + 1j * layer.frequency.numpy()
+        for i, n in enumerate(lengths):
+            x = np.zeros(4, complex)
+            expected = oracles.selective_space(
+                rate, clock[i, :n, h // 2], B[i], C[i], layer.through[h].item(), u[i, :n, h].numpy(), x
+            )
+            assert_allclose(y[i, :n, h], expected, atol=1e-12 * np.abs(expected).max())
+            assert_allclose(end.modes[i, :, h], x, atol=1e-12 * max(1e-3, np.abs(x).max()))
+            assert not y[i, n:].any()
+    single = SelectiveSSM(4, 8, selective=selective, longest=2.0).requires_grad_(False)
+    single.load_state_dict(layer.state_dict())
+    assert spread(single(u.float(), steps.float(), lengths)[0], y) < 1e-5
+
+
+def test_a_selective_layer_goes_on_and_ignores_padding():
+    torch.manual_seed(0)
+    layer = SelectiveSSM(6, 16, n_heads=3, dtype=torch.float64).requires_grad_(False)
+    u, step = torch.randn(2, 70, 6, dtype=torch.float64), torch.rand(2, 70, dtype=torch.float64)
+    y, end = layer(u, step)
+    for cut in (0, 1, 32, 41):
+        first, state = layer(u[:, :cut], step[:, :cut])
+        second, state = layer(u[:, cut:], step[:, cut:], state=state if cut else None)
+        assert spread(torch.cat([first, second], dim=1), y) < 1e-12
+        assert spread(state.modes, end.modes) < 1e-12
+    part, _ = layer(u, step, [70, 9])
+    u[1, 9:], step[1, 9:] = 1e9, 1e9
+    again, _ = layer(u, step, [70, 9])
+    assert_array_equal(again, part)
+    assert spread(part[1:, :9], y[1:, :9]) < 1e-12
+    step[0, 20] = 1e9  # a long gap: all is forgotten, and nothing overflows
+    assert layer(u[:1], step[:1])[0].isfinite().all()
+    program = torch.export.export(layer, (u[:, :40], step[:, :40]))
+    assert_allclose(program.module()(u[:, :40], step[:, :40])[0], layer(u[:, :40], step[:, :40])[0], atol=1e-10)
+
+
+def test_a_selective_layer_passes_gradcheck():
+    torch.manual_seed(0)
+    layer = SelectiveSSM(2, 4, longest=1.0, dtype=torch.float64)
+    u, step = torch.randn(2, 5, 2, dtype=torch.float64, requires_grad=True), torch.rand(2, 5, dtype=torch.float64)
+    names = [name for name, _ in layer.named_parameters()]
+
+    def outputs(u, step, *weights):
+        return torch.func.functional_call(layer, dict(zip(names, weights, strict=True)), (u, step, [5, 3]))[0]
+
+    weights = (p.detach().requires_grad_() for p in layer.parameters())
+    assert torch.autograd.gradcheck(outputs, (u, step.requires_grad_(), *weights))
+
+
+def test_what_a_selective_layer_refuses():
+    for how, message in (
+        ({"selective": ("A",)}, "selective must be some of"), ({"selective": "B"}, "selective must be some of"),
+        ({"n_heads": 3}, "n_heads must divide d_model=4"), ({"measure": "legs"}, "measure must be one of"),
+        ({"shortest": 2.0}, "0 < shortest <= longest"), ({"order": 5}, "order must be a multiple of 2"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            SelectiveSSM(4, **how)
 
 
 # --- the estimators -------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .._ext_ssm import STRETCH, scratch_size, space
-from ._inputs import array_of
+from ._inputs import any_of, array_of
 
 DISCRETIZATIONS = ("foh", "zoh", "bilinear")
 CHUNK = 64  # observations whose products with each other are one matrix
@@ -87,6 +87,30 @@ def last_of(u: Tensor, lengths: Tensor, before: Tensor) -> Tensor:
         return before
     at = (lengths - 1).clamp(min=0)[:, None, None].expand(-1, 1, u.shape[2])
     return torch.where((lengths > 0)[:, None], u.gather(1, at)[:, 0], before)
+
+
+def checked(u: Tensor, step: Any, lengths: Any, width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """A layer's inputs, with all lengths and the steps as tensors.
+
+    Raises
+    ------
+    ValueError
+        If shapes or lengths do not match, or a step is negative or not finite.
+    """
+    if u.ndim != 3 or u.shape[2] != width or len(u) == 0:
+        raise ValueError(f"u must have shape (batch, length, {width}), got {tuple(u.shape)}.")
+    if u.dtype not in (torch.float32, torch.float64) or u.dtype != dtype:
+        raise ValueError(f"Inputs and weights must both be float32 or float64, got {u.dtype} and {dtype}.")
+    batch, length, _ = u.shape
+    lengths = torch.full((batch,), length) if lengths is None else torch.as_tensor(lengths, device="cpu")
+    if lengths.shape != (batch,) or lengths.is_floating_point() or any_of((lengths < 0) | (lengths > length)):
+        raise ValueError(f"lengths must be {batch} integers from 0 to {length}, got {lengths.tolist()[:10]}.")
+    steps = torch.ones((), device=u.device) if step is None else torch.as_tensor(step, device=u.device)
+    if steps.shape not in ((), (batch,), (batch, length)):
+        raise ValueError(f"step must have shape ({batch}, {length}), ({batch},) or (), got {tuple(steps.shape)}.")
+    if any_of(~(torch.isfinite(steps) & (steps >= 0))):
+        raise ValueError("step must hold numbers from zero on.")
+    return u, steps, lengths
 
 
 def reversed_in_time(x: Tensor, lengths: Tensor) -> Tensor:

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from .._dynamics import modes
 from .._measures import dynamics_of
 from ._described import Described
-from ._inputs import any_of
 from ._low_rank import LowRank, run_low_rank
-from ._space import DISCRETIZATIONS, Memory, Space, reversed_in_time, run
+from ._space import DISCRETIZATIONS, Memory, Space, checked, reversed_in_time, run
 from ._steps import mind_forks
 
 Array = NDArray[Any]
@@ -54,6 +53,13 @@ def low_rank_of(measure: str, order: int) -> tuple[Array, Array, Array]:
     found = modes(dynamics_of(measure, order - (measure == "fout")))  # where 1 has no partner, and all others have
     re, im = (found.V.T @ found.b).reshape(2, -1)
     return -found.damping + 1j * found.frequency, found.V, re + 1j * im
+
+
+def check_order(order: int, measure: str) -> None:
+    """Refuse an order that has no pairs of modes, of each basis of a mix."""
+    parts = 2 * len(measure.split(" + "))
+    if int(order) != order or order < parts or order % parts:
+        raise ValueError(f"order must be a multiple of {parts}, got {order!r}.")
 
 
 class HiPPOSSMState(NamedTuple):
@@ -162,11 +168,9 @@ class HiPPOSSM(Described):
         ):  # fmt: skip
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
-        parts = 2 * len(measure.split(" + "))
         if int(d_model) != d_model or d_model < 1:
             raise ValueError(f"d_model must be an integer of at least 1, got {d_model!r}.")
-        if int(order) != order or order < parts or order % parts:
-            raise ValueError(f"order must be a multiple of {parts}, got {order!r}.")
+        check_order(order, measure)
         if not 0 < shortest <= longest < math.inf:
             raise ValueError(f"0 < shortest <= longest is needed, got {shortest!r} and {longest!r}.")
         self.d_model, self.order = int(d_model), int(order)
@@ -270,21 +274,8 @@ class HiPPOSSM(Described):
             each other; if there is a state and the layer is bidirectional.
         """
         mind_forks()
-        if u.ndim != 3 or u.shape[2] != self.d_model or len(u) == 0:
-            raise ValueError(f"u must have shape (batch, length, {self.d_model}), got {tuple(u.shape)}.")
-        if u.dtype not in (torch.float32, torch.float64) or u.dtype != self.read.dtype:
-            raise ValueError(
-                f"Inputs and weights must both be float32 or float64, got {u.dtype} and {self.read.dtype}."
-            )
-        batch, length, _ = u.shape
-        lengths = torch.full((batch,), length) if lengths is None else torch.as_tensor(lengths, device="cpu")
-        if lengths.shape != (batch,) or lengths.is_floating_point() or any_of((lengths < 0) | (lengths > length)):
-            raise ValueError(f"lengths must be {batch} integers from 0 to {length}, got {lengths.tolist()[:10]}.")
-        steps = torch.ones((), device=u.device) if step is None else torch.as_tensor(step, device=u.device)
-        if steps.shape not in ((), (batch,), (batch, length)):
-            raise ValueError(f"step must have shape ({batch}, {length}), ({batch},) or (), got {tuple(steps.shape)}.")
-        if any_of(~(torch.isfinite(steps) & (steps >= 0))):
-            raise ValueError("step must hold numbers from zero on.")
+        u, steps, lengths = checked(u, step, lengths, self.d_model, self.read.dtype)
+        batch = len(u)
         if self.low_rank and steps.ndim == 2:
             raise ValueError("low_rank=True needs equal steps, one number for each sequence: resample what has others.")
         if self.bidirectional and state is not None:
