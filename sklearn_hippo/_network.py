@@ -243,7 +243,7 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
                     f"{type(self).__name__} requires y to be passed, but the target y is None. Give one value for "
                     "each series."
                 )
-            panel = merge_stamps(validate_panel(self, X, reset=fresh), unobserved=False)
+            panel = self._prepared(merge_stamps(validate_panel(self, X, reset=fresh), unobserved=False))
             refuse_masked(y, "y")
             y = self._check_y(y, panel)
             check_consistent_length(panel, y)
@@ -290,6 +290,10 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
             raise ValueError(f"device={self.device!r} is not available here ({reason}). Use device='cpu'.") from None
         return device
 
+    def _prepared(self, panel: Panel) -> Panel:
+        """The series as the module takes them."""
+        return panel
+
     def _check_size(self, panel: Panel) -> None:
         """Refuse what cannot fit into memory, before the machine starts to swap."""
 
@@ -335,7 +339,7 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
         With ``every``, of every observation, series by series.
         """
         check_is_fitted(self)
-        panel = self._standardized(merge_stamps(validate_panel(self, X, reset=False), unobserved=False))
+        panel = self._standardized(self._prepared(merge_stamps(validate_panel(self, X, reset=False), unobserved=False)))
         module = self.net_.evaluated()
         weight = next(module.parameters())
         order = np.argsort(panel.lengths, kind="stable")

@@ -5,31 +5,27 @@ Signature, documentation and module; the rest is in _network.py and _targets.py.
 
 import math
 import os
+from collections.abc import Collection
 from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional as F
 
+from ._blocks import POOLINGS, Network
 from ._compat import Interval, StrOptions, set_parameters
 from ._machine import check_memory
-from ._network import ATTRIBUTES, TRAINING, Head, NetworkEstimator
+from ._network import ATTRIBUTES, TRAINING, NetworkEstimator
 from ._panel import Panel
+from ._resampling import resampled
 from ._targets import CLASS_WEIGHT, NetworkClassifier, NetworkRegressor
-from .nn import HiPPOSSM
-from .nn._inputs import fill
-from .nn._space import DISCRETIZATIONS, last_of
+from .nn._space import DISCRETIZATIONS
 from .nn._ssm import BASES
 
 Array = NDArray[Any]
 
-UNITS = 100.0  # of the clock of a layer in a duration, or in a timescale
 UPDATES = 400  # of the weights, which few series need more epochs for
-POOLINGS = ("mean", "last")
 
 # What both estimators document in the same words.
 _PARAMETERS = """
@@ -43,8 +39,18 @@ _PARAMETERS = """
         Layers of state spaces, each with a mixing of the channels.
     discretization : {"foh", "zoh", "bilinear"}, default="foh"
         What a series is between its observations, as in `sklearn_hippo.nn.HiPPOSSM`.
-    pooling : {"mean", "last"}, default="mean"
-        Whether the last layer's outputs are averaged over time, or those at the end are taken.
+    low_rank : bool, default=False
+        Whether the modes of a channel act on each other, as in S4; for series with equal steps, or ``resample``.
+    bidirectional : bool, default=False
+        Whether the layers run from the end to the beginning as well.
+    selective : collection of {"timescale", "B", "C"}, optional
+        What of the state spaces depends on the input, as in `sklearn_hippo.nn.SelectiveSSM`. By default nothing does.
+    pooling : {"mean", "gated", "last"}, default="mean"
+        Whether the last layer's outputs are averaged over time, are averaged with weights that depend on them, or those
+        at the end are taken.
+    resample : int, optional
+        Number of equal parts of a series' duration, of which the means are taken, of each channel from its own
+        observations: a regular grid, on which layers are fastest. By default series are taken as they are.
     relative : bool, default=True
         Whether the clock of the layers runs by each series' own duration, so that predictions depend neither on how
         fast a series is nor, hardly, on how often it is sampled; otherwise by ``timescale``.
@@ -85,102 +91,6 @@ for _old, _new in (
     _TRAINING = _TRAINING.replace(_old, _new)
 
 
-class Block(nn.Module):
-    """A state space for every channel and a gated mixing of the channels, beside which the inputs go on."""
-
-    def __init__(self, width: int, dropout: float, **space: Any):
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.space = HiPPOSSM(width, **space)
-        self.dropout = nn.Dropout(dropout)
-        self.mix = nn.Linear(width, 2 * width)
-
-    def forward(self, x: Tensor, step: Tensor, lengths: Tensor) -> Tensor:
-        """Outputs of shape (batch, length, width); what is behind the ends is no matter of any other."""
-        y, _ = self.space(self.norm(x), step, lengths)
-        return x + F.glu(self.mix(self._dropped(F.gelu(y))))
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        """Without some channels, the same ones all along a series."""
-        return x * self.dropout(x.new_ones(len(x), 1, x.shape[2])) if self.training and self.dropout.p else x
-
-
-class Network(Head):
-    """Blocks of state spaces, and a linear map of their outputs' mean or end."""
-
-    def __init__(
-        self, n_outputs: int, input_size: int, hidden_size: int, *, n_layers: int, dropout: float, pooling: str,
-        timescale: float | None, mask_input: bool, **space: Any,
-    ):  # fmt: skip
-        super().__init__()
-        self.pooling, self.timescale, self.mask_input = pooling, timescale, mask_input
-        self.into = nn.Linear(input_size * (1 + mask_input), hidden_size)
-        self.blocks = nn.ModuleList(Block(hidden_size, dropout, **space) for _ in range(n_layers))
-        self.norm = nn.LayerNorm(hidden_size)
-        self.dropout = nn.Identity()
-        self.head = nn.Linear(hidden_size, n_outputs)
-
-    def hidden(self, x: Tensor, lengths: Tensor, times: Tensor | None = None, *, every: bool = False) -> Tensor:
-        """Pooled outputs (batch, hidden_size), or those of the observations so far (n_observations, hidden_size)."""
-        batch, length, n_channels = x.shape
-        ends = lengths.to(x.device)
-        inside = torch.arange(length, device=x.device)[:, None] < ends
-        filled, _ = fill(
-            x.transpose(0, 1), inside, None, x.new_zeros(batch, n_channels), None, with_mask=self.mask_input
-        )
-        inside = inside.T
-        steps, elapsed = clock(times, inside, ends, self.timescale)
-        x = self.into(filled.transpose(0, 1))
-        for block in self.blocks:
-            x = block(x, steps, lengths)
-        x = torch.where(inside[..., None], x, 0.0)
-        if not every:
-            if self.pooling == "mean" and length:
-                x = torch.bmm(shares(elapsed, ends).to(x.dtype)[:, None], x)[:, 0]
-            else:
-                x = last_of(x, lengths, x.new_zeros(batch, x.shape[2]))
-            return self.norm(x)
-        if self.pooling == "mean":  # as far as a series has come
-            since = elapsed.diff(dim=1, prepend=elapsed[:, :1]).to(x.dtype)[..., None]
-            before = torch.cat([x[:, :1], x[:, :-1]], dim=1)
-            total, so_far = (since * (x + before) / 2).cumsum(dim=1), since.cumsum(dim=1)
-            x = torch.where(so_far > 0, total / torch.where(so_far > 0, so_far, 1.0), x)
-        return self.norm(x[inside])
-
-
-def shares(elapsed: Tensor, lengths: Tensor) -> Tensor:
-    """What each observation is worth in a mean over time, by the trapezoidal rule: (batch, length), sums of 1 or 0."""
-    row = torch.arange(elapsed.shape[1], device=elapsed.device)
-    inside = row < lengths[:, None]
-    since = torch.where(inside, elapsed.diff(dim=1, prepend=elapsed[:, :1]), 0.0)
-    share = (since + torch.cat([since[:, 1:], torch.zeros_like(since[:, :1])], dim=1)) / 2
-    total = share.sum(dim=1, keepdim=True)
-    last = (row == lengths[:, None] - 1).to(share.dtype)
-    return torch.where(total > 0, share / torch.where(total > 0, total, 1.0), last)
-
-
-def clock(times: Tensor | None, inside: Tensor, lengths: Tensor, timescale: float | None) -> tuple[Tensor, Tensor]:
-    """Steps of the layers' clock, (batch, length), or (batch,) or () where they are equal; the time since the start.
-
-    The clock makes UNITS of them in a timescale, or in the duration of each series.
-    """
-    batch, length = inside.shape
-    row = torch.arange(length, device=inside.device)
-    if times is None:
-        times = row.double().expand(batch, length)
-    last = times.gather(1, (lengths - 1).clamp(min=0)[:, None]) if length else times[:, :0].sum(1, keepdim=True)
-    first = times[:, :1] if length else last
-    elapsed = torch.where(inside, times.double() - first, 0.0)
-    duration = (last - first)[:, 0]
-    unit = torch.where(duration > 0, duration, 1.0) if timescale is None else torch.full_like(duration, timescale)
-    even = duration / (lengths - 1).clamp(min=1)
-    off = torch.where(inside, (elapsed - row * even[:, None]).abs(), 0.0).amax(dim=1) if length else 0 * duration
-    if not torch.compiler.is_compiling() and bool((off <= 1e-9 * duration).all()):
-        steps = UNITS * even / unit
-        return (steps[0] if bool((steps == steps[0]).all()) else steps), elapsed
-    return UNITS * torch.where(inside, elapsed.diff(dim=1, prepend=elapsed[:, :1]), 0.0) / unit[:, None], elapsed
-
-
 class _SSM(NetworkEstimator):
     """The module and its parameters."""
 
@@ -191,6 +101,10 @@ class _SSM(NetworkEstimator):
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "discretization": [StrOptions(set(DISCRETIZATIONS))],
         "pooling": [StrOptions(set(POOLINGS))],
+        "low_rank": ["boolean"],
+        "bidirectional": ["boolean"],
+        "selective": ["array-like", set, None],
+        "resample": [Interval(Integral, 2, None, closed="left"), None],
         "relative": ["boolean"],
         "state_lr": [Interval(Real, 0, None, closed="neither")],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -201,7 +115,11 @@ class _SSM(NetworkEstimator):
     order: int
     n_layers: int
     discretization: str
+    low_rank: bool
+    bidirectional: bool
+    selective: Any
     pooling: str
+    resample: int | None
     relative: bool
     state_lr: float
     max_epochs: Any
@@ -211,6 +129,9 @@ class _SSM(NetworkEstimator):
             return max(30, math.ceil(UPDATES / math.ceil(n_series / int(self.batch_size))))
         return int(self.max_epochs)
 
+    def _prepared(self, panel: Panel) -> Panel:
+        return panel if self.resample is None else resampled(panel, self.resample, held=self.discretization == "zoh")
+
     def _learn_timescale(self, panel: Panel, weights: Array) -> float | None:
         if self.relative and self.timescale is not None:
             raise ValueError("relative=True runs by each series' own duration: timescale is for relative=False.")
@@ -218,7 +139,7 @@ class _SSM(NetworkEstimator):
 
     def _param_groups(self) -> list[tuple[str, dict[str, float]]]:
         own = {"lr": self.state_lr, "weight_decay": 0.0}
-        return [(f"*.space.{name}", own) for name in ("log_step", "log_decay", "frequency")]
+        return [(f"*.space.{name}", own) for name in ("log_step", "log_decay", "frequency", "V", "enter")]
 
     def _module_params(self) -> dict[str, Any]:
         return {
@@ -228,6 +149,9 @@ class _SSM(NetworkEstimator):
             "module__n_layers": int(self.n_layers),
             "module__dropout": self.dropout,
             "module__pooling": self.pooling,
+            "module__selective": None if self.selective is None else tuple(self.selective),
+            "module__low_rank": bool(self.low_rank),
+            "module__bidirectional": bool(self.bidirectional),
             "module__timescale": self.timescale_,
             "module__mask_input": self._indicator,
             "module__order": int(self.order),
@@ -236,6 +160,11 @@ class _SSM(NetworkEstimator):
         }
 
     def _evaluate(self, X: Any, *, head: bool = True, every: bool = False) -> tuple[Panel, Array]:
+        if every and (self.bidirectional or self.resample is not None):
+            raise ValueError(
+                "Predictions after every observation need bidirectional=False and resample=None: these read what comes "
+                "later."
+            )
         if every and self.relative:
             raise ValueError(
                 "What a series will be is not known while it runs, and relative=True runs by its whole duration: "
@@ -245,6 +174,8 @@ class _SSM(NetworkEstimator):
 
     def _check_size(self, panel: Panel) -> None:
         """Refuse what cannot fit into memory, before the machine starts to swap."""
+        if self.selective is not None and (self.low_rank or self.bidirectional):
+            raise ValueError("Selective state spaces are neither low_rank nor bidirectional.")
         hidden, order, layers = int(self.hidden_size), int(self.order), int(self.n_layers)
         longest = int(panel.lengths.max(initial=0))
         rows = min(int(self.batch_size), len(panel)) * longest
@@ -307,7 +238,11 @@ class HiPPOSSMClassifier(_SSM, NetworkClassifier):
         order: int = 32,
         n_layers: int = 2,
         discretization: str = "foh",
+        low_rank: bool = False,
+        bidirectional: bool = False,
+        selective: Collection[str] | None = None,
         pooling: str = "mean",
+        resample: int | None = None,
         relative: bool = True,
         timescale: float | timedelta | np.timedelta64 | None = None,
         state_lr: float = 0.001,
@@ -377,7 +312,11 @@ class HiPPOSSMRegressor(_SSM, NetworkRegressor):
         order: int = 32,
         n_layers: int = 2,
         discretization: str = "foh",
+        low_rank: bool = False,
+        bidirectional: bool = False,
+        selective: Collection[str] | None = None,
         pooling: str = "mean",
+        resample: int | None = None,
         relative: bool = True,
         timescale: float | timedelta | np.timedelta64 | None = None,
         state_lr: float = 0.001,

@@ -413,3 +413,13 @@ def selective_space(rate, clock, B, C, D, u, x):
             x[n] = (expm(system) @ [x[n], 1])[0]
         y.append(2 * (C[k] * x).real.sum() + D * now)
     return np.array(y)
+
+
+def mean_of_line(t, u, start, end, *, held):
+    """Mean from start to end of a broken line, or of values held back to the one before; NaN without observations."""
+    if not len(t):
+        return np.nan
+    knots = np.concatenate([[start], t[(t > start) & (t < end)], [end]])
+    middles = (knots[1:] + knots[:-1]) / 2  # between knots it is linear: the mean is the value in the middle
+    values = u[np.minimum(np.searchsorted(t, middles), len(t) - 1)] if held else np.interp(middles, t, u)
+    return (values * np.diff(knots)).sum() / (end - start)

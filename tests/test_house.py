@@ -66,7 +66,9 @@ MAY_IMPORT = {
     "_network": {"_batches", "_columns", "_compat", "_panel", "_scales", "_session", "_validation"},
     "_targets": {"_columns", "_compat", "_network", "_panel", "_scales", "_validation"},
     "_rnn": {"_compat", "_machine", "_measures", "_network", "_panel", "_targets", "nn", "nn._gated", "nn._steps"},
-    "_ssm": {"_compat", "_machine", "_network", "_panel", "_targets", "nn", "nn._inputs", "nn._space", "nn._ssm"},
+    "_resampling": {"_panel"},
+    "_blocks": {"_network", "nn", "nn._inputs", "nn._space"},
+    "_ssm": {"_blocks", "_compat", "_machine", "_network", "_panel", "_resampling", "_targets", "nn._space", "nn._ssm"},
     "_sktime_features": {"_panel", "_transformer", "_validation"},
     "_summaries": {"_panel"},
     "_sktime_ridge": {"_ridge", "_sktime_features"},
@@ -77,7 +79,7 @@ MAY_IMPORT = {
     "inspection": {"_contributions", "_measures", "_panel", "_projection", "_ridge", "_transformer", "_validation"},
     "show_versions": {"_ext_projection"},
 }
-TRAINED = {"_batches", "_network", "_rnn", "_session", "_ssm", "_targets", "_training"}
+TRAINED = {"_batches", "_blocks", "_network", "_rnn", "_session", "_ssm", "_targets", "_training"}
 FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._low_rank", "nn._rnn", "nn._selective",
                                "nn._space", "nn._ssm", "nn._steps"},
            "skorch": {"_session", "_training"},

@@ -1,4 +1,5 @@
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import oracles
@@ -12,11 +13,12 @@ torch = pytest.importorskip("torch", reason="needs sklearn-hippo[rnn]")
 pytest.importorskip("skorch", reason="needs sklearn-hippo[rnn]")
 from skorch.callbacks import Callback  # noqa: E402
 
-from sklearn_hippo import HiPPOSSMClassifier, HiPPOSSMRegressor, Panel  # noqa: E402
+from sklearn_hippo import HiPPOSSMClassifier, HiPPOSSMRegressor, Panel, _blocks  # noqa: E402
 from sklearn_hippo._dynamics import modes  # noqa: E402
 from sklearn_hippo._ext_ssm import n_lanes, use_simd  # noqa: E402
 from sklearn_hippo._measures import dynamics_of  # noqa: E402
 from sklearn_hippo._panel import own_times  # noqa: E402
+from sklearn_hippo._resampling import resampled  # noqa: E402
 from sklearn_hippo.nn import HiPPOSSM, HiPPOSSMState, SelectiveSSM, _space, _ssm  # noqa: E402
 from sklearn_hippo.nn._space import Memory, Space, run  # noqa: E402
 
@@ -471,7 +473,14 @@ def test_parameters_are_validated(estimator):
     check_param_validation(estimator.__name__, estimator(max_epochs=1))
 
 
-@pytest.mark.parametrize("how", [{}, {"relative": False}, {"pooling": "last"}, {"discretization": "zoh"}])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {}, {"relative": False}, {"pooling": "last"}, {"pooling": "gated"}, {"discretization": "zoh"},
+        {"bidirectional": True}, {"selective": ("timescale", "B", "C")}, {"resample": 32},
+        {"resample": 32, "low_rank": True, "measure": "lagt"},
+    ],
+)  # fmt: skip
 def test_it_learns_classes_of_irregular_series(how):
     panel, y = waves(90)
     classifier = HiPPOSSMClassifier(**QUICK | {"max_epochs": 40}, **how).fit(panel[:60], y[:60])
@@ -490,16 +499,27 @@ def test_numbers():
     assert HiPPOSSMRegressor(**QUICK).fit(panel, np.c_[y, -y]).predict(panel).shape == (90, 2)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "last"])
-def test_what_is_said_while_a_series_runs(pooling):
+@pytest.mark.parametrize("how", [{}, {"pooling": "last"}, {"pooling": "gated"}, {"selective": ["B"]}])
+@pytest.mark.parametrize("holes", [False, True])
+def test_what_is_said_while_a_series_runs(how, holes):
     panel, y = waves(40)
-    classifier = HiPPOSSMClassifier(**QUICK, relative=False, pooling=pooling).fit(panel, y)
+    if holes:
+        panel = panel.replace(values=np.where(np.arange(panel.values.size).reshape(-1, 2) % 3, panel.values, np.nan))
+    classifier = HiPPOSSMClassifier(**QUICK, relative=False, **how).fit(panel, y)
     online = classifier.predict_proba_online(panel[:3])
     for (times, values), (_, rows) in zip(panel[:3], online, strict=True):
         for k in range(len(times)):
             assert_allclose(rows[k], classifier.predict_proba([(times[: k + 1], values[: k + 1])])[0], atol=1e-12)
-    with pytest.raises(ValueError, match="predictions after every observation need relative=False"):
-        HiPPOSSMClassifier(**QUICK).fit(panel, y).predict_proba_online(panel)
+
+
+def test_what_cannot_be_said_while_a_series_runs():
+    panel, y = waves(20)
+    later = "bidirectional=False and resample=None"
+    for own, message in (
+        ({}, "need relative=False"), ({"bidirectional": True}, later), ({"resample": 9}, later),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            HiPPOSSMClassifier(**QUICK, **own).fit(panel, y).predict_proba_online(panel)
 
 
 def test_the_clock_of_a_series_is_no_matter():
@@ -524,6 +544,52 @@ def test_holes_ties_and_series_of_nothing():
     classifier = HiPPOSSMClassifier(**QUICK).fit(series, y)
     assert np.isfinite(classifier.predict_proba(series)).all()
     assert classifier.net_.module_.mask_input
+    resampled = HiPPOSSMClassifier(**QUICK, resample=12).fit(series, y)
+    assert np.isfinite(resampled.predict_proba(series)).all()
+
+
+def test_ages_of_channels():
+    """Since the last observation of each, or since the start."""
+    nan = np.nan
+    x = torch.tensor([[[1.0, nan], [nan, 2.0], [nan, nan], [3.0, nan]]])
+    found = _blocks.ages(~torch.isnan(x), torch.tensor([[0.0, 1.0, 2.5, 4.0]]))
+    assert_array_equal(found[0], [[0, 0], [1, 0], [2.5, 1.5], [0, 3]])
+
+
+def test_what_does_not_go_together():
+    panel, y = waves(20)
+    with pytest.raises(ValueError, match="neither low_rank nor bidirectional"):
+        HiPPOSSMClassifier(**QUICK, selective=["B"], low_rank=True).fit(panel, y)
+    with pytest.raises(ValueError, match="selective must be some of 'timescale', 'B', 'C'"):
+        HiPPOSSMClassifier(**QUICK, selective=["A"]).fit(panel, y)
+    with pytest.raises(ValueError, match="low_rank=True needs equal steps"):
+        HiPPOSSMClassifier(**QUICK, low_rank=True).fit(panel, y)
+
+
+# --- a regular grid -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_resampled_series_are_means_of_their_parts(held):
+    rng = np.random.default_rng(0)
+    series = []
+    for n in (30, 2, 7, 1, 0, 12):
+        values = rng.normal(size=(n, 3))
+        values[rng.random((n, 3)) < 0.4] = np.nan
+        series.append((100 + np.cumsum(rng.random(n)), values))
+    series[2][1][:, 1] = np.nan
+    found = resampled(Panel.from_list(series), 5, held=held)
+    assert list(found.lengths) == [5, 5, 5, 1, 0, 5]
+    for (t, u), (times, means) in zip(series, found, strict=True):
+        if len(t) < 2:
+            assert_array_equal(means, u)
+            continue
+        edges = np.linspace(t[0], t[-1], 6)
+        assert_allclose(times, (edges[1:] + edges[:-1]) / 2)
+        for c in range(3):
+            seen = ~np.isnan(u[:, c])
+            expected = [oracles.mean_of_line(t[seen], u[seen, c], *ends, held=held) for ends in pairwise(edges)]
+            assert_allclose(means[:, c], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_few_series_get_more_epochs():

@@ -1,0 +1,146 @@
+"""Layers of state spaces as a network: norms and mixing between them, their clock, and a mean over time."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ._network import Head
+from .nn import HiPPOSSM, SelectiveSSM
+from .nn._inputs import fill
+from .nn._space import last_of
+
+UNITS = 100.0  # of the clock of a layer in a duration, or in a timescale
+POOLINGS = ("mean", "gated", "last")
+
+
+class Block(nn.Module):
+    """A state space for every channel and a gated mixing of the channels, beside which the inputs go on."""
+
+    def __init__(self, width: int, dropout: float, selective: tuple[str, ...] | None, **space: Any):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        if selective is None:
+            self.space: nn.Module = HiPPOSSM(width, **space)
+        else:
+            own = {name: space[name] for name in ("order", "measure")}
+            self.space = SelectiveSSM(width, selective=selective, n_heads=1 + (width % 2 == 0), **own)
+        self.dropout = nn.Dropout(dropout)
+        self.mix = nn.Linear(width, 2 * width)
+
+    def forward(self, x: Tensor, step: Tensor, lengths: Tensor) -> Tensor:
+        """Outputs of shape (batch, length, width); what is behind the ends is no matter of any other."""
+        y, _ = self.space(self.norm(x), step, lengths)
+        return x + F.glu(self.mix(self._dropped(F.gelu(y))))
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        """Without some channels, the same ones all along a series."""
+        return x * self.dropout(x.new_ones(len(x), 1, x.shape[2])) if self.training and self.dropout.p else x
+
+
+class Network(Head):
+    """Blocks of state spaces, and a linear map of their outputs' mean or end."""
+
+    def __init__(
+        self, n_outputs: int, input_size: int, hidden_size: int, *, n_layers: int, dropout: float, pooling: str,
+        timescale: float | None, mask_input: bool, **space: Any,
+    ):  # fmt: skip
+        super().__init__()
+        self.pooling, self.timescale, self.mask_input = pooling, timescale, mask_input
+        self.into = nn.Linear(input_size * (1 + 2 * mask_input), hidden_size)
+        if pooling == "gated":
+            self.gate = nn.Linear(hidden_size, 1)
+            nn.init.zeros_(self.gate.weight)  # the mean, at first
+        self.blocks = nn.ModuleList(Block(hidden_size, dropout, **space) for _ in range(n_layers))
+        self.norm = nn.LayerNorm(hidden_size)
+        self.dropout = nn.Identity()
+        self.head = nn.Linear(hidden_size, n_outputs)
+
+    def hidden(self, x: Tensor, lengths: Tensor, times: Tensor | None = None, *, every: bool = False) -> Tensor:
+        """Pooled outputs (batch, hidden_size), or those of the observations so far (n_observations, hidden_size)."""
+        batch, length, n_channels = x.shape
+        ends = lengths.to(x.device)
+        inside = torch.arange(length, device=x.device)[:, None] < ends
+        filled, _ = fill(
+            x.transpose(0, 1), inside, None, x.new_zeros(batch, n_channels), None, with_mask=self.mask_input
+        )
+        inside = inside.T
+        steps, elapsed, unit = clock(times, inside, ends, self.timescale)
+        filled = filled.transpose(0, 1)
+        if self.mask_input:
+            age = ages(~torch.isnan(x) & inside[..., None], elapsed / unit[:, None])
+            filled = torch.cat([filled, age.to(x.dtype)], dim=2)
+        x = self.into(filled)
+        for block in self.blocks:
+            x = block(x, steps, lengths)
+        x = torch.where(inside[..., None], x, 0.0)
+        if not every:
+            if self.pooling == "last" or not length:
+                return self.norm(last_of(x, lengths, x.new_zeros(batch, x.shape[2])))
+            return self.norm(torch.bmm(self._weights(x, shares(elapsed, ends), inside)[:, None], x)[:, 0])
+        if self.pooling != "last":  # as far as a series has come
+            since = elapsed.diff(dim=1, prepend=elapsed[:, :1]).to(x.dtype)[..., None]
+            weight = self._weights(x, torch.ones_like(elapsed), inside)[..., None]
+            total, so_far = (
+                (since * (y + torch.cat([y[:, :1], y[:, :-1]], dim=1))).cumsum(dim=1) for y in (weight * x, weight)
+            )
+            x = torch.where(so_far > 0, total / torch.where(so_far > 0, so_far, 1.0), x)
+        return self.norm(x[inside])
+
+    def _weights(self, x: Tensor, share: Tensor, inside: Tensor) -> Tensor:
+        """Of a mean over time: what each observation is worth, or its part of it by the gate; sums of 1 or 0."""
+        share = share.to(x.dtype)
+        if self.pooling == "mean":
+            return share
+        gate = torch.where(inside, self.gate(x)[..., 0], -math.inf)
+        weight = share * torch.exp(gate - gate.amax(dim=1, keepdim=True).clamp(min=-1e30))
+        total = weight.sum(dim=1, keepdim=True)
+        return weight / torch.where(total > 0, total, 1.0)
+
+
+def ages(observed: Tensor, elapsed: Tensor) -> Tensor:
+    """The time since each channel was observed, or since the start before it was, (batch, length, n_channels)."""
+    row = torch.arange(1, observed.shape[1] + 1, device=observed.device)[:, None]
+    latest = torch.where(observed, row, 0).cummax(dim=1).values
+    padded = torch.cat([elapsed[:, :1], elapsed], dim=1)
+    then = padded.gather(1, latest.flatten(1)).view_as(latest)
+    return elapsed[..., None] - then
+
+
+def shares(elapsed: Tensor, lengths: Tensor) -> Tensor:
+    """What each observation is worth in a mean over time, by the trapezoidal rule: (batch, length), sums of 1 or 0."""
+    row = torch.arange(elapsed.shape[1], device=elapsed.device)
+    inside = row < lengths[:, None]
+    since = torch.where(inside, elapsed.diff(dim=1, prepend=elapsed[:, :1]), 0.0)
+    share = (since + torch.cat([since[:, 1:], torch.zeros_like(since[:, :1])], dim=1)) / 2
+    total = share.sum(dim=1, keepdim=True)
+    last = (row == lengths[:, None] - 1).to(share.dtype)
+    return torch.where(total > 0, share / torch.where(total > 0, total, 1.0), last)
+
+
+def clock(
+    times: Tensor | None, inside: Tensor, lengths: Tensor, timescale: float | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Steps of the layers' clock, (batch, length), or (batch,) or () where they are equal.
+
+    Also the time since the start, (batch, length), and that in which the clock makes UNITS of steps, (batch,): a
+    timescale, or the duration of each series.
+    """
+    batch, length = inside.shape
+    row = torch.arange(length, device=inside.device)
+    if times is None:
+        times = row.double().expand(batch, length)
+    last = times.gather(1, (lengths - 1).clamp(min=0)[:, None]) if length else times[:, :0].sum(1, keepdim=True)
+    first = times[:, :1] if length else last
+    elapsed = torch.where(inside, times.double() - first, 0.0)
+    duration = (last - first)[:, 0]
+    unit = torch.where(duration > 0, duration, 1.0) if timescale is None else torch.full_like(duration, timescale)
+    even = duration / (lengths - 1).clamp(min=1)
+    off = torch.where(inside, (elapsed - row * even[:, None]).abs(), 0.0).amax(dim=1) if length else 0 * duration
+    if not torch.compiler.is_compiling() and bool((off <= 1e-9 * duration).all()):
+        steps = UNITS * even / unit
+        return (steps[0] if bool((steps == steps[0]).all()) else steps), elapsed, unit
+    steps = torch.where(inside, elapsed.diff(dim=1, prepend=elapsed[:, :1]), 0.0)
+    return UNITS * steps / unit[:, None], elapsed, unit
