@@ -1,5 +1,7 @@
 """Function approximation, as in the paper's table 3: a million samples of band-limited noise in 256 numbers.
 
+    python examples/paper/function_approximation.py
+
 White noise below 1 Hz, at a step of 1e-4 s for 100 s, is remembered online by `HiPPOMemory` (LegS, order 256) and
 reconstructed. The best that 256 polynomials can do is known independently: the signal is a sum of sines, whose Legendre
 coefficients a Gauss rule integrates to rounding.
@@ -8,12 +10,11 @@ coefficients a Gauss rule integrates to rounding.
 import time
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+from runner import arguments, run
 
 from sklearn_hippo import HiPPOMemory
 
-DURATION, STEP, BAND, ORDER = 100.0, 1e-4, 1.0, 256
+DURATION, BAND, ORDER = 100.0, 1.0, 256
 
 
 def noise(seed):
@@ -42,25 +43,23 @@ def optimal_error(signal):
     return weights @ f**2 / 2 - c @ c
 
 
-def main():
-    table = Table(title="Mean squared error, order 256, 10^6 samples of white noise below 1 Hz")
-    for column in ("seed", "HiPPOMemory", "optimal projection", "ratio", "samples/s"):
-        table.add_column(column, justify="right")
-    t = np.arange(0, DURATION + STEP / 2, STEP)
-    for seed in range(5):
-        signal = noise(seed)
-        f = signal(t)
-        begin = time.perf_counter()
-        memory = HiPPOMemory.from_chunks((f[k : k + 10_000] for k in range(0, len(f), 10_000)), order=ORDER)
-        _ = memory.coefficients_
-        seconds = time.perf_counter() - begin
-        error = np.mean((memory.reconstruct(np.arange(len(t), dtype=float))[0, :, 0] - f) ** 2)
-        best = optimal_error(signal)
-        table.add_row(
-            str(seed), f"{error:.6f}", f"{best:.6f}", f"{error / best:.6f}", f"{len(f) / seconds / 1e6:.1f} M"
-        )
-    Console(width=100).print(table)
+def measure(trial, checkpoint):
+    """Mean squared errors, and how fast it is."""
+    signal = noise(trial["seed"])
+    t = np.linspace(0, DURATION, trial["samples"] + 1)
+    f = signal(t)
+    begin = time.perf_counter()
+    memory = HiPPOMemory.from_chunks((f[k : k + 10_000] for k in range(0, len(f), 10_000)), order=ORDER)
+    _ = memory.coefficients_
+    seconds = time.perf_counter() - begin
+    error = np.mean((memory.reconstruct(np.arange(len(t), dtype=float))[0, :, 0] - f) ** 2)
+    best = optimal_error(signal)
+    error, best, ratio = (float(f"{x:.7g}") for x in (error, best, error / best))
+    return {"error": error, "optimal projection": best, "ratio": ratio, "samples/s": round(len(f) / seconds)}
 
 
 if __name__ == "__main__":
-    main()
+    options = arguments(__doc__, seeds=5)
+    samples = 10**5 if options.quick else 10**6
+    trials = [{"order": ORDER, "samples": samples, "seed": seed} for seed in range(options.seeds)]
+    run("function_approximation", trials, measure, options)
