@@ -1,0 +1,196 @@
+"""State spaces that begin as HiPPO operators, as others, or at random: what the modes at first are worth.
+
+    python examples/paper/state_spaces.py --quick
+    python examples/paper/state_spaces.py --only "task delay"
+    python examples/paper/state_spaces.py --data FOLDER [--seeds 3] [--threads 1]
+
+"delay"
+    A random signal below a frequency is to be told as it was some time ago, at every observation: a linear map of
+    states whose modes stay as they are. The clock is the one of several that is best on other signals.
+"reconstruction"
+    All of a signal is to be told from its states at the end, in the same way.
+"CharacterTrajectories, 200 Hz" and "100 Hz"
+    As in character_trajectories_rnn.py, trained at this rate; downloaded, unless it is in the folder.
+"ListOps"
+    Values of nested expressions (listops.py), one token at a time.
+"FSDD"
+    Spoken digits, the recordings 0 to 4 of each speaker and digit for testing (github.com/Jakobovski/
+    free-spoken-digit-dataset, CC BY-SA 4.0), as 13 mel-frequency cepstral coefficients of windows of 25 ms, every
+    10 ms. In the folder: FSDD_mfcc.npz with values (n_observations, 13), offsets, y, and split, 1 for testing.
+"sequential MNIST" and "permuted MNIST"
+    Digits, pixel by pixel, row by row or in one fixed random order, the official split. In the folder: MNIST.npz with
+    values (n_images * 784, 1), y and split.
+
+Layers of state spaces are beside the recurrent network of the paper and an LSTM (baselines.py), of as many hidden units
+and trained for as many epochs, by the defaults of each. There is no choice by the test set: weights are those of the
+last epoch. Without --data, tasks whose files nothing downloads are left out.
+"""
+
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+from baselines import LSTMClassifier
+from character_trajectories_rnn import conditions, letters, without_times
+from listops import listops
+from runner import arguments, run, train
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_hippo import HiPPORNNClassifier, HiPPOSSMClassifier, HiPPOTransformer, Panel
+from sklearn_hippo.datasets import drop_observations, subsample
+from sklearn_hippo.nn import HiPPOSSM
+
+SPACES = ("legs_lti", "legt", "fout", "legs_lti + fout", "lin", "inv", "rand")
+OPERATORS = tuple(f"operator of {measure}" for measure in ("legs_lti", "legt", "fout"))  # not only its normal part
+NETWORKS = (*SPACES, "HiPPO-RNN", "LSTM")
+SMALL = {"hidden_size": 64, "order": 32}
+LARGE = {"hidden_size": 128, "order": 64}
+# Models and settings, the shortest trials first; "series" are those for training. Tokens are read by a clock of their
+# own: the timescale is the best of 1, 2, 4, 10, 20 and 100 on other expressions.
+TASKS = {
+    "delay": ((*SPACES, *OPERATORS), {"order": 64}),
+    "reconstruction": ((*SPACES, *OPERATORS), {"order": 64}),
+    "CharacterTrajectories, 200 Hz": (NETWORKS, SMALL | {"epochs": 50, "batch_size": 32, "series": 2000}),
+    "CharacterTrajectories, 100 Hz": (NETWORKS, SMALL | {"epochs": 50, "batch_size": 32, "series": 2000}),
+    "FSDD": (NETWORKS, SMALL | {"epochs": 50, "batch_size": 32, "series": 2700}),
+    "ListOps": (NETWORKS, SMALL | {"timescale": 4, "epochs": 20, "batch_size": 32, "series": 20_000}),
+    "permuted MNIST": (("legs_lti", "rand", "HiPPO-RNN", "LSTM"),
+                       LARGE | {"epochs": 11, "batch_size": 32, "series": 60_000}),
+    "sequential MNIST": (("legs_lti", "rand", "HiPPO-RNN", "LSTM"),
+                         LARGE | {"epochs": 11, "batch_size": 32, "series": 60_000}),
+}  # fmt: skip
+QUICK = {
+    "delay": {"order": 32},
+    "reconstruction": {"order": 32},
+    "CharacterTrajectories, 200 Hz": {"epochs": 6, "series": 500},
+    "CharacterTrajectories, 100 Hz": {"epochs": 6, "series": 500},
+    "FSDD": {"epochs": 4, "series": 500},
+    "ListOps": {"epochs": 3, "series": 2000},
+    "permuted MNIST": {"hidden_size": 32, "order": 16, "epochs": 3, "series": 1000},
+    "sequential MNIST": {"hidden_size": 32, "order": 16, "epochs": 3, "series": 1000},
+}
+# An operator forgets what is a timescale ago; the clocks of layers whose modes stay are multiples of that.
+CLOCKS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+DELAY = {"length": 2000, "ago": 100, "cycles": 5, "series": (8, 4, 4)}  # cycles: of the fastest sine, in the delay
+PAST = {"length": 200, "cycles": 10, "series": (400, 100, 100)}  # for fitting, for the choice of the clock, for testing
+
+
+def trials(options):
+    """All of them, task by task, seed by seed."""
+    for task, (models, settings) in TASKS.items():
+        if options.data is None and ("MNIST" in task or task == "FSDD"):
+            continue
+        for seed in range(1 if options.quick else options.seeds):
+            for model in models:
+                if options.quick and model not in ("legs_lti", "rand", "operator of legt", "HiPPO-RNN", "LSTM"):
+                    continue
+                own = settings | (QUICK[task] if options.quick else {})
+                if model in ("HiPPO-RNN", "LSTM"):
+                    own = {name: value for name, value in own.items() if name not in ("order", "timescale")}
+                yield {"task": task, "model": model, **own, "seed": seed}
+
+
+def measure(trial, checkpoint, folder):
+    """Results of a trial."""
+    if trial["task"] in ("delay", "reconstruction"):
+        return remembered(trial)
+    sets = dict(data(trial["task"], trial["seed"], folder))
+    sets["train"] = tuple(some[: len(sets["test"][1])] for some in sets["training"])
+    sets = {name: (X[: trial["series"]], y[: trial["series"]]) for name, (X, y) in sets.items()}
+    parameters = {"hidden_size": trial["hidden_size"], "random_state": trial["seed"], "max_epochs": trial["epochs"]}
+    parameters |= {"batch_size": trial["batch_size"]}
+    if trial["model"] in SPACES:
+        clock = {"relative": False, "timescale": trial["timescale"]} if "timescale" in trial else {}
+        model = HiPPOSSMClassifier(trial["model"], order=trial["order"], **clock, **parameters)
+    else:
+        model = {"HiPPO-RNN": HiPPORNNClassifier, "LSTM": LSTMClassifier}[trial["model"]](**parameters)
+    minutes = train(model, *sets["training"], checkpoint)
+    scores = {name: round(100 * model.score(*some), 2) for name, some in sets.items() if name != "training"}
+    weights = sum(weight.numel() for weight in model.net_.module_.parameters())
+    return {"minutes": minutes, "weights": weights, **scores}
+
+
+# --- signals, and what is linear in states ------------------------------------------------------------
+
+
+def remembered(trial):
+    """Relative error (root mean square) of what is told of the past by a linear map, and the clock."""
+    setting = DELAY if trial["task"] == "delay" else PAST
+    length, ago = setting["length"], setting.get("ago", setting["length"])
+    rng = np.random.default_rng(trial["seed"])
+    parts = [noise(n, length, setting["cycles"] / ago, rng) for n in setting["series"]]
+
+    def examples(clock, u):
+        c = states(trial["model"], trial["order"], clock / ago, u)
+        if trial["task"] == "delay":
+            return c[:, ago:].reshape(-1, c.shape[2]), u[:, :-ago].reshape(-1, 1)
+        return c[:, -1], u
+
+    def error(model, clock, u):
+        c, past = examples(clock, u)
+        return float(np.sqrt(np.mean((model.predict(c).reshape(past.shape) - past) ** 2)))
+
+    fitting, choosing, testing = parts
+    models = {k: make_pipeline(StandardScaler(), Ridge(1e-6, solver="svd")).fit(*examples(k, fitting)) for k in CLOCKS}
+    clock = min(CLOCKS, key=lambda k: error(models[k], k, choosing))
+    return {"error": float(f"{error(models[clock], clock, testing):.4g}"), "clock": clock}
+
+
+def noise(n, length, band, rng):
+    """Random signals (n, length) of mean square 1 without frequencies above the band, in cycles per observation."""
+    spectrum = np.zeros((n, 2 * length + 1), complex)  # of periods four times as long, of which a part is taken
+    k = int(4 * length * band)
+    spectrum[:, 1 : k + 1] = rng.normal(size=(n, k, 2)) @ (1, 1j)
+    u = np.fft.irfft(spectrum, 4 * length)[:, :length]
+    return u / np.sqrt(np.mean(u**2))
+
+
+def states(model, order, clock, u):
+    """States at every observation, (n, length, order), of signals (n, length)."""
+    if model in OPERATORS:
+        X = Panel(u.reshape(-1, 1), None, u.shape[1] * np.arange(len(u) + 1))
+        transformer = HiPPOTransformer(model.split()[-1], order, timescale=1 / clock, method="recurrence")
+        return transformer.fit(X).transform_online(X).values.reshape(*u.shape, -1)
+    layer = HiPPOSSM(order, order, measure=model, dtype=torch.float64)  # each channel reads a number of the same state
+    number = torch.arange(order)
+    with torch.no_grad():
+        layer.log_step.fill_(np.log(clock))
+        layer.through.zero_()
+        layer.read.zero_()[number // 2, number, number % 2] = 1
+        return layer(torch.as_tensor(u)[..., None].expand(-1, -1, order))[0].numpy()
+
+
+# --- series and their classes -------------------------------------------------------------------------
+
+
+@lru_cache(2)
+def data(task, seed, folder):
+    """Series and classes for training, in random order, and for tests, by name."""
+    if task == "ListOps":
+        return {"training": listops(20_000, seed), "test": listops(2000, seed + 1_000_000)}
+    if task.startswith("CharacterTrajectories"):
+        panels, y, training, testing = letters(folder)
+        series = conditions(panels, task.split()[-2], seed)
+        sets = {name: (X[testing], y[testing]) for name, X in series.items()}
+        return {"training": (series["same"][training], y[training]), "test": sets.pop("same"), **sets}
+    with np.load(folder / ("FSDD_mfcc.npz" if task == "FSDD" else "MNIST.npz")) as stored:
+        values, offsets, y, split = (stored[name] for name in ("values", "offsets", "y", "split"))
+    if task != "FSDD":
+        values = (values / 255).astype(np.float32)
+    if task == "permuted MNIST":
+        order = np.random.default_rng(0).permutation(784)
+        values = values.reshape(-1, 784)[:, order].reshape(-1, 1)
+    panel = Panel(values, None, offsets)
+    training, testing = np.random.default_rng(0).permutation(np.flatnonzero(split == 0)), np.flatnonzero(split)
+    X, y_test = panel[testing], y[testing]
+    tests = {"test": X}
+    if task == "FSDD":
+        tests |= {"other": without_times(subsample(X, 2)), "dropped": drop_observations(X, 0.5, seed)}
+    return {"training": (panel[training], y[training])} | {name: (Z, y_test) for name, Z in tests.items()}
+
+
+if __name__ == "__main__":
+    options = arguments(__doc__, data="where FSDD_mfcc.npz and MNIST.npz are, and CharacterTrajectories.npz comes to")
+    run("state_spaces", trials(options), partial(measure, folder=options.data), options)

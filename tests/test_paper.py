@@ -1,0 +1,165 @@
+"""The paper's experiments: their runner survives whatever happens, and their scripts run."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sklearn_hippo import Panel
+
+PAPER = Path(__file__).parents[1] / "examples" / "paper"
+
+pytestmark = [
+    pytest.mark.skipif(not PAPER.exists(), reason="the sdist has no examples"),
+    pytest.mark.skipif(sys.platform == "win32", reason="processes are killed in Unix's way"),
+]
+
+# Three trials; the second takes its time, and counts its steps in the checkpoint.
+TOY = """
+import os, signal, sys, time
+from pathlib import Path
+import runner
+
+runner.RESULTS = Path.cwd()
+if "DIE" in os.environ:  # where a row is complete, but not in the file
+    os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+
+def measure(trial, checkpoint):
+    begin = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    for step in range(begin, 3):
+        checkpoint.write_text(str(step + 1))
+        if trial["model"] == "slow" and step == 1:
+            time.sleep(600)
+    with open("measured", "a") as file:
+        file.write(trial["model"] + "\\n")
+    return {"begun at": begin, **({"only this one's": 0.5} if trial["model"] == "last" else {})}
+
+options = runner.arguments("A toy.", seeds=1)
+trials = [{"model": model, "seed": seed} for seed in range(options.seeds) for model in ("fast", "slow", "last")]
+print(len(runner.run("toy", trials, measure, options)), "rows")
+"""
+
+
+@pytest.fixture(autouse=True)
+def libraries():
+    for name in ("torch", "pandas", "rich", "skorch"):
+        pytest.importorskip(name)
+
+
+def start(script, folder, *arguments, **environment):
+    paths = [str(PAPER), *filter(None, [os.environ.get("PYTHONPATH")])]  # scripts import what lies beside them
+    environment = os.environ | environment | {"PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "150"}
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=-1, stderr=-2)
+
+
+def finish(process):
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output[-2000:]
+    return output
+
+
+def table(path):
+    """Rows, none of which may be cut off."""
+    with path.open(newline="") as file:
+        first, *rows = csv.reader(file)
+    assert all(len(row) == len(first) for row in rows)
+    return [dict(zip(first, row, strict=True)) for row in rows]
+
+
+def wait_for(text, folder, process):
+    """Until a checkpoint says this."""
+    while text not in [path.read_text() for path in folder.glob("*.checkpoint")]:
+        assert process.poll() is None, process.communicate()[0][-2000:]
+        time.sleep(0.02)
+
+
+def test_a_run_goes_on_where_it_was_killed(tmp_path):
+    script = tmp_path / "toy.py"
+    script.write_text(TOY)
+    results, measured = tmp_path / "toy.csv", tmp_path / "measured"
+
+    process = start(script, tmp_path)
+    wait_for("2", tmp_path / "checkpoints", process)  # in the middle of the second trial
+    process.kill()
+    process.communicate()
+    assert [row["model"] for row in table(results)] == ["fast"]
+    assert measured.read_text().split() == ["fast"]
+
+    process = start(script, tmp_path, DIE="yes")
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert [row["model"] for row in table(results)] == ["fast"]
+    assert measured.read_text().split() == ["fast", "slow"]
+
+    assert "3 rows" in finish(start(script, tmp_path))
+    rows = table(results)
+    assert [row["model"] for row in rows] == ["fast", "slow", "last"]
+    assert [row["begun at"] for row in rows] == ["0", "3", "0"]  # the second one went on
+    assert [row["only this one's"] for row in rows] == ["", "", "0.5"]
+    assert all(
+        row[name] for row in rows for name in ("seed", "minutes", "threads", "torch", "sklearn_hippo", "machine")
+    )
+    assert measured.read_text().split() == ["fast", "slow", "slow", "last"]
+    assert not list((tmp_path / "checkpoints").glob("*.checkpoint"))
+
+
+def test_a_small_version_of_it(tmp_path):
+    results = PAPER.parent / "results" / "state_spaces.csv"
+    before = results.read_bytes()
+    only = "--only", "delay, model operator of legt", "--checkpoints", "elsewhere"
+    assert "operator of legt" in finish(start(PAPER / "state_spaces.py", tmp_path, "--quick", *only))
+    (row,) = table(tmp_path / "elsewhere" / "state_spaces_quick.csv")
+    assert float(row["error"]) < 0.01
+    assert results.read_bytes() == before
+
+
+def test_an_lstm_beside_them(monkeypatch):
+    monkeypatch.syspath_prepend(str(PAPER))
+    from baselines import LSTMClassifier
+
+    X = Panel.from_list([[0.0, 1.0, 2.0], [0.0, np.nan, 1.0], [2.0, 1.0, 0.0, -1.0], ([0.0, 2.5], [1.0, 0.0])] * 10)
+    y = [True, True, False, False] * 10
+    classifier = LSTMClassifier(8, max_epochs=20, random_state=0).fit(X, y)
+    assert classifier.score(X, y) == 1
+    probabilities = classifier.predict_proba(X)
+    assert np.allclose(probabilities[:2], classifier.predict_proba(X[:2]))  # padding is seen by nobody
+    online = classifier.predict_proba_online(X)
+    assert np.allclose(online.values[online.offsets[1:] - 1], probabilities)
+
+
+def test_values_of_expressions(monkeypatch):
+    monkeypatch.syspath_prepend(str(PAPER))
+    from listops import TOKENS, listops
+
+    X, y = listops(200, 1)
+    assert X.lengths.min() >= 50
+    assert X.lengths.max() <= 200
+    assert np.array_equal(X.values.sum(axis=1), np.ones(len(X.values)))
+    functions = {"[MAX": np.max, "[MIN": np.min, "[MED": np.median, "[SM": lambda x: np.sum(x) % 10}
+    for (_, values), wanted in zip(X, y, strict=True):
+        stack = []
+        for token in (TOKENS[k] for k in values.argmax(axis=1)):
+            if token != "]":
+                stack.append(int(token) if token.isdigit() else token)
+                continue
+            opened = max(k for k, entry in enumerate(stack) if isinstance(entry, str))
+            assert 2 <= len(stack) - opened - 1 <= 5
+            stack[opened:] = [int(functions[stack[opened]](stack[opened + 1 :]))]
+        assert stack == [wanted]
+
+
+def test_settings_for_others():
+    from sklearn_hippo import HiPPOSSMClassifier
+
+    settings = tomllib.loads((PAPER / "long_range_arena.toml").read_text())
+    common = settings.pop("common")
+    for task in settings.values():
+        HiPPOSSMClassifier(**common, **task["estimator"])._validate_params()
