@@ -21,6 +21,8 @@ class Network(Head):
         super().__init__()
         self.timescale = timescale
         self.lstm = nn.LSTM(2 * input_size + 1, hidden_size, batch_first=True)
+        with torch.no_grad():  # at first it forgets little, without which it learns nothing of long series
+            self.lstm.bias_hh_l0[hidden_size : 2 * hidden_size] = 3.0
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden_size, n_outputs)
 

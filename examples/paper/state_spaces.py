@@ -47,11 +47,12 @@ OPERATORS = tuple(f"operator of {measure}" for measure in ("legs_lti", "legt", "
 NETWORKS = (*SPACES, "HiPPO-RNN", "LSTM")
 SMALL = {"hidden_size": 64, "order": 32}
 LARGE = {"hidden_size": 128, "order": 64}
-# Models and settings, the shortest trials first; "series" are those for training. Tokens are read by a clock of their
-# own: the timescale is the best of 1, 2, 4, 10, 20 and 100 on other expressions.
+# Models and settings, the shortest trials first. Of signals, "cycles" are those of the fastest sine in the time "ago";
+# "series" are those for training. Tokens are read by a clock of their own, whose timescale is the best of 1, 2, 4, 10,
+# 20 and 100 on other expressions.
 TASKS = {
-    "delay": ((*SPACES, *OPERATORS), {"order": 64}),
-    "reconstruction": ((*SPACES, *OPERATORS), {"order": 64}),
+    "delay": ((*SPACES, *OPERATORS), {"order": 64, "length": 2000, "ago": 100, "cycles": 5}),
+    "reconstruction": ((*SPACES, *OPERATORS), {"order": 64, "length": 200, "ago": 200, "cycles": 24}),
     "CharacterTrajectories, 200 Hz": (NETWORKS, SMALL | {"epochs": 50, "batch_size": 32, "series": 2000}),
     "CharacterTrajectories, 100 Hz": (NETWORKS, SMALL | {"epochs": 50, "batch_size": 32, "series": 2000}),
     "FSDD": (NETWORKS, SMALL | {"epochs": 50, "batch_size": 32, "series": 2700}),
@@ -63,7 +64,7 @@ TASKS = {
 }  # fmt: skip
 QUICK = {
     "delay": {"order": 32},
-    "reconstruction": {"order": 32},
+    "reconstruction": {"order": 32, "cycles": 12},
     "CharacterTrajectories, 200 Hz": {"epochs": 6, "series": 500},
     "CharacterTrajectories, 100 Hz": {"epochs": 6, "series": 500},
     "FSDD": {"epochs": 4, "series": 500},
@@ -73,8 +74,7 @@ QUICK = {
 }
 # An operator forgets what is a timescale ago; the clocks of layers whose modes stay are multiples of that.
 CLOCKS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-DELAY = {"length": 2000, "ago": 100, "cycles": 5, "series": (8, 4, 4)}  # cycles: of the fastest sine, in the delay
-PAST = {"length": 200, "cycles": 10, "series": (400, 100, 100)}  # for fitting, for the choice of the clock, for testing
+SIGNALS = {"delay": (8, 4, 4), "reconstruction": (400, 100, 100)}  # for fitting, for choosing a clock, for testing
 
 
 def trials(options):
@@ -117,10 +117,8 @@ def measure(trial, checkpoint, folder):
 
 def remembered(trial):
     """Relative error (root mean square) of what is told of the past by a linear map, and the clock."""
-    setting = DELAY if trial["task"] == "delay" else PAST
-    length, ago = setting["length"], setting.get("ago", setting["length"])
-    rng = np.random.default_rng(trial["seed"])
-    parts = [noise(n, length, setting["cycles"] / ago, rng) for n in setting["series"]]
+    ago, rng = trial["ago"], np.random.default_rng(trial["seed"])
+    fitting, choosing, testing = (noise(n, trial["length"], trial["cycles"] / ago, rng) for n in SIGNALS[trial["task"]])
 
     def examples(clock, u):
         c = states(trial["model"], trial["order"], clock / ago, u)
@@ -132,7 +130,6 @@ def remembered(trial):
         c, past = examples(clock, u)
         return float(np.sqrt(np.mean((model.predict(c).reshape(past.shape) - past) ** 2)))
 
-    fitting, choosing, testing = parts
     models = {k: make_pipeline(StandardScaler(), Ridge(1e-6, solver="svd")).fit(*examples(k, fitting)) for k in CLOCKS}
     clock = min(CLOCKS, key=lambda k: error(models[k], k, choosing))
     return {"error": float(f"{error(models[clock], clock, testing):.4g}"), "clock": clock}
