@@ -13,6 +13,7 @@ from .nn._inputs import fill
 from .nn._space import last_of
 
 UNITS = 100.0  # of the clock of a layer in a duration, or in a timescale
+COPIES = 4  # of a channel of which values are missing, remembered by as many clocks
 POOLINGS = ("mean", "gated", "last")
 
 
@@ -40,6 +41,33 @@ class Block(nn.Module):
         return x * self.dropout(x.new_ones(len(x), 1, x.shape[2])) if self.training and self.dropout.p else x
 
 
+class ChannelMemory(nn.Module):
+    """State spaces of each channel through its own observations, before channels are mixed: where some are missing."""
+
+    def __init__(self, copies: int, **space: Any):
+        super().__init__()
+        self.space = HiPPOSSM(copies, **space)
+
+    def forward(self, x: Tensor, observed: Tensor, times: Tensor) -> Tensor:
+        """Outputs as of the last observation of each channel, (batch, length, n_channels * copies)."""
+        batch, length, n_channels = x.shape
+        if not length:
+            return x.new_zeros(batch, 0, n_channels * self.space.d_model)
+        count = observed.sum(dim=1)
+        rows = torch.argsort(~observed, dim=1, stable=True)  # first those that were observed
+
+        def own(values: Tensor) -> Tensor:
+            return values.gather(1, rows).transpose(1, 2).reshape(-1, length)
+
+        when = own(times[..., None].expand_as(x))
+        steps = when.diff(dim=1, prepend=when[:, :1]).clamp(min=0)
+        u = own(torch.where(observed, x, 0.0))[..., None].expand(-1, -1, self.space.d_model)
+        y, _ = self.space(u.contiguous(), steps, count.flatten().cpu())
+        y = F.pad(y.unflatten(0, (batch, n_channels)), (0, 0, 1, 0))  # before the first one there is nothing
+        latest = observed.cumsum(dim=1).transpose(1, 2)[..., None].expand(-1, -1, -1, self.space.d_model)
+        return y.gather(2, latest).transpose(1, 2).flatten(2)
+
+
 class Network(Head):
     """Blocks of state spaces, and a linear map of their outputs' mean or end."""
 
@@ -49,7 +77,10 @@ class Network(Head):
     ):  # fmt: skip
         super().__init__()
         self.pooling, self.timescale, self.mask_input = pooling, timescale, mask_input
-        self.into = nn.Linear(input_size * (1 + 2 * mask_input), hidden_size)
+        if mask_input:
+            kept = ("order", "measure", "discretization")
+            self.own = ChannelMemory(COPIES, **{name: space[name] for name in kept})
+        self.into = nn.Linear(input_size * (1 + (2 + COPIES) * mask_input), hidden_size)
         if pooling == "gated":
             self.gate = nn.Linear(hidden_size, 1)
             nn.init.zeros_(self.gate.weight)  # the mean, at first
@@ -70,8 +101,10 @@ class Network(Head):
         steps, elapsed, unit = clock(times, inside, ends, self.timescale)
         filled = filled.transpose(0, 1)
         if self.mask_input:
-            age = ages(~torch.isnan(x) & inside[..., None], elapsed / unit[:, None])
-            filled = torch.cat([filled, age.to(x.dtype)], dim=2)
+            observed = ~torch.isnan(x) & inside[..., None]
+            age = ages(observed, elapsed / unit[:, None])
+            own = self.own(x, observed, UNITS * elapsed / unit[:, None])
+            filled = torch.cat([filled, age.to(x.dtype), own], dim=2)
         x = self.into(filled)
         for block in self.blocks:
             x = block(x, steps, lengths)

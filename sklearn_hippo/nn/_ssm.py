@@ -146,6 +146,7 @@ class HiPPOSSM(Described):
     (torch.Size([2, 50, 8]), torch.Size([2, 8, 8]))
     """
 
+    _compiled = True  # or plain PyTorch everywhere, to be compared with
     _told = ("order", "measure", "discretization", "low_rank", "bidirectional")
 
     def __init__(
@@ -241,7 +242,8 @@ class HiPPOSSM(Described):
             system = LowRank(rate, self.V * delta.sqrt(), B, C, through, self.discretization)
             return run_low_rank(system, u, step, lengths, memory, fresh=fresh)
         # The states are those of the channel's own clock, divided by its rate.
-        return run(Space(rate, C * delta, through, self.discretization), u, step, lengths, memory, fresh=fresh)
+        space = Space(rate, C * delta, through, self.discretization)
+        return run(space, u, step, lengths, memory, fresh=fresh, compiled=self._compiled)
 
     def forward(
         self, u: Tensor, step: Tensor | float | None = None, lengths: Any = None, state: HiPPOSSMState | None = None
