@@ -37,7 +37,10 @@ VARIED = {
     "n_layers": [1],
     "lr": [0.008],
     "dropout": [0.0],
-    "pooling": ["last"],
+    "pooling": ["gated", "last"],
+    "bidirectional": [True],
+    "selective": [("timescale", "B", "C")],
+    "resample": [64],
     "discretization": ["zoh"],
     "measure": ["lin", "legt", "fout", "legs_lti + fout", "rand"],
 }
