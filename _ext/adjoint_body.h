@@ -52,7 +52,7 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
     const ptrdiff_t W = FN(LANE), M = s->n_modes, L = s->length, H = s->width, P = 2 * M * W, T = STRETCH * W;
     const ptrdiff_t n_stretches = (L + STRETCH - 1) / STRETCH;
     const BITS any = {0};
-    REAL *lambda = scratch, *C = lambda + P, *S = C + P, *g = S + P, *sums = g + P, *D = sums + 4 * P, *grad_D = D + W;
+    REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *g = S + P, *sums = g + P, *D = sums + 4 * P, *grad_D = D + W;
     REAL *carry = grad_D + W, *u = carry + W, *slope = u + T + W, *gy = slope + T, *of_v = gy + T, *of_w = of_v + T;
     REAL *of_s = of_w + T, *states = of_s + T, *gu = states + 4 * (T + W);
     FN(mode) *modes = (FN(mode) *)(gu + T + W);

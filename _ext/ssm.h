@@ -16,6 +16,8 @@
  * Where z is small, that would cancel, and x+ = x + phi_1(z) (z x + step v) + phi_2(z) step^2 s instead, by the series of
  * phi_j = sum_k z^k / (k + j)!, whose derivatives are phi_1 - phi_2 and phi_2 - 2 phi_3.
  *
+ * Where all are equal, runs of observations are taken at once, runs_body.h.
+ *
  * States are never stored but at the beginning of stretches, from where the backward pass computes them again.
  */
 #ifndef HIPPO_SSM_H
@@ -23,7 +25,10 @@
 
 #include "simd.h"
 
-#define STRETCH 32     /* observations */
+#define STRETCH 64     /* observations */
+#define RUN 8          /* observations in a run, where steps are equal */
+#define ABREAST 4      /* runs at once */
+#define SHORT 32       /* observations of sequences that have no runs */
 #define MOST_LANES 16  /* numbers in a vector */
 
 /* All arrays but the steps are of the precision in use; complex ones have real parts before imaginary ones. */
@@ -75,10 +80,16 @@ typedef struct {
     ptrdiff_t block;  /* channels in an item: item i is block i % n_blocks of sequence i / n_blocks */
 } spaces_t;
 
+/* Scratch from where vectors do not lie across two lines of the cache. */
+static void *aligned(void *scratch)
+{
+    return (char *)scratch + (64 - (uintptr_t)scratch % 64) % 64;
+}
+
 /* Numbers of scratch that a thread needs, for any instruction set. */
 static ptrdiff_t scratch_of(ptrdiff_t n_modes)
 {
-    return MOST_LANES * (36 * n_modes + 16 * (STRETCH + 1) + 8);
+    return MOST_LANES + MOST_LANES * ((24 + 2 * (4 * RUN + 2)) * n_modes + 16 * (STRETCH + 1) + 2 * RUN + 8);
 }
 
 /* What exponential functions are made of: adding ROUNDING, 1.5 2^FRACTION, whose last bit is worth one, rounds to integers. */

@@ -125,7 +125,7 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
 {
     const ptrdiff_t W = FN(LANE), M = s->n_modes, L = s->length, H = s->width, P = 2 * M * W;
     const ptrdiff_t n_stretches = (L + STRETCH - 1) / STRETCH;
-    REAL *lambda = scratch, *C = lambda + P, *S = C + P, *D = S + P, *u = D + W, *slope = u + (STRETCH + 1) * W;
+    REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *D = S + P, *u = D + W, *slope = u + (STRETCH + 1) * W;
     REAL *y = slope + STRETCH * W;
     FN(mode) *modes = (FN(mode) *)(y + STRETCH * W);
     for (ptrdiff_t item = first; item < last; item++) {

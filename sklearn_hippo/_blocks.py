@@ -54,10 +54,11 @@ class ChannelMemory(nn.Module):
         if not length:
             return x.new_zeros(batch, 0, n_channels * self.space.d_model)
         count = observed.sum(dim=1)
-        rows = torch.argsort(~observed, dim=1, stable=True)  # first those that were observed
+        most = length if torch.compiler.is_compiling() else max(1, int(count.max()))
+        rows = torch.argsort(~observed, dim=1, stable=True)[:, :most]  # first those that were observed
 
         def own(values: Tensor) -> Tensor:
-            return values.gather(1, rows).transpose(1, 2).reshape(-1, length)
+            return values.gather(1, rows).transpose(1, 2).reshape(-1, most)
 
         when = own(times[..., None].expand_as(x))
         steps = when.diff(dim=1, prepend=when[:, :1]).clamp(min=0)

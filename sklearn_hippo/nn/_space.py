@@ -222,12 +222,15 @@ def _unpacked(x: Tensor) -> Tensor:
 
 
 class _Compiled(torch.autograd.Function):
-    """The compiled recurrence and its gradient, for equal steps (``step`` is None) and others."""
+    """The compiled recurrence and its gradient, for equal steps (``step`` is None) and others.
+
+    With ``enter``, the first input enters the state ``begin`` by it.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, u: Tensor, step: Tensor | None, lengths: Tensor, before: Tensor, rate: Tensor, into: Tensor | None,
-        read: Tensor, through: Tensor, begin: Tensor, held: bool,
+        read: Tensor, through: Tensor, begin: Tensor, enter: Tensor | None, held: bool,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         batch, length, width = u.shape
         n_modes = rate.shape[2]
@@ -241,6 +244,8 @@ class _Compiled(torch.autograd.Function):
             array_of(before), whole(rate), None if into is None else whole(into), whole(read), whole(through), held,
         )  # fmt: skip
         state = begin.detach().clone().contiguous()
+        if enter is not None:
+            state += enter.detach() * u[:, 0, None, None]
         ragged = int(lengths.min()) < length
         y = (torch.zeros if ragged else torch.empty)(u.shape, dtype=u.dtype)
         wanted = any(ctx.needs_input_grad)
@@ -251,13 +256,13 @@ class _Compiled(torch.autograd.Function):
         batch_of.forward(state.numpy(), None if kept is None else kept.numpy(), y.numpy(), scratch)
         ctx.way = batch_of, scratch, [len(x) for x in (rate, read, through)], into is None, ragged
         ctx.kept = kept
-        ctx.save_for_backward(u)
+        ctx.save_for_backward(u, enter)
         return y, state
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_y: Tensor, grad_state: Tensor) -> tuple[Tensor | None, ...]:
-        (u,) = ctx.saved_tensors
+        u, enter = ctx.saved_tensors
         batch_of, scratch, sizes, varying, ragged = ctx.way
         batch, _, width = u.shape
         shape = ctx.kept.shape[:1] + ctx.kept.shape[2:]
@@ -271,12 +276,18 @@ class _Compiled(torch.autograd.Function):
             of_rate.numpy(), of_into.numpy(), of_read.numpy(), of_through.numpy(), scratch,
         )  # fmt: skip
 
+        of_enter = None
+        if enter is not None:
+            grad_u[:, 0] += (enter * grad_begin).sum(dim=(1, 2))
+            of_enter = grad_begin * u[:, 0, None, None]
+            of_enter = of_enter if len(enter) > 1 or len(u) == 1 else of_enter.sum(dim=0, keepdim=True)
+
         def summed(x: Tensor, n: int) -> Tensor:
             return x if n > 1 or len(x) == 1 else x.sum(dim=0, keepdim=True)
 
         return (
             grad_u, None, None, grad_before, summed(of_rate, sizes[0]), None if varying else summed(of_into, sizes[0]),
-            summed(of_read, sizes[1]), summed(of_through, sizes[2]), grad_begin, None,
+            summed(of_read, sizes[1]), summed(of_through, sizes[2]), grad_begin, of_enter, None,
         )  # fmt: skip
 
 
@@ -319,23 +330,26 @@ def run(
             return loop(space, u, step, lengths, memory)
         y, modes = _Compiled.apply(
             u, step, lengths, memory.last, _packed(space.rate), None, _packed(space.read), space.through[None],
-            _packed(memory.modes), space.discretization == "zoh",
+            _packed(memory.modes), None, space.discretization == "zoh",
         )  # fmt: skip
         return y, Memory(_unpacked(modes), last_of(u, lengths, memory.last))
     own = step_of(space, step.to(u.dtype)[..., None, None] if step.ndim else step.to(u.dtype))
     compiled = compiled and _compiles(space, u, equal=True)
     if not compiled:
         u = torch.where(inside(u, lengths), u, 0.0)
-    begin, R = shifted(own, u, memory, fresh)
     last = last_of(u, lengths, memory.last)
+    R = own.E * own.Q + own.P
     if compiled:  # which does not look behind the ends
+        # The first input of a fresh memory enters in there: outside, its gradient would be as large as the batch.
+        begin = memory.modes if fresh else own.E * memory.modes + own.P * memory.last[:, None]
         through = direct(space, own)
         y, modes = _Compiled.apply(
             u, None, lengths, memory.last, _packed(own.E), _packed(R), _packed(space.read),
-            through if through.ndim == 2 else through[None], _packed(begin), False,
+            through if through.ndim == 2 else through[None], _packed(begin), -_packed(own.Q) if fresh else None, False,
         )  # fmt: skip
         shift = _unpacked(modes)
     else:
+        begin, _ = shifted(own, u, memory, fresh)
         y = (multiply if u.shape[1] <= 2 * CHUNK else convolve)(space, own, u, begin, R)
         y = torch.where(inside(u, lengths), y, 0.0)
         shift = final(own, u, lengths, begin, R)
