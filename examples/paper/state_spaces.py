@@ -21,6 +21,11 @@
     Digits, pixel by pixel, row by row or in one fixed random order, the official split. In the folder: MNIST.npz with
     values (n_images * 784, 1), y and split.
 
+"JapaneseVowels", "RacketSports", "GesturePebbleZ1", "PhysioNet2012_ab"
+    By the defaults of the estimators, the official splits; of the stays in intensive care, of which 84 % of the values
+    are missing, 70 % for training, and the area under the ROC curve. In the folder, but for the first, which sktime
+    has: npz files with values, offsets, times if there are, y and split.
+
 Layers of state spaces are beside the recurrent network of the paper and an LSTM (baselines.py), of as many hidden units
 and trained for as many epochs, by the defaults of each. There is no choice by the test set: weights are those of the
 last epoch. Without --data, tasks whose files nothing downloads are left out.
@@ -35,16 +40,21 @@ from character_trajectories_rnn import conditions, letters, without_times
 from listops import listops
 from runner import arguments, run, train
 from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_hippo import HiPPORNNClassifier, HiPPOSSMClassifier, HiPPOTransformer, Panel
-from sklearn_hippo.datasets import drop_observations, subsample
+from sklearn_hippo.datasets import drop_observations, load_japanese_vowels, subsample
 from sklearn_hippo.nn import HiPPOSSM
 
 SPACES = ("legs_lti", "legt", "fout", "legs_lti + fout", "lin", "inv", "rand")
+SHIPPED = ("delay", "reconstruction", "ListOps", "JapaneseVowels",  # or downloaded
+           "CharacterTrajectories, 200 Hz", "CharacterTrajectories, 100 Hz")  # fmt: skip
 OPERATORS = tuple(f"operator of {measure}" for measure in ("legs_lti", "legt", "fout"))  # not only its normal part
 NETWORKS = (*SPACES, "HiPPO-RNN", "LSTM")
+DEFAULTS = ("legs_lti", "rand", "HiPPO-RNN")
 SMALL = {"hidden_size": 64, "order": 32}
 LARGE = {"hidden_size": 128, "order": 64}
 # Models and settings, the shortest trials first. Of signals, "cycles" are those of the fastest sine in the time "ago";
@@ -57,6 +67,10 @@ TASKS = {
     "CharacterTrajectories, 100 Hz": (NETWORKS, SMALL | {"epochs": 50, "batch_size": 32, "series": 2000}),
     "FSDD": (NETWORKS, SMALL | {"epochs": 50, "batch_size": 32, "series": 2700}),
     "ListOps": (NETWORKS, SMALL | {"timescale": 4, "epochs": 20, "batch_size": 32, "series": 20_000}),
+    "JapaneseVowels": (DEFAULTS, {}),
+    "RacketSports": (DEFAULTS, {}),
+    "GesturePebbleZ1": (DEFAULTS, {}),
+    "PhysioNet2012_ab": (DEFAULTS, {}),
     "permuted MNIST": (("legs_lti", "rand", "HiPPO-RNN", "LSTM"),
                        LARGE | {"epochs": 11, "batch_size": 32, "series": 60_000}),
     "sequential MNIST": (("legs_lti", "rand", "HiPPO-RNN", "LSTM"),
@@ -69,6 +83,10 @@ QUICK = {
     "CharacterTrajectories, 100 Hz": {"epochs": 6, "series": 500},
     "FSDD": {"epochs": 4, "series": 500},
     "ListOps": {"epochs": 3, "series": 2000},
+    "JapaneseVowels": {"epochs": 10},
+    "RacketSports": {"epochs": 10},
+    "GesturePebbleZ1": {"epochs": 5},
+    "PhysioNet2012_ab": {"epochs": 2, "series": 500},
     "permuted MNIST": {"hidden_size": 32, "order": 16, "epochs": 3, "series": 1000},
     "sequential MNIST": {"hidden_size": 32, "order": 16, "epochs": 3, "series": 1000},
 }
@@ -80,7 +98,7 @@ SIGNALS = {"delay": (8, 4, 4), "reconstruction": (400, 100, 100)}  # for fitting
 def trials(options):
     """All of them, task by task, seed by seed."""
     for task, (models, settings) in TASKS.items():
-        if options.data is None and ("MNIST" in task or task == "FSDD"):
+        if options.data is None and task not in SHIPPED:
             continue
         for seed in range(1 if options.quick else options.seeds):
             for model in models:
@@ -98,18 +116,27 @@ def measure(trial, checkpoint, folder):
         return remembered(trial)
     sets = dict(data(trial["task"], trial["seed"], folder))
     sets["train"] = tuple(some[: len(sets["test"][1])] for some in sets["training"])
-    sets = {name: (X[: trial["series"]], y[: trial["series"]]) for name, (X, y) in sets.items()}
-    parameters = {"hidden_size": trial["hidden_size"], "random_state": trial["seed"], "max_epochs": trial["epochs"]}
-    parameters |= {"batch_size": trial["batch_size"]}
+    if "series" in trial:
+        sets = {name: (X[: trial["series"]], y[: trial["series"]]) for name, (X, y) in sets.items()}
+    names = {"hidden_size": "hidden_size", "order": "order", "epochs": "max_epochs", "batch_size": "batch_size"}
+    parameters = {names[name]: value for name, value in trial.items() if name in names} | {
+        "random_state": trial["seed"]
+    }
     if trial["model"] in SPACES:
         clock = {"relative": False, "timescale": trial["timescale"]} if "timescale" in trial else {}
-        model = HiPPOSSMClassifier(trial["model"], order=trial["order"], **clock, **parameters)
+        model = HiPPOSSMClassifier(trial["model"], **clock, **parameters)
     else:
         model = {"HiPPO-RNN": HiPPORNNClassifier, "LSTM": LSTMClassifier}[trial["model"]](**parameters)
     minutes = train(model, *sets["training"], checkpoint)
-    scores = {name: round(100 * model.score(*some), 2) for name, some in sets.items() if name != "training"}
+    of = roc_auc if trial["task"] == "PhysioNet2012_ab" else HiPPOSSMClassifier.score
+    scores = {name: round(100 * of(model, *some), 2) for name, some in sets.items() if name != "training"}
     weights = sum(weight.numel() for weight in model.net_.module_.parameters())
     return {"minutes": minutes, "weights": weights, **scores}
+
+
+def roc_auc(model, X, y):
+    """Area under the ROC curve."""
+    return roc_auc_score(y, model.predict_proba(X)[:, 1])
 
 
 # --- signals, and what is linear in states ------------------------------------------------------------
@@ -172,6 +199,16 @@ def data(task, seed, folder):
         series = conditions(panels, task.split()[-2], seed)
         sets = {name: (X[testing], y[testing]) for name, X in series.items()}
         return {"training": (series["same"][training], y[training]), "test": sets.pop("same"), **sets}
+    if task == "JapaneseVowels":
+        return {"training": load_japanese_vowels("train"), "test": load_japanese_vowels("test")}
+    if task in ("RacketSports", "GesturePebbleZ1", "PhysioNet2012_ab"):
+        with np.load(folder / f"{task}.npz") as stored:
+            panel = Panel(stored["values"], stored.get("times"), stored["offsets"])
+            y, split = stored["y"], stored["split"]
+        parts = np.flatnonzero(split == 0), np.flatnonzero(split)
+        if task == "PhysioNet2012_ab":
+            parts = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y, random_state=0)
+        return {name: (panel[rows], y[rows]) for name, rows in zip(("training", "test"), parts, strict=True)}
     with np.load(folder / ("FSDD_mfcc.npz" if task == "FSDD" else "MNIST.npz")) as stored:
         values, offsets, y, split = (stored[name] for name in ("values", "offsets", "y", "split"))
     if task != "FSDD":
