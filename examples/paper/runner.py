@@ -91,11 +91,12 @@ def run(name, trials, measure, options):
     return results
 
 
-def train(model, X, y, checkpoint):
-    """Fit an estimator of the package, without stopping early if epochs are given; return the minutes of its epochs."""
-    given = model.max_epochs != type(model)().max_epochs
-    model.set_params(checkpoint=checkpoint, verbose=1, early_stopping=False if given else "auto").fit(X, y)
-    if given and model.n_iter_ < model.max_epochs:  # Ctrl-C leaves a model of fewer epochs, which is no result
+def train(model, X, y, checkpoint, *, early_stopping=False):
+    """Fit an estimator of the package, and return the minutes of all of its epochs."""
+    model.set_params(checkpoint=checkpoint, verbose=1, early_stopping=early_stopping).fit(X, y)
+    if (
+        not early_stopping and model.n_iter_ < model.max_epochs
+    ):  # Ctrl-C leaves a model of fewer epochs, which is no result
         raise KeyboardInterrupt
     return round(sum(model.net_.history[:, "dur"]) / 60, 3)
 

@@ -119,15 +119,14 @@ def measure(trial, checkpoint, folder):
     if "series" in trial:
         sets = {name: (X[: trial["series"]], y[: trial["series"]]) for name, (X, y) in sets.items()}
     names = {"hidden_size": "hidden_size", "order": "order", "epochs": "max_epochs", "batch_size": "batch_size"}
-    parameters = {names[name]: value for name, value in trial.items() if name in names} | {
-        "random_state": trial["seed"]
-    }
+    parameters = {names[name]: value for name, value in trial.items() if name in names}
+    parameters["random_state"] = trial["seed"]
     if trial["model"] in SPACES:
         clock = {"relative": False, "timescale": trial["timescale"]} if "timescale" in trial else {}
         model = HiPPOSSMClassifier(trial["model"], **clock, **parameters)
     else:
         model = {"HiPPO-RNN": HiPPORNNClassifier, "LSTM": LSTMClassifier}[trial["model"]](**parameters)
-    minutes = train(model, *sets["training"], checkpoint)
+    minutes = train(model, *sets["training"], checkpoint, early_stopping=False if "epochs" in trial else "auto")
     of = roc_auc if trial["task"] == "PhysioNet2012_ab" else HiPPOSSMClassifier.score
     scores = {name: round(100 * of(model, *some), 2) for name, some in sets.items() if name != "training"}
     weights = sum(weight.numel() for weight in model.net_.module_.parameters())
