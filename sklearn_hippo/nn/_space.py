@@ -50,17 +50,15 @@ class Memory(NamedTuple):
 
 def integrals(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """e^z, phi_1 = (e^z - 1) / z and phi_2 = (phi_1 - 1) / z, to the last digits for any z."""
-    single = z.dtype == torch.complex64
-    edge, n_terms = (1e-3, 3) if single else (1.0, 20)  # below, the series; in double precision, little of it will do
-    exact = z.to(torch.complex128)
-    small = exact.abs() < edge
-    near, far = torch.where(small, exact, 0.0), torch.where(small, 1.0, exact)
-    series = torch.zeros_like(near)
-    for k in range(n_terms - 1, -1, -1):
+    n_terms = 10 if z.dtype == torch.complex64 else 20
+    small = z.abs() < 1
+    near, far = torch.where(small, z, 0.0), torch.where(small, 1.0, z)
+    series = torch.full_like(near, 1 / math.factorial(n_terms + 1))
+    for k in range(n_terms - 2, -1, -1):
         series = series * near + 1 / math.factorial(k + 2)
-    first = torch.where(small, 1 + near * series, (torch.exp(far) - 1) / far)
-    second = torch.where(small, series, (first - 1) / far)
-    return torch.exp(exact).to(z.dtype), first.to(z.dtype), second.to(z.dtype)
+    E = torch.exp(z)
+    first = torch.where(small, 1 + near * series, (E - 1) / far)
+    return E, first, torch.where(small, series, (first - 1) / far)
 
 
 def step_of(space: Space, h: Tensor) -> Step:
