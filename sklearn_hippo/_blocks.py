@@ -74,10 +74,11 @@ class Network(Head):
 
     def __init__(
         self, n_outputs: int, input_size: int, hidden_size: int, *, n_layers: int, dropout: float, pooling: str,
-        timescale: float | None, mask_input: bool, **space: Any,
+        timescale: float | None, mask_input: bool, resample: int | None = None, **space: Any,
     ):  # fmt: skip
         super().__init__()
         self.pooling, self.timescale, self.mask_input = pooling, timescale, mask_input
+        self.resample = resample  # which was done before
         if mask_input:
             kept = ("order", "measure", "discretization")
             self.own = ChannelMemory(COPIES, **{name: space[name] for name in kept})
@@ -92,6 +93,8 @@ class Network(Head):
 
     def hidden(self, x: Tensor, lengths: Tensor, times: Tensor | None = None, *, every: bool = False) -> Tensor:
         """Pooled outputs (batch, hidden_size), or those of the observations so far (n_observations, hidden_size)."""
+        if not x.shape[1]:  # nothing was observed in any of them
+            x, times = x.new_full((len(x), 1, x.shape[2]), math.nan), None
         batch, length, n_channels = x.shape
         ends = lengths.to(x.device)
         inside = torch.arange(length, device=x.device)[:, None] < ends
@@ -173,7 +176,8 @@ def clock(
     unit = torch.where(duration > 0, duration, 1.0) if timescale is None else torch.full_like(duration, timescale)
     even = duration / (lengths - 1).clamp(min=1)
     off = torch.where(inside, (elapsed - row * even[:, None]).abs(), 0.0).amax(dim=1) if length else 0 * duration
-    if not torch.compiler.is_compiling() and bool((off <= 1e-9 * duration).all()):
+    rounding = 4 * torch.finfo(torch.float64).eps * times.double().abs().amax(dim=1) if length else 0.0
+    if not torch.compiler.is_compiling() and bool((off <= 1e-9 * duration + rounding).all()):
         steps = UNITS * even / unit
         return (steps[0] if bool((steps == steps[0]).all()) else steps), elapsed, unit
     steps = torch.where(inside, elapsed.diff(dim=1, prepend=elapsed[:, :1]), 0.0)

@@ -243,7 +243,7 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
                     f"{type(self).__name__} requires y to be passed, but the target y is None. Give one value for "
                     "each series."
                 )
-            panel = self._prepared(merge_stamps(validate_panel(self, X, reset=fresh), unobserved=False))
+            panel = self._prepared(merge_stamps(validate_panel(self, X, reset=fresh), unobserved=False), fresh=fresh)
             refuse_masked(y, "y")
             y = self._check_y(y, panel)
             check_consistent_length(panel, y)
@@ -290,8 +290,8 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
             raise ValueError(f"device={self.device!r} is not available here ({reason}). Use device='cpu'.") from None
         return device
 
-    def _prepared(self, panel: Panel) -> Panel:
-        """The series as the module takes them."""
+    def _prepared(self, panel: Panel, *, fresh: bool) -> Panel:
+        """The series as the module takes them, a ``fresh`` one or that which was fitted."""
         return panel
 
     def _check_size(self, panel: Panel) -> None:
@@ -339,7 +339,8 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
         With ``every``, of every observation, series by series.
         """
         check_is_fitted(self)
-        panel = self._standardized(self._prepared(merge_stamps(validate_panel(self, X, reset=False), unobserved=False)))
+        panel = merge_stamps(validate_panel(self, X, reset=False), unobserved=False)
+        panel = self._standardized(self._prepared(panel, fresh=False))
         module = self.net_.evaluated()
         weight = next(module.parameters())
         order = np.argsort(panel.lengths, kind="stable")

@@ -41,20 +41,23 @@ def resampled(panel: Panel, n: int, *, held: bool = False) -> Panel:
 def _means(series: Array, at: Array, u: Array, n_series: int, n: int, held: bool) -> Array:
     """Means (n_series, n) of one channel of series from 0 to 1, NaN for those that were never observed."""
     u = u.astype(np.float64)
-    rise = np.diff(series, prepend=-1) == 0  # whether the observation before is of the same series
-    step = np.where(rise, np.diff(at, prepend=0.0), 0.0)
-    before = np.where(rise, np.concatenate([u[:1], u[:-1]]), u)
-    area = np.cumsum(step * (u if held else (u + before) / 2))
     edges = np.arange(n + 1) / n
-    # The last observation up to each edge, or the first one of the series.
+    # The last observation up to each edge, or the first one of the series, and the one behind it.
     found = np.searchsorted(2.0 * series + at, (2.0 * np.arange(n_series)[:, None] + edges).ravel(), side="right") - 1
-    start = np.searchsorted(series, np.arange(n_series))
-    count = np.searchsorted(series, np.arange(n_series), side="right") - start
-    k = np.maximum(found.reshape(n_series, -1), start[:, None])
-    k = np.minimum(k, len(u) - 1)
-    after = np.minimum(k + 1, len(u) - 1)
-    since = edges - at[k]
-    inside = (since > 0) & (series[after] == series[k]) & (after > k)
-    slope = np.where(inside, (u[after] - u[k]) / np.where(inside, at[after] - at[k], 1.0), 0.0)
-    to = area[k] + since * np.where(inside & held, u[after], u[k]) + (0.0 if held else slope * since**2 / 2)
-    return np.where(count[:, None] > 0, np.diff(to, axis=1) * n, np.nan)
+    start, stop = (np.searchsorted(series, np.arange(n_series), side=side) for side in ("left", "right"))
+    k = np.minimum(np.maximum(found.reshape(n_series, -1), start[:, None]), len(u) - 1)
+    after = np.minimum(k + 1, np.maximum(stop - 1, 0)[:, None])
+    since, step = edges - at[k], at[after] - at[k]
+    part = np.where((since > 0) & (step > 0), since / np.where(step > 0, step, 1.0), 0.0)
+    values = np.where(part > 0, u[after], u[k]) if held else u[k] * (1 - part) + u[after] * part
+    # Pieces between observations and edges: each belongs to the part of the edge before it.
+    of = np.concatenate([series, np.repeat(np.arange(n_series), n + 1)])
+    place, value = np.concatenate([at, np.tile(edges, n_series)]), np.concatenate([u, values.ravel()])
+    is_edge = np.arange(len(of)) >= len(u)
+    order = np.lexsort((is_edge, place, of))
+    of, place, value, is_edge = of[order], place[order], value[order], is_edge[order]
+    width = np.where(of[1:] == of[:-1], np.diff(place), 0.0) * n
+    height = value[1:] if held else value[1:] / 2 + value[:-1] / 2
+    cell = np.clip(np.cumsum(is_edge)[:-1] - 1 - (n + 1) * of[:-1], 0, n - 1)
+    means = np.bincount(n * of[:-1] + cell, width * height, n * n_series).reshape(n_series, n)
+    return np.where((stop > start)[:, None], means, np.nan)

@@ -5,13 +5,13 @@ Signature, documentation and module; the rest is in _network.py and _targets.py.
 
 import math
 import os
-from collections.abc import Collection
 from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import POOLINGS, Network
 from ._compat import Interval, StrOptions, set_parameters
@@ -34,17 +34,19 @@ _PARAMETERS = """
     hidden_size : int, default=64
         Channels of every layer.
     order : int, default=32
-        Real numbers of the state of a channel; even.
+        Real numbers of the state of a channel; even, and for a mix of two a multiple of four.
     n_layers : int, default=2
         Layers of state spaces, each with a mixing of the channels.
     discretization : {"foh", "zoh", "bilinear"}, default="foh"
         What a series is between its observations, as in `sklearn_hippo.nn.HiPPOSSM`.
     low_rank : bool, default=False
-        Whether the modes of a channel act on each other, as in S4; for series with equal steps, or ``resample``.
+        Whether the modes of a channel act on each other, as in S4; for series with equal steps, or ``resample``, and
+        for the measures ``"legs_lti"``, ``"legt"``, ``"fout"`` and ``"lagt"``.
     bidirectional : bool, default=False
         Whether the layers run from the end to the beginning as well.
-    selective : collection of {"timescale", "B", "C"}, optional
-        What of the state spaces depends on the input, as in `sklearn_hippo.nn.SelectiveSSM`. By default nothing does.
+    selective : list of {"timescale", "B", "C"}, optional
+        What of the state spaces depends on the input, as in `sklearn_hippo.nn.SelectiveSSM`; neither with low_rank nor
+        bidirectional, and without a discretization. By default nothing does.
     pooling : {"mean", "gated", "last"}, default="mean"
         Whether the last layer's outputs are averaged over time, are averaged with weights that depend on them, or those
         at the end are taken.
@@ -103,7 +105,7 @@ class _SSM(NetworkEstimator):
         "pooling": [StrOptions(set(POOLINGS))],
         "low_rank": ["boolean"],
         "bidirectional": ["boolean"],
-        "selective": ["array-like", set, None],
+        "selective": [list, tuple, None],
         "resample": [Interval(Integral, 2, None, closed="left"), None],
         "relative": ["boolean"],
         "state_lr": [Interval(Real, 0, None, closed="neither")],
@@ -129,8 +131,11 @@ class _SSM(NetworkEstimator):
             return max(30, math.ceil(UPDATES / math.ceil(n_series / int(self.batch_size))))
         return int(self.max_epochs)
 
-    def _prepared(self, panel: Panel) -> Panel:
-        return panel if self.resample is None else resampled(panel, self.resample, held=self.discretization == "zoh")
+    def _prepared(self, panel: Panel, *, fresh: bool) -> Panel:
+        n, rule = self.resample, self.discretization
+        if not fresh:
+            n, rule = self._built["module__resample"], self._built["module__discretization"]
+        return panel if n is None else resampled(panel, int(n), held=rule == "zoh")
 
     def _learn_timescale(self, panel: Panel, weights: Array) -> float | None:
         if self.relative and self.timescale is not None:
@@ -149,6 +154,7 @@ class _SSM(NetworkEstimator):
             "module__n_layers": int(self.n_layers),
             "module__dropout": self.dropout,
             "module__pooling": self.pooling,
+            "module__resample": None if self.resample is None else int(self.resample),
             "module__selective": None if self.selective is None else tuple(self.selective),
             "module__low_rank": bool(self.low_rank),
             "module__bidirectional": bool(self.bidirectional),
@@ -160,12 +166,14 @@ class _SSM(NetworkEstimator):
         }
 
     def _evaluate(self, X: Any, *, head: bool = True, every: bool = False) -> tuple[Panel, Array]:
-        if every and (self.bidirectional or self.resample is not None):
+        check_is_fitted(self)
+        built = self._built  # the parameters may have changed since
+        if every and (built["module__bidirectional"] or built["module__resample"] is not None):
             raise ValueError(
                 "Predictions after every observation need bidirectional=False and resample=None: these read what comes "
                 "later."
             )
-        if every and self.relative:
+        if every and self.timescale_ is None:
             raise ValueError(
                 "What a series will be is not known while it runs, and relative=True runs by its whole duration: "
                 "predictions after every observation need relative=False."
@@ -240,7 +248,7 @@ class HiPPOSSMClassifier(_SSM, NetworkClassifier):
         discretization: str = "foh",
         low_rank: bool = False,
         bidirectional: bool = False,
-        selective: Collection[str] | None = None,
+        selective: list[str] | tuple[str, ...] | None = None,
         pooling: str = "mean",
         resample: int | None = None,
         relative: bool = True,
@@ -314,7 +322,7 @@ class HiPPOSSMRegressor(_SSM, NetworkRegressor):
         discretization: str = "foh",
         low_rank: bool = False,
         bidirectional: bool = False,
-        selective: Collection[str] | None = None,
+        selective: list[str] | tuple[str, ...] | None = None,
         pooling: str = "mean",
         resample: int | None = None,
         relative: bool = True,

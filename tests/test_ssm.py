@@ -368,6 +368,49 @@ def test_what_is_refused():
             layer(*args)
 
 
+def test_states_of_others_are_refused():
+    """A state of another batch, layer or precision; and steps as Python has them are double precision."""
+    layer, selective = HiPPOSSM(3, 8).requires_grad_(False), SelectiveSSM(4, 8).requires_grad_(False)
+    for one, others in ((layer, (HiPPOSSM(3, 4), HiPPOSSM(3, 8).double())), (selective, (SelectiveSSM(4, 16),))):
+        u = torch.randn(2, 4, one.d_model)
+        for step in (0.5, torch.rand(2, 4)):
+            states = [one(u[:1])[1], *(other(u.to(next(other.parameters()).dtype))[1] for other in others)]
+            for state in states:
+                with pytest.raises(ValueError, match="state must be that of 2 sequences of this layer"):
+                    one(u, step, state=state)
+    double = HiPPOSSM(3, 8).double().requires_grad_(False)
+    u = torch.randn(2, 9, 3, dtype=torch.float64)
+    assert_array_equal(double(u, 0.7)[0], double(u, torch.tensor(0.7, dtype=torch.float64))[0])
+    assert_array_equal(double(u, [0.7, 0.1])[0], double(u, np.array([0.7, 0.1]))[0])
+    assert HiPPOSSM(3, 2, measure="inv")(u.float())[0].isfinite().all()
+
+
+@pytest.mark.parametrize("kind", [HiPPOSSM, SelectiveSSM])
+@pytest.mark.parametrize("equal", [False, True])
+def test_where_nothing_has_come_a_sequence_begins_later(kind, equal):
+    torch.manual_seed(0)
+    layer = kind(4, 8, dtype=torch.float64).requires_grad_(False)
+    u, steps = torch.randn(3, 12, 4, dtype=torch.float64), torch.rand(3, 12, dtype=torch.float64)
+    own, rest = (0.7, 0.7) if equal else (steps[:, :5], steps[:, 5:])
+    none_, _ = layer(u[:, :0], own if equal else own[:, :0]), None
+    y, end = layer(u[:, 5:], rest, state=none_[1])
+    assert_array_equal(y, layer(u[:, 5:], rest)[0])
+    _, state = layer(u[:, :5], own, [5, 0, 2])  # one of three has not begun
+    y, end = layer(u[:, 5:], rest, [7, 7, 0], state=state)
+    assert_allclose(y[1], layer(u[1:2, 5:], rest if equal else rest[1:2])[0][0], atol=1e-14)
+    assert_allclose(y[0], layer(u[:1], 0.7 if equal else steps[:1])[0][0, 5:], atol=1e-14)
+    assert_array_equal(end.modes[2], state.modes[2])
+
+
+def test_what_is_behind_an_end_is_in_no_gradient():
+    u, step = torch.randn(2, 9, 3), torch.rand(2, 9)
+    u[1, 4:], step[1, 4:] = torch.nan, torch.nan
+    for how in ({}, {"discretization": "bilinear"}, {"bidirectional": True}):
+        layer = HiPPOSSM(3, 8, **how)
+        layer(u, step, [9, 4])[0].sum().backward()
+        assert all(p.grad.isfinite().all() for p in layer.parameters())
+
+
 def test_weights_know_what_they_were_made_for():
     layer = HiPPOSSM(4, order=8)
     with pytest.raises(RuntimeError, match="measure='legs_lti' and not 'lin'"):
@@ -421,8 +464,11 @@ def test_a_selective_layer_goes_on_and_ignores_padding():
     again, _ = layer(u, step, [70, 9])
     assert_array_equal(again, part)
     assert spread(part[1:, :9], y[1:, :9]) < 1e-12
-    step[0, 20] = 1e9  # a long gap: all is forgotten, and nothing overflows
-    assert layer(u[:1], step[:1])[0].isfinite().all()
+    for gap in (1e4, 1e9, 1e300):  # all is forgotten, and what comes later in the chunk keeps its digits
+        step[0, 20] = gap
+        whole, _ = layer(u[:1], step[:1])
+        _, state = layer(u[:1, :21], step[:1, :21])
+        assert spread(layer(u[:1, 21:], step[:1, 21:], state=state)[0], whole[:, 21:]) < 1e-11
     program = torch.export.export(layer, (u[:, :40], step[:, :40]))
     assert_allclose(program.module()(u[:, :40], step[:, :40])[0], layer(u[:, :40], step[:, :40])[0], atol=1e-10)
 
@@ -544,8 +590,12 @@ def test_holes_ties_and_series_of_nothing():
     classifier = HiPPOSSMClassifier(**QUICK).fit(series, y)
     assert np.isfinite(classifier.predict_proba(series)).all()
     assert classifier.net_.module_.mask_input
-    resampled = HiPPOSSMClassifier(**QUICK, resample=12).fit(series, y)
-    assert np.isfinite(resampled.predict_proba(series)).all()
+    gridded = HiPPOSSMClassifier(**QUICK, resample=12).fit(series, y)
+    assert np.isfinite(gridded.predict_proba(series)).all()
+    nothing = [([], np.empty((0, 2)))] * 3  # a batch of them
+    for fitted in (classifier, gridded, HiPPOSSMClassifier(**QUICK, relative=False).fit(series, y)):
+        assert_allclose(fitted.predict_proba(nothing), [fitted.predict_proba(series)[3]] * 3, atol=1e-12)
+    assert not len(fitted.predict_proba_online(nothing).values)
 
 
 def test_ages_of_channels():
@@ -567,6 +617,33 @@ def test_what_does_not_go_together():
 
 
 # --- a regular grid -------------------------------------------------------------------------------------
+
+
+def test_what_was_fitted_counts():
+    """Parameters that are set afterwards change no prediction."""
+    panel, y = waves(30)
+    classifier = HiPPOSSMClassifier(**QUICK, resample=9).fit(panel, y)
+    expected = classifier.predict_proba(panel)
+    assert_array_equal(classifier.set_params(resample=None, relative=False).predict_proba(panel), expected)
+    with pytest.raises(ValueError, match="resample=None: these read what comes later"):
+        classifier.predict_proba_online(panel)
+    both = HiPPOSSMClassifier(**QUICK).fit(panel, y).set_params(relative=False)
+    with pytest.raises(ValueError, match="need relative=False"):
+        both.predict_proba_online(panel)
+
+
+def test_datetimes_of_equal_steps_are_equal():
+    """In seconds since 1970, a tenth is rounded to 2e-7."""
+    times = torch.tensor(1.7e9) + 0.1 * torch.arange(20, dtype=torch.float64)
+    inside = torch.ones(1, 20, dtype=torch.bool)
+    assert _blocks.clock(times[None], inside, torch.tensor([20]), None)[0].ndim == 0
+
+
+def test_resampled_series_are_nobody_elses_business():
+    rng = np.random.default_rng(0)
+    series = [np.full((4, 1), 1e308), *(rng.normal(size=(n, 1)) for n in (9, 30, 4))]
+    alone = resampled(Panel.from_list(series[1:]), 5).values
+    assert_array_equal(resampled(Panel.from_list(series), 5).values[5:], alone)
 
 
 @pytest.mark.parametrize("held", [False, True])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ._described import Described
-from ._space import checked, inside
+from ._space import check_state, checked, inside
 from ._ssm import BASES, check_order, spectrum
 from ._steps import mind_forks
 
@@ -22,7 +22,7 @@ class SelectiveSSMState(NamedTuple):
     """Where a batch of sequences stands: hand it on to continue them."""
 
     modes: Tensor
-    """(batch, order / 2, d_model), complex"""
+    """(batch, order / 2, d_model), complex; NaN where nothing has come yet"""
 
 
 class SelectiveSSM(Described):
@@ -54,10 +54,24 @@ class SelectiveSSM(Described):
     device, dtype : optional
         Of the parameters.
 
+    Attributes
+    ----------
+    log_step, log_decay : Tensor of shape (n_heads,)
+        Logarithms of the :math:`\Delta` where the input is zero, and of d.
+    frequency : Tensor of shape (order / 2,)
+        w.
+    enter, read : Tensor of shape (order / 2, 2)
+        B and C where the input is zero.
+    through : Tensor of shape (d_model,)
+        D.
+    choose : ModuleDict
+        Linear maps of the input, without bias, which are added to B and C, and to what the softplus function makes a
+        :math:`\Delta` of.
+
     Notes
     -----
-    Computed in chunks of 32 observations, as products of matrices, in which no number grows: what decays is
-    multiplied as it is, and never divided by [2]_. Without a state, x is zero at the first observation.
+    Computed in chunks of 32 observations, as products of matrices, in which what decays is multiplied as it is, and
+    never divided by [2]_. Without a state, x is zero at the first observation.
 
     References
     ----------
@@ -182,7 +196,7 @@ class SelectiveSSM(Described):
         Raises
         ------
         ValueError
-            If shapes or lengths do not match, or a step is negative or not finite.
+            If shapes or lengths do not match, or a step is negative or not finite; if a state is another one's.
         """
         mind_forks()
         u, steps, lengths = checked(u, step, lengths, self.d_model, self.through.dtype)
@@ -190,19 +204,23 @@ class SelectiveSSM(Described):
         steps = steps.to(u.dtype)
         if steps.ndim < 2:
             steps = steps.reshape(-1, 1).expand(batch, length)
-        if state is None:
-            steps = torch.cat([torch.zeros_like(steps[:, :1]), steps[:, 1:]], dim=1)
+        shape, kind = (batch, self.order // 2, self.d_model), u.dtype.to_complex()
+        if state is not None:
+            check_state(state, [shape], u)
+        x = torch.full(shape, math.nan, dtype=kind, device=u.device) if state is None else state.modes
+        new = torch.isnan(x.real[:, 0, :1])  # nothing has come yet
+        steps = torch.cat([torch.where(new, 0.0, steps[:, :1]), steps[:, 1:]], dim=1)
+        begin, x = x, torch.where(new[..., None], 0.0, x)
         some = inside(u, lengths)
         u = torch.where(some, u, 0.0)  # and a step of zero: what is behind the ends changes nothing
         n_chunks = -(-length // CHUNK)
         pad = n_chunks * CHUNK - length
         u_all = F.pad(u, (0, 0, 0, pad))
         clock, decay, B, C = self._terms(u_all, F.pad(torch.where(some[..., 0], steps, 0.0), (0, pad)))
-        shape, kind = (batch, self.order // 2, self.d_model), u.dtype.to_complex()
-        x = torch.zeros(shape, dtype=kind, device=u.device) if state is None else state.modes
         if not length:
-            return torch.zeros_like(u), SelectiveSSMState(x)
+            return torch.zeros_like(u), SelectiveSSMState(begin)
         y, x = chunked(clock, decay, self.frequency, B, C, u_all, x)
+        x = torch.where((lengths > 0).to(u.device)[:, None, None], x, begin)
         return torch.where(some, y[:, :length] + self.through * u, 0.0), SelectiveSSMState(x)
 
 
@@ -219,10 +237,12 @@ def chunked(
     clock = clock.unflatten(1, (n, CHUNK)).transpose(2, 3)
     u = u.unflatten(1, (n, CHUNK)).unflatten(3, (n_heads, -1)).transpose(2, 3)
     B, C = (part.unflatten(1, (n, CHUNK))[:, :, None] for part in (B, C))
-    time = clock.cumsum(dim=3)  # since the beginning of the chunk
-    fall = -decay[:, None] * time
-    # angles of many turns, in double precision
-    angle = turned(time[..., None], frequency)
+    # After so long nothing is left, in any precision: what comes later in the chunk keeps its digits.
+    clock = torch.minimum(clock, (800 / decay)[:, None])
+    time = clock.double().cumsum(dim=3)  # since the beginning of the chunk; many small steps, and angles of many turns
+    fall = -decay[:, None].double() * time
+    kind = u.dtype
+    angle = torch.remainder(time[..., None] * frequency.double(), 2 * math.pi).to(kind)
     swing = torch.complex(torch.cos(angle), torch.sin(angle))
     z = torch.complex(-decay[:, None, None] * clock[..., None], frequency * clock[..., None])
     rate = torch.complex(-decay[:, None, None], frequency.expand(n_heads, 1, -1))
@@ -232,11 +252,11 @@ def chunked(
         torch.cat([read.real, -read.imag], dim=-1), torch.cat([entered.real, entered.imag], dim=-1).mT
     )
     earlier = torch.ones(CHUNK, CHUNK, dtype=torch.bool, device=u.device).tril()
-    weights = weights * torch.where(earlier, fall[..., :, None] - fall[..., None, :], -math.inf).exp()
+    weights = weights * torch.where(earlier, fall[..., :, None] - fall[..., None, :], -math.inf).to(kind).exp()
     y = weights @ u
     # What a chunk adds to the state at its end, from j on.
-    last = swing[..., -1, :] * torch.exp(fall[..., -1:])  # (batch, chunk, head, mode)
-    left = torch.exp(fall[..., -1:] - fall)[..., None] * entered * swing[..., -1:, :]
+    last = swing[..., -1, :] * torch.exp(fall[..., -1:]).to(kind)  # (batch, chunk, head, mode)
+    left = torch.exp(fall[..., -1:] - fall).to(kind)[..., None] * entered * swing[..., -1:, :]
     added = torch.complex(left.real.mT @ u, left.imag.mT @ u)  # (batch, chunk, head, mode, channel of the head)
     state = x.unflatten(2, (n_heads, -1)).transpose(1, 2)
     before = []
@@ -244,14 +264,9 @@ def chunked(
         before.append(state)
         state = last[:, k, ..., None] * state + added[:, k]
     came = torch.stack(before, dim=1)
-    seen = read * torch.exp(fall)[..., None]
+    seen = read * torch.exp(fall).to(kind)[..., None]
     y = y + seen.real @ came.real - seen.imag @ came.imag
     return y.transpose(2, 3).flatten(3).flatten(1, 2), state.transpose(1, 2).flatten(2)
-
-
-def turned(time: Tensor, frequency: Tensor) -> Tensor:
-    """Angles, as what is left of them after whole turns."""
-    return torch.remainder(time.double() * frequency.double(), 2 * math.pi).to(time.dtype)
 
 
 def expm1(z: Tensor) -> Tensor:

@@ -103,12 +103,35 @@ def checked(u: Tensor, step: Any, lengths: Any, width: int, dtype: torch.dtype) 
     lengths = torch.full((batch,), length) if lengths is None else torch.as_tensor(lengths, device="cpu")
     if lengths.shape != (batch,) or lengths.is_floating_point() or any_of((lengths < 0) | (lengths > length)):
         raise ValueError(f"lengths must be {batch} integers from 0 to {length}, got {lengths.tolist()[:10]}.")
-    steps = torch.ones((), device=u.device) if step is None else torch.as_tensor(step, device=u.device)
+    steps = torch.ones((), device=u.device) if step is None else step
+    if not isinstance(steps, torch.Tensor):
+        steps = torch.as_tensor(np.asarray(steps, np.float64))
+    steps = steps.to(u.device)
     if steps.shape not in ((), (batch,), (batch, length)):
         raise ValueError(f"step must have shape ({batch}, {length}), ({batch},) or (), got {tuple(steps.shape)}.")
+    if steps.ndim == 2:  # what is behind the ends is no matter
+        steps = torch.where(inside(u, lengths)[..., 0], steps, 0.0)
     if any_of(~(torch.isfinite(steps) & (steps >= 0))):
         raise ValueError("step must hold numbers from zero on.")
     return u, steps, lengths
+
+
+def check_state(state: Any, shapes: list[tuple[int, ...]], u: Tensor) -> None:
+    """Refuse a state that is not one of such sequences.
+
+    Raises
+    ------
+    ValueError
+        If shapes or types are others.
+    """
+    found = [tuple(part.shape) for part in state]
+    kinds = [part.to_real() if part.is_complex else part for part in (x.dtype for x in state)]
+    if found != shapes or not state[0].is_complex() or any(kind != u.dtype for kind in kinds):
+        raise ValueError(
+            f"state must be that of {len(u)} sequences of this layer, with tensors of shape "
+            f"{' and '.join(map(str, shapes))} in {u.dtype}, got {' and '.join(map(str, found))} in "
+            f"{' and '.join(str(x.dtype) for x in state)}."
+        )
 
 
 def reversed_in_time(x: Tensor, lengths: Tensor) -> Tensor:
@@ -121,6 +144,8 @@ def reversed_in_time(x: Tensor, lengths: Tensor) -> Tensor:
 def loop(space: Space, u: Tensor, step: Tensor, lengths: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
     """One step after the other, in plain PyTorch; ``step`` (batch, length) is the time since the observation before."""
     modes, before = memory
+    some = inside(u, lengths)
+    u, step = torch.where(some, u, 0.0), torch.where(some[..., 0], step, 0.0)
     outputs = []
     for k in range(u.shape[1]):
         E, P, Q = step_of(space, step[:, k, None, None].to(u.dtype))

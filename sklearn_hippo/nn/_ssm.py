@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from .._dynamics import modes
 from .._measures import dynamics_of
 from ._described import Described
+from ._inputs import none
 from ._low_rank import LowRank, run_low_rank
-from ._space import DISCRETIZATIONS, Memory, Space, checked, reversed_in_time, run
+from ._space import DISCRETIZATIONS, Memory, Space, check_state, checked, reversed_in_time, run
 from ._steps import mind_forks
 
 Array = NDArray[Any]
@@ -68,7 +69,7 @@ class HiPPOSSMState(NamedTuple):
     modes: Tensor
     """(batch, order / 2, d_model), complex"""
     last: Tensor
-    """(batch, d_model) last inputs"""
+    """(batch, d_model) last inputs; NaN where nothing has come yet"""
 
 
 class HiPPOSSM(Described):
@@ -123,8 +124,9 @@ class HiPPOSSM(Described):
     Notes
     -----
     Without a state, x is zero at the first observation. A sequence that is cut anywhere, its state carried over, has
-    the outputs of one pass. On the CPU all of it is compiled, forward and backward; states are not stored. Elsewhere,
-    equal steps are a convolution, or products of chunks, and others a loop.
+    the outputs of one pass. On the CPU it is compiled, forward and backward, but for bilinear steps that differ and
+    steps that need a gradient; states are not stored. Elsewhere, equal steps are a convolution, or products of chunks,
+    and others a loop. With ``low_rank`` it is plain PyTorch.
 
     References
     ----------
@@ -197,7 +199,7 @@ class HiPPOSSM(Described):
 
     def reset_parameters(self) -> None:
         """Set the modes to those of the measure, and draw all else anew."""
-        rate, into = (torch.as_tensor(np.ascontiguousarray(x)) for x in spectrum(self.measure, self.order))
+        rate, into = (torch.as_tensor(x.copy()) for x in spectrum(self.measure, self.order))
         with torch.no_grad():
             if self.low_rank:
                 rate, V, B = (torch.as_tensor(np.array(x)) for x in low_rank_of(self.measure, self.order))
@@ -224,6 +226,7 @@ class HiPPOSSM(Described):
         """
         return (
             f"{self.d_model}, order={self.order}, measure={self.measure!r}, discretization={self.discretization!r}, "
+            f"low_rank={self.low_rank}, bidirectional={self.bidirectional}, "
             f"shortest={self.shortest}, longest={self.longest}"
         )
 
@@ -272,8 +275,8 @@ class HiPPOSSM(Described):
         Raises
         ------
         ValueError
-            If shapes or lengths do not match, or a step is negative or not finite; if steps differ and the modes act on
-            each other; if there is a state and the layer is bidirectional.
+            If shapes or lengths do not match, or a step is negative or not finite; if a state is another one's; if
+            steps differ and the modes act on each other; if there is a state and the layer is bidirectional.
         """
         mind_forks()
         u, steps, lengths = checked(u, step, lengths, self.d_model, self.read.dtype)
@@ -283,8 +286,14 @@ class HiPPOSSM(Described):
         if self.bidirectional and state is not None:
             raise ValueError("A bidirectional layer reads whole sequences: it has no state to go on with.")
         fresh = state is None
+        shape = (batch, self.order // 2, self.d_model)
+        if state is not None:
+            check_state(state, [shape, (batch, self.d_model)], u)
+            new = torch.isnan(state.last[:, 0])  # of these, nothing has come yet
+            if not none(new):
+                return self._partly_new(u, steps, lengths, state, new)
         if state is None:
-            modes = torch.zeros(batch, self.order // 2, self.d_model, dtype=u.dtype.to_complex(), device=u.device)
+            modes = torch.zeros(shape, dtype=u.dtype.to_complex(), device=u.device)
             state = HiPPOSSMState(modes, u.new_zeros(batch, self.d_model))
         memory = Memory(*state)
         y, end = self._run(self.read, self.through, u, steps, lengths, memory, fresh=fresh)
@@ -295,4 +304,21 @@ class HiPPOSSM(Described):
                 self.read_back, 0 * self.through, reversed_in_time(u, lengths), after, lengths, memory, fresh=True
             )
             y = y + reversed_in_time(back, lengths)
+        if fresh:
+            end = Memory(end.modes, torch.where((lengths > 0).to(u.device)[:, None], end.last, math.nan))
         return y, HiPPOSSMState(*end)
+
+    def _partly_new(
+        self, u: Tensor, steps: Tensor, lengths: Tensor, state: HiPPOSSMState, new: Tensor
+    ) -> tuple[Tensor, HiPPOSSMState]:
+        """Sequences that go on, and sequences that begin now, apart."""
+        y, modes, last = torch.zeros_like(u), state.modes, state.last
+        for which in (new, ~new):
+            rows = torch.nonzero(which)[:, 0]
+            if len(rows):
+                own = None if bool(which[new].any()) else HiPPOSSMState(modes[rows], last[rows])
+                part, end = self.forward(u[rows], steps[rows] if steps.ndim else steps, lengths[rows.cpu()], own)
+                y, modes, last = (
+                    x.index_copy(0, rows, done) for x, done in ((y, part), (modes, end.modes), (last, end.last))
+                )
+        return y, HiPPOSSMState(modes, last)
