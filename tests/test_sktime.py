@@ -161,7 +161,7 @@ def test_random_features_are_those_of_scikit_learn():
 @needs_torch
 def test_the_networks_are_those_of_scikit_learn():
     X, y = load_unit_test(split="train")
-    params = {"hidden_size": 6, "max_epochs": 4, "random_state": 3}
+    params = {"hidden_size": 6, "max_epochs": 60, "random_state": 3}
     for adapter, estimator in (
         (HiPPORNNTimeSeriesClassifier, HiPPORNNClassifier), (HiPPOSSMTimeSeriesClassifier, HiPPOSSMClassifier),
     ):  # fmt: skip
