@@ -122,7 +122,7 @@ class HiPPOSSMTimeSeriesClassifier(TargetAdapter, BaseClassifier):
     >>> from sktime.datasets import load_unit_test
     >>> from sklearn_hippo.sktime import HiPPOSSMTimeSeriesClassifier
     >>> X, y = load_unit_test(split="train")
-    >>> classifier = HiPPOSSMTimeSeriesClassifier(hidden_size=8, random_state=0).fit(X, y)
+    >>> classifier = HiPPOSSMTimeSeriesClassifier(hidden_size=8, max_epochs=100, lr=0.02, random_state=0).fit(X, y)
     >>> classifier.predict(X[:2])
     array(['1', '1'], dtype='<U1')
     """
