@@ -116,6 +116,8 @@ def test_gaps_of_any_length(dtype, gap):
     space = space._replace(rate=space.rate - 0.1)  # what fades
     step[:, 20] = gap
     y, end = run(space, u, step, lengths, memory, fresh=False)
+    equal, _ = run(space, u, torch.tensor(gap, dtype=dtype), lengths, memory, fresh=True)
+    assert equal.isfinite().all()
     expected, after = _space.loop(space, u, step.clamp(max=_space.LONGEST), lengths, memory)
     assert spread(y, expected) < 2e-5
     assert spread(end.modes, after.modes) < 2e-5

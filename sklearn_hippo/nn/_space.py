@@ -345,10 +345,10 @@ def run(
     """
     if not u.shape[1]:
         return torch.zeros_like(u), memory
+    step = step.clamp(max=LONGEST)
     if step.ndim == 2:
         if fresh:
             step = torch.cat([torch.zeros_like(step[:, :1]), step[:, 1:]], dim=1)
-        step = step.clamp(max=LONGEST)
         if not (compiled and _compiles(space, u, equal=False)) or step.requires_grad:
             return loop(space, u, step, lengths, memory)
         y, modes = _Compiled.apply(
