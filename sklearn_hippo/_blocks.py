@@ -51,8 +51,6 @@ class ChannelMemory(nn.Module):
     def forward(self, x: Tensor, observed: Tensor, times: Tensor) -> Tensor:
         """Outputs as of the last observation of each channel, (batch, length, n_channels * copies)."""
         batch, length, n_channels = x.shape
-        if not length:
-            return x.new_zeros(batch, 0, n_channels * self.space.d_model)
         count = observed.sum(dim=1)
         most = length if torch.compiler.is_compiling() else max(1, int(count.max()))
         rows = torch.argsort(~observed, dim=1, stable=True)[:, :most]  # first those that were observed
@@ -106,15 +104,15 @@ class Network(Head):
         filled = filled.transpose(0, 1)
         if self.mask_input:
             observed = ~torch.isnan(x) & inside[..., None]
-            age = ages(observed, elapsed / unit[:, None])
-            own = self.own(x, observed, UNITS * elapsed / unit[:, None])
-            filled = torch.cat([filled, age.to(x.dtype), own], dim=2)
+            part = elapsed / unit[:, None]
+            own = self.own(x, observed, UNITS * part)
+            filled = torch.cat([filled, ages(observed, part).to(x.dtype), own], dim=2)
         x = self.into(filled)
         for block in self.blocks:
             x = block(x, steps, lengths)
         x = torch.where(inside[..., None], x, 0.0)
         if not every:
-            if self.pooling == "last" or not length:
+            if self.pooling == "last":
                 return self.norm(last_of(x, lengths, x.new_zeros(batch, x.shape[2])))
             return self.norm(torch.bmm(self._weights(x, shares(elapsed, ends), inside)[:, None], x)[:, 0])
         if self.pooling != "last":  # as far as a series has come
@@ -169,14 +167,13 @@ def clock(
     row = torch.arange(length, device=inside.device)
     if times is None:
         times = row.double().expand(batch, length)
-    last = times.gather(1, (lengths - 1).clamp(min=0)[:, None]) if length else times[:, :0].sum(1, keepdim=True)
-    first = times[:, :1] if length else last
+    last, first = times.gather(1, (lengths - 1).clamp(min=0)[:, None]), times[:, :1]
     elapsed = torch.where(inside, times.double() - first, 0.0)
     duration = (last - first)[:, 0]
     unit = torch.where(duration > 0, duration, 1.0) if timescale is None else torch.full_like(duration, timescale)
     even = duration / (lengths - 1).clamp(min=1)
-    off = torch.where(inside, (elapsed - row * even[:, None]).abs(), 0.0).amax(dim=1) if length else 0 * duration
-    rounding = 4 * torch.finfo(torch.float64).eps * times.double().abs().amax(dim=1) if length else 0.0
+    off = torch.where(inside, (elapsed - row * even[:, None]).abs(), 0.0).amax(dim=1)
+    rounding = 4 * torch.finfo(torch.float64).eps * times.double().abs().amax(dim=1)
     if not torch.compiler.is_compiling() and bool((off <= 1e-9 * duration + rounding).all()):
         steps = UNITS * even / unit
         return (steps[0] if bool((steps == steps[0]).all()) else steps), elapsed, unit

@@ -86,7 +86,8 @@ def test_all_ways_are_one(dtype, tolerance, discretization, fresh, simd):
             if own.ndim < 2:
                 how = _space.step_of(space, own[..., None, None] if own.ndim else own)
                 inside = torch.where(_space.inside(u, lengths), u, 0)
-                begin, R = _space.shifted(how, inside, memory, fresh)
+                begin, enter, R = _space.shifted(how, memory, fresh)
+                begin = begin + enter * inside[:, :1] if fresh else begin
                 for way in (_space.convolve, _space.multiply):
                     y = torch.where(_space.inside(u, lengths), way(space, how, inside, begin, R), 0)
                     assert spread(y, expected) < tolerance
@@ -394,8 +395,8 @@ def test_where_nothing_has_come_a_sequence_begins_later(kind, equal):
     layer = kind(4, 8, dtype=torch.float64).requires_grad_(False)
     u, steps = torch.randn(3, 12, 4, dtype=torch.float64), torch.rand(3, 12, dtype=torch.float64)
     own, rest = (0.7, 0.7) if equal else (steps[:, :5], steps[:, 5:])
-    none_, _ = layer(u[:, :0], own if equal else own[:, :0]), None
-    y, end = layer(u[:, 5:], rest, state=none_[1])
+    _, state = layer(u[:, :0], own if equal else own[:, :0])
+    y, end = layer(u[:, 5:], rest, state=state)
     assert_array_equal(y, layer(u[:, 5:], rest)[0])
     _, state = layer(u[:, :5], own, [5, 0, 2])  # one of three has not begun
     y, end = layer(u[:, 5:], rest, [7, 7, 0], state=state)

@@ -94,9 +94,8 @@ def run(name, trials, measure, options):
 def train(model, X, y, checkpoint, *, early_stopping=False):
     """Fit an estimator of the package, and return the minutes of all of its epochs."""
     model.set_params(checkpoint=checkpoint, verbose=1, early_stopping=early_stopping).fit(X, y)
-    if (
-        not early_stopping and model.n_iter_ < model.max_epochs
-    ):  # Ctrl-C leaves a model of fewer epochs, which is no result
+    # Ctrl-C leaves a model of fewer epochs, which is no result.
+    if not early_stopping and model.n_iter_ < model.max_epochs:
         raise KeyboardInterrupt
     return round(sum(model.net_.history[:, "dur"]) / 60, 3)
 

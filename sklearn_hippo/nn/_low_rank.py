@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ._space import Memory, inside, last_of
+from ._space import Memory, delayed, inside, last_of, reversed_in_time
 
 
 class LowRank(NamedTuple):
@@ -100,23 +100,18 @@ def run_low_rank(
     rows = krylov(E.mT, C, length)  # C E^k
     y = (system.through + (C * Q).sum(dim=1)) * u + torch.einsum("hnl,bnh->blh", rows, s)
     if length > 1:
-        kernel = torch.einsum("hnl,hn->lh", rows[..., :-1], R)
-        product = torch.fft.rfft(u, 2 * length, dim=1) * torch.fft.rfft(kernel, 2 * length, dim=0)
-        past = torch.fft.irfft(product, 2 * length, dim=1)[:, : length - 1]
-        y = y + torch.cat([torch.zeros_like(u[:, :1]), past], dim=1)
+        y = y + delayed(u, torch.einsum("hnl,hn->lh", rows[..., :-1], R))
     columns = krylov(E, R, length)  # E^k R
-    n = lengths.to(u.device)[:, None]
-    row = torch.arange(length, device=u.device)
-    after = torch.where(row < n - 1, n - 2 - row, row)  # the input of which age meets which column
-    aged = torch.where((row < n - 1)[..., None], u.gather(1, after[..., None].expand_as(u)), 0.0)
-    end, power, left = s, E, (n[:, 0] - 1).clamp(min=0)  # E^(n - 1) s, by squaring
+    before = (lengths - 1).clamp(min=0)  # of the last one, whose input is not in s
+    aged = torch.where(inside(u, before), reversed_in_time(u, before), 0.0)
+    end, power, left = s, E, before.to(u.device)  # E^(n - 1) s, by squaring
     for _ in range((length - 1).bit_length()):
         odd = (left % 2 == 1)[:, None, None]
         end = torch.where(odd, torch.einsum("hij,bjh->bih", power, end), end)
         power, left = power @ power, left // 2
     end = end + torch.einsum("hnl,blh->bnh", columns, aged)
     last = last_of(u, lengths, memory.last)
-    some = (n > 0)[..., None]
+    some = (lengths.to(u.device) > 0)[:, None, None]
     return torch.where(inside(u, lengths), y, 0.0), Memory(
         torch.where(some, whole(end + Q.T * last[:, None]), memory.modes), last
     )

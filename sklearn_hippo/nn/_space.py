@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from .._ext_ssm import STRETCH, scratch_size, space
 from ._inputs import any_of, array_of
@@ -162,15 +163,16 @@ def direct(space: Space, step: Step) -> Tensor:
     return space.through + 2 * (space.read * step.Q).real.sum(dim=-2)
 
 
-def shifted(step: Step, u: Tensor, memory: Memory, fresh: bool) -> tuple[Tensor, Tensor]:
+def shifted(step: Step, memory: Memory, fresh: bool) -> tuple[Tensor, Tensor | None, Tensor]:
     """Where steps are equal: s = x - Q u at the first observation, and R of s+ = E s + R u_k.
 
-    A ``fresh`` memory has its first observation at its beginning, others have one step to it.
+    A ``fresh`` memory has its first observation at its beginning: of s, there is x, and by what u_0 enters. Others have
+    one step to it, with which s does not depend on u_0.
     """
     E, P, Q = step
-    first = u[:, 0, None] if u.shape[1] else 0 * memory.last[:, None]
-    begin = memory.modes - Q * first if fresh else E * memory.modes + P * memory.last[:, None]
-    return begin, E * Q + P
+    if fresh:
+        return memory.modes, -Q, E * Q + P
+    return E * memory.modes + P * memory.last[:, None], None, E * Q + P
 
 
 def convolve(space: Space, step: Step, u: Tensor, begin: Tensor, R: Tensor) -> Tensor:
@@ -182,12 +184,15 @@ def convolve(space: Space, step: Step, u: Tensor, begin: Tensor, R: Tensor) -> T
     kernel = 2 * torch.einsum("...nh,...nhl->...lh", C * R, powers[..., :-1]).real if length > 1 else u[:0, :0]
     of_begin = 2 * torch.einsum("bnh,bnhl->blh" if batched else "bnh,nhl->blh", C * begin, powers).real
     total = direct(space, step)[..., None, :] * u + of_begin
-    if length > 1:
-        size = 2 * length
-        kernel = kernel if batched else kernel[None]
-        product = torch.fft.rfft(u, size, dim=1) * torch.fft.rfft(kernel, size, dim=1)
-        total = torch.cat([total[:, :1], total[:, 1:] + torch.fft.irfft(product, size, dim=1)[:, : length - 1]], dim=1)
-    return total
+    return total + delayed(u, kernel) if length > 1 else total
+
+
+def delayed(u: Tensor, kernel: Tensor) -> Tensor:
+    """The convolution with a kernel of lags 1, 2, ..., (length - 1, width) or (batch, length - 1, width), by FFT."""
+    length = u.shape[1]
+    size = 2 * length
+    product = torch.fft.rfft(u, size, dim=1) * torch.fft.rfft(kernel, size, dim=-2)
+    return F.pad(torch.fft.irfft(product, size, dim=1)[:, : length - 1], (0, 0, 1, 0))
 
 
 def vandermonde(E: Tensor, length: int) -> Tensor:
@@ -361,18 +366,17 @@ def run(
     if not compiled:
         u = torch.where(inside(u, lengths), u, 0.0)
     last = last_of(u, lengths, memory.last)
-    R = own.E * own.Q + own.P
-    if compiled:  # which does not look behind the ends
-        # The first input of a fresh memory enters in there: outside, its gradient would be as large as the batch.
-        begin = memory.modes if fresh else own.E * memory.modes + own.P * memory.last[:, None]
+    begin, enter, R = shifted(own, memory, fresh)
+    if compiled:  # which does not look behind the ends; u_0 enters in there: outside, its gradient is as large as u's
         through = direct(space, own)
         y, modes = _Compiled.apply(
             u, None, lengths, memory.last, _packed(own.E), _packed(R), _packed(space.read),
-            through if through.ndim == 2 else through[None], _packed(begin), -_packed(own.Q) if fresh else None, False,
+            through if through.ndim == 2 else through[None], _packed(begin),
+            None if enter is None else _packed(enter), False,
         )  # fmt: skip
         shift = _unpacked(modes)
     else:
-        begin, _ = shifted(own, u, memory, fresh)
+        begin = begin if enter is None else begin + enter * u[:, :1]
         y = (multiply if u.shape[1] <= 2 * CHUNK else convolve)(space, own, u, begin, R)
         y = torch.where(inside(u, lengths), y, 0.0)
         shift = final(own, u, lengths, begin, R)

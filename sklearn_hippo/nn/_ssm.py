@@ -313,10 +313,10 @@ class HiPPOSSM(Described):
     ) -> tuple[Tensor, HiPPOSSMState]:
         """Sequences that go on, and sequences that begin now, apart."""
         y, modes, last = torch.zeros_like(u), state.modes, state.last
-        for which in (new, ~new):
+        for which, goes_on in ((new, False), (~new, True)):
             rows = torch.nonzero(which)[:, 0]
             if len(rows):
-                own = None if bool(which[new].any()) else HiPPOSSMState(modes[rows], last[rows])
+                own = HiPPOSSMState(modes[rows], last[rows]) if goes_on else None
                 part, end = self.forward(u[rows], steps[rows] if steps.ndim else steps, lengths[rows.cpu()], own)
                 y, modes, last = (
                     x.index_copy(0, rows, done) for x, done in ((y, part), (modes, end.modes), (last, end.last))
