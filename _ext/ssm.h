@@ -29,6 +29,7 @@
 #define RUN 8          /* observations in a run, where steps are equal */
 #define ABREAST 4      /* runs at once */
 #define SHORT 32       /* observations of sequences that have no runs */
+#define SPELL 32       /* observations in a stretch of selective ones */
 #define MOST_LANES 16  /* numbers in a vector */
 
 /* All arrays but the steps are of the precision in use; complex ones have real parts before imaginary ones. */
@@ -53,6 +54,31 @@ typedef struct {
     void *grad_rate, *grad_into, *grad_read;  /* (batch, 2, n_modes, width) */
     void *grad_pass;          /* (batch, width) */
 } space_t;
+
+/* The arrays of a selective one, whose heads, groups of channels, have the same modes: lambda_n = -decay_h + i frequency_n,
+ *
+ *     x+ = e^z x + (e^z - 1) / lambda B_k u_k,   y_k = 2 Re(C_k x) + D u_k,   z = lambda clock_k.
+ *
+ * n_modes is a multiple of MOST_LANES. */
+typedef struct {
+    ptrdiff_t length, batch, width, n_modes, n_heads;
+    const ptrdiff_t *lengths;
+    const void *clock;             /* (batch, length, n_heads) */
+    const void *decay, *frequency; /* (n_heads,), (n_modes,) */
+    const void *B, *C;             /* (batch, length, 2, n_modes) */
+    const void *through;           /* (width,) D */
+    const void *u;                 /* (batch, length, width) */
+    void *state;                   /* (batch, width, 2, n_modes) before the first observation, becomes the last */
+    void *kept;                    /* (batch, n_heads, stretches, width / n_heads, 2, n_modes) where stretches begin, or NULL */
+    void *y;                       /* (batch, length, width) */
+    /* backward only */
+    const void *grad_y;
+    void *grad_state;              /* of the last state, becomes that of the first */
+    void *grad_u, *grad_clock;
+    void *grad_B, *grad_C;
+    void *grad_rate;               /* (batch, n_heads, 2, n_modes) of lambda, added to */
+    void *grad_through;            /* (batch, width) added to */
+} selective_t;
 
 /* What an item is: some channels of a sequence. */
 typedef struct {
@@ -80,6 +106,12 @@ typedef struct {
     ptrdiff_t block;  /* channels in an item: item i is block i % n_blocks of sequence i / n_blocks */
 } spaces_t;
 
+typedef void (*selective_fn)(const selective_t *, ptrdiff_t first, ptrdiff_t last, void *scratch);
+
+typedef struct {
+    selective_fn forward, backward;  /* item i is head i % n_heads of sequence i / n_heads */
+} selectives_t;
+
 /* Scratch from where vectors do not lie across two lines of the cache. */
 static void *aligned(void *scratch)
 {
@@ -90,6 +122,11 @@ static void *aligned(void *scratch)
 static ptrdiff_t scratch_of(ptrdiff_t n_modes)
 {
     return MOST_LANES + MOST_LANES * ((24 + 2 * (4 * RUN + 2)) * n_modes + 16 * (STRETCH + 1) + 2 * RUN + 8);
+}
+
+static ptrdiff_t scratch_of_selective(ptrdiff_t n_modes, ptrdiff_t n_channels)
+{
+    return MOST_LANES + 2 * MOST_LANES * (n_channels + 1) + 2 * n_modes * (2 * SHORT + 1 + (SHORT + 1) * n_channels);
 }
 
 /* What exponential functions are made of: adding ROUNDING, 1.5 2^FRACTION, whose last bit is worth one, rounds to integers. */
@@ -128,6 +165,11 @@ static spaces_t select_spaces(int is_double, int equal)
     if (equal)
         return is_double ? IN_USE(steady_double) : IN_USE(steady_float);
     return is_double ? IN_USE(varying_double) : IN_USE(varying_float);
+}
+
+static selectives_t select_selectives(int is_double)
+{
+    return is_double ? IN_USE(selective_double) : IN_USE(selective_float);
 }
 
 #endif

@@ -52,9 +52,11 @@ static void FN(gather_set)(const space_t *s, item_t i, ptrdiff_t rows, const voi
 #include "angle_body.h"
 #include "varying_body.h"
 #include "adjoint_body.h"
+#include "selective_body.h"
 
 static const spaces_t FN(steady) = {FN(steady_forward), FN(steady_backward), FN(LANE)};
 static const spaces_t FN(varying) = {FN(varying_forward), FN(varying_backward), FN(LANE)};
+static const selectives_t FN(selective) = {FN(selective_forward), FN(selective_backward)};
 
 #undef VEC
 #undef INLINE

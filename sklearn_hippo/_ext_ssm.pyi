@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 STRETCH: int
+SPELL: int
+MOST_LANES: int
 
 class Space:
     def forward(self, state: Array, kept: Array | None, y: Array, scratch: Array) -> None: ...
@@ -19,6 +21,25 @@ def space(
     into: Array | None, read: Array, through: Array, held: bool,
 ) -> Space: ...  # fmt: skip
 def scratch_size(n_modes: int) -> int: ...
+
+class Selective:
+    def forward(self, state: Array, kept: Array | None, y: Array, scratch: Array) -> None: ...
+    def backward(
+        self, kept: Array, grad_y: Array, grad_state: Array, grad_u: Array, grad_clock: Array, grad_B: Array,
+        grad_C: Array, grad_rate: Array, grad_through: Array, scratch: Array,
+    ) -> None: ...  # fmt: skip
+
+def selective(
+    u: Array,
+    lengths: NDArray[np.intp],
+    clock: Array,
+    decay: Array,
+    frequency: Array,
+    B: Array,
+    C: Array,
+    through: Array,
+) -> Selective: ...
+def selective_scratch_size(n_modes: int, n_channels: int) -> int: ...
 def use_simd(name: str | None = None) -> None: ...
 def simd_name() -> str: ...
 def n_lanes() -> int: ...

@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "nn._space": {"_ext_ssm", "nn._inputs"},
     "nn._low_rank": {"nn._space"},
     "nn._ssm": {"nn._low_rank", "_dynamics", "_measures", "nn._described", "nn._inputs", "nn._space", "nn._steps"},
-    "nn._selective": {"nn._described", "nn._space", "nn._ssm", "nn._steps"},
+    "nn._selective": {"_ext_ssm", "nn._described", "nn._inputs", "nn._space", "nn._ssm", "nn._steps"},
     "nn.__init__": {"nn._rnn", "nn._selective", "nn._ssm"},
     "_head": set(),
     "_views": {"_ext_pooling", "_panel", "_projection"},

@@ -19,8 +19,19 @@ from sklearn_hippo._ext_ssm import n_lanes, use_simd  # noqa: E402
 from sklearn_hippo._measures import dynamics_of  # noqa: E402
 from sklearn_hippo._panel import own_times  # noqa: E402
 from sklearn_hippo._resampling import resampled  # noqa: E402
-from sklearn_hippo.nn import HiPPOSSM, HiPPOSSMState, SelectiveSSM, _space, _ssm  # noqa: E402
+from sklearn_hippo.nn import HiPPOSSM, HiPPOSSMState, SelectiveSSM, SelectiveSSMState, _space, _ssm  # noqa: E402
 from sklearn_hippo.nn._space import Memory, Space, run  # noqa: E402
+
+
+@pytest.fixture(params=["avx512", "avx2", "baseline"])
+def instructions(request):
+    """Each of the instruction sets of this machine."""
+    try:
+        use_simd(request.param)
+    except ValueError:
+        pytest.skip("not offered here")
+    yield
+    use_simd(None)
 
 
 def spread(found, expected):
@@ -64,35 +75,28 @@ def test_outputs_are_those_of_matrix_exponentials(discretization, equal):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("discretization", ["foh", "zoh", "bilinear"])
 @pytest.mark.parametrize("fresh", [False, True])
-@pytest.mark.parametrize("simd", ["avx512", "avx2", "baseline"])
-def test_all_ways_are_one(dtype, tolerance, discretization, fresh, simd):
+@pytest.mark.usefixtures("instructions")
+def test_all_ways_are_one(dtype, tolerance, discretization, fresh):
     """Compiled, step by step, by products and by convolution: steps that differ, and equal ones, of each or of all."""
-    try:
-        use_simd(simd)
-    except ValueError:
-        pytest.skip("not offered here")
-    try:
-        space, u, step, lengths, memory = problem(dtype, batch=5, discretization=discretization)
-        for own in (step, step[:, 1] + 0.1, torch.tensor(0.3, dtype=dtype)):
-            every = own if own.ndim == 2 else own.reshape(-1, 1).expand(5, 75)
-            expected, after = _space.loop(
-                space, u, torch.cat([every[:, :1] * (not fresh), every[:, 1:]], dim=1), lengths, memory
-            )
-            for compiled in (False, True):
-                y, end = run(space, u, own, lengths, memory, fresh=fresh, compiled=compiled)
+    space, u, step, lengths, memory = problem(dtype, batch=5, discretization=discretization)
+    for own in (step, step[:, 1] + 0.1, torch.tensor(0.3, dtype=dtype)):
+        every = own if own.ndim == 2 else own.reshape(-1, 1).expand(5, 75)
+        expected, after = _space.loop(
+            space, u, torch.cat([every[:, :1] * (not fresh), every[:, 1:]], dim=1), lengths, memory
+        )
+        for compiled in (False, True):
+            y, end = run(space, u, own, lengths, memory, fresh=fresh, compiled=compiled)
+            assert spread(y, expected) < tolerance
+            assert spread(end.modes, after.modes) < tolerance
+            assert_array_equal(end.last, after.last)
+        if own.ndim < 2:
+            how = _space.step_of(space, own[..., None, None] if own.ndim else own)
+            inside = torch.where(_space.inside(u, lengths), u, 0)
+            begin, enter, R = _space.shifted(how, memory, fresh)
+            begin = begin + enter * inside[:, :1] if fresh else begin
+            for way in (_space.convolve, _space.multiply):
+                y = torch.where(_space.inside(u, lengths), way(space, how, inside, begin, R), 0)
                 assert spread(y, expected) < tolerance
-                assert spread(end.modes, after.modes) < tolerance
-                assert_array_equal(end.last, after.last)
-            if own.ndim < 2:
-                how = _space.step_of(space, own[..., None, None] if own.ndim else own)
-                inside = torch.where(_space.inside(u, lengths), u, 0)
-                begin, enter, R = _space.shifted(how, memory, fresh)
-                begin = begin + enter * inside[:, :1] if fresh else begin
-                for way in (_space.convolve, _space.multiply):
-                    y = torch.where(_space.inside(u, lengths), way(space, how, inside, begin, R), 0)
-                    assert spread(y, expected) < tolerance
-    finally:
-        use_simd(None)
 
 
 def test_sequences_of_one_and_of_many_observations_by_convolution():
@@ -200,34 +204,27 @@ def test_the_plain_path_is_exported(how, equal):
 # --- gradients ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("simd", ["avx512", "avx2", "baseline"])
+@pytest.mark.usefixtures("instructions")
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-5)])
 @pytest.mark.parametrize("discretization", ["foh", "zoh"])
 @pytest.mark.parametrize("equal", [0, 1, 5])
-def test_gradients_are_those_of_plain_pytorch(simd, dtype, tolerance, discretization, equal):
-    try:
-        use_simd(simd)
-    except ValueError:
-        pytest.skip("not offered here")
-    try:
-        space, u, step, lengths, memory = problem(dtype, batch=5, discretization=discretization)
-        step = step if equal == 0 else (step[:, 1] + 0.1 if equal == 5 else step[0, 1] + 0.1)
-        found = []
-        for compiled in (False, True):
-            wanted = [x.clone().requires_grad_() for x in (u, *space[:3], *memory)]
-            y, end = run(
-                Space(*wanted[1:4], discretization), wanted[0], step, lengths, Memory(*wanted[4:]), fresh=False,
-                compiled=compiled,
-            )  # fmt: skip
-            g = torch.Generator().manual_seed(1)
-            loss = (y * torch.randn(y.shape, generator=g)).sum()
-            for part in (end.modes.real, end.modes.imag, end.last):
-                loss = loss + (part * torch.randn(part.shape, generator=g)).sum()
-            found.append(torch.autograd.grad(loss, wanted))
-        for plain, compiled in zip(*found, strict=True):
-            assert spread(compiled, plain) < tolerance
-    finally:
-        use_simd(None)
+def test_gradients_are_those_of_plain_pytorch(dtype, tolerance, discretization, equal):
+    space, u, step, lengths, memory = problem(dtype, batch=5, discretization=discretization)
+    step = step if equal == 0 else (step[:, 1] + 0.1 if equal == 5 else step[0, 1] + 0.1)
+    found = []
+    for compiled in (False, True):
+        wanted = [x.clone().requires_grad_() for x in (u, *space[:3], *memory)]
+        y, end = run(
+            Space(*wanted[1:4], discretization), wanted[0], step, lengths, Memory(*wanted[4:]), fresh=False,
+            compiled=compiled,
+        )  # fmt: skip
+        g = torch.Generator().manual_seed(1)
+        loss = (y * torch.randn(y.shape, generator=g)).sum()
+        for part in (end.modes.real, end.modes.imag, end.last):
+            loss = loss + (part * torch.randn(part.shape, generator=g)).sum()
+        found.append(torch.autograd.grad(loss, wanted))
+    for plain, compiled in zip(*found, strict=True):
+        assert spread(compiled, plain) < tolerance
 
 
 def test_the_layer_passes_gradcheck():
@@ -428,8 +425,10 @@ def test_weights_know_what_they_were_made_for():
 
 @pytest.mark.parametrize("selective", [(), ("timescale",), ("B",), ("C",), ("timescale", "B", "C")])
 @pytest.mark.parametrize("equal", [False, True])
-def test_a_selective_layer_is_its_recurrence(selective, equal):
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_selective_layer_is_its_recurrence(monkeypatch, selective, equal, compiled):
     torch.manual_seed(0)
+    monkeypatch.setattr(SelectiveSSM, "_compiled", compiled)
     layer = SelectiveSSM(4, 8, selective=selective, longest=2.0, dtype=torch.float64).requires_grad_(False)
     u, lengths = torch.randn(3, 75, 4, dtype=torch.float64), [75, 33, 1]
     steps = torch.full((3,), 0.7).double() if equal else 3 * torch.rand(3, 75, dtype=torch.float64)
@@ -437,6 +436,7 @@ def test_a_selective_layer_is_its_recurrence(selective, equal):
     every[:, 0] = 0
     y, end = layer(u, steps, lengths)
     clock, decay, B, C = (part.numpy() for part in layer._terms(u, every))
+    B, C = (part[:, :, 0] + 1j * part[:, :, 1] for part in (B, C))
     for h in range(4):
         rate = -decay[h // 2] + 1j * layer.frequency.numpy()
         for i, n in enumerate(lengths):
@@ -452,8 +452,10 @@ def test_a_selective_layer_is_its_recurrence(selective, equal):
     assert spread(single(u.float(), steps.float(), lengths)[0], y) < 1e-5
 
 
-def test_a_selective_layer_goes_on_and_ignores_padding():
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_selective_layer_goes_on_and_ignores_padding(monkeypatch, compiled):
     torch.manual_seed(0)
+    monkeypatch.setattr(SelectiveSSM, "_compiled", compiled)
     layer = SelectiveSSM(6, 16, n_heads=3, dtype=torch.float64).requires_grad_(False)
     u, step = torch.randn(2, 70, 6, dtype=torch.float64), torch.rand(2, 70, dtype=torch.float64)
     y, end = layer(u, step)
@@ -476,8 +478,10 @@ def test_a_selective_layer_goes_on_and_ignores_padding():
     assert_allclose(program.module()(u[:, :40], step[:, :40])[0], layer(u[:, :40], step[:, :40])[0], atol=1e-10)
 
 
-def test_a_selective_layer_passes_gradcheck():
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_selective_layer_passes_gradcheck(monkeypatch, compiled):
     torch.manual_seed(0)
+    monkeypatch.setattr(SelectiveSSM, "_compiled", compiled)
     layer = SelectiveSSM(2, 4, longest=1.0, dtype=torch.float64)
     u, step = torch.randn(2, 5, 2, dtype=torch.float64, requires_grad=True), torch.rand(2, 5, dtype=torch.float64)
     names = [name for name, _ in layer.named_parameters()]
@@ -487,6 +491,38 @@ def test_a_selective_layer_passes_gradcheck():
 
     weights = (p.detach().requires_grad_() for p in layer.parameters())
     assert torch.autograd.gradcheck(outputs, (u, step.requires_grad_(), *weights))
+
+
+@pytest.mark.usefixtures("instructions")
+@pytest.mark.parametrize(("width", "order", "heads"), [(12, 40, 1), (6, 4, 3), (5, 32, 5), (34, 24, 2)])
+def test_a_compiled_selective_layer_is_the_plain_one(monkeypatch, width, order, heads):
+    torch.manual_seed(0)
+    layer = SelectiveSSM(width, order, n_heads=heads, longest=1.0, dtype=torch.float64)
+    inputs = [
+        torch.randn(3, 75, width).double(),
+        torch.rand(3, 75).double(),
+        torch.randn(3, order // 2, width).cdouble(),
+    ]
+    inputs = [x.requires_grad_() for x in inputs]
+    of_y, of_end = torch.randn(3, 75, width).double(), torch.randn(3, order // 2, width).cdouble()
+
+    def both(dtype, pace):
+        layer.to(dtype)
+        u, step, x = (x.detach().to(dtype.to_complex() if x.is_complex() else dtype).requires_grad_() for x in inputs)
+        found = []
+        for compiled in (True, False):
+            monkeypatch.setattr(SelectiveSSM, "_compiled", compiled)
+            y, end = layer(u, pace * step, [75, 33, 1], SelectiveSSMState(x))
+            total = (y * of_y.to(dtype)).sum() + (end.modes * of_end.to(end.modes.dtype)).real.sum()
+            grads = torch.autograd.grad(total, [u, step, x, *layer.parameters()])
+            found.append([y.detach(), end.modes.detach(), *grads])
+        return found
+
+    for one, other in zip(*both(torch.float64, 1), strict=True):
+        assert spread(one, other) < 1e-12
+    # Angles are known to eps times themselves: w of up to 520, and steps of 0.1, are good for 3e-6.
+    for one, other in zip(both(torch.float32, 0.1)[0], both(torch.float64, 0.1)[1], strict=True):
+        assert spread(one, other) < 2e-5
 
 
 def test_what_a_selective_layer_refuses():

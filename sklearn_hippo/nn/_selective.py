@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._ext_ssm import MOST_LANES, SPELL, selective, selective_scratch_size
 from ._described import Described
-from ._space import check_state, checked, inside
+from ._inputs import array_of, none
+from ._space import GRAIN, check_state, checked, compiles, inside
 from ._ssm import BASES, check_order, spectrum
 from ._steps import mind_forks
 
@@ -60,8 +62,8 @@ class SelectiveSSM(Described):
         Logarithms of the :math:`\Delta` where the input is zero, and of d.
     frequency : Tensor of shape (order / 2,)
         w.
-    enter, read : Tensor of shape (order / 2, 2)
-        B and C where the input is zero.
+    enter, read : Tensor of shape (2, order / 2)
+        Real and imaginary parts of B and C where the input is zero.
     through : Tensor of shape (d_model,)
         D.
     choose : ModuleDict
@@ -70,8 +72,9 @@ class SelectiveSSM(Described):
 
     Notes
     -----
-    Computed in chunks of 32 observations, as products of matrices, in which what decays is multiplied as it is, and
-    never divided by [2]_. Without a state, x is zero at the first observation.
+    On the CPU it is compiled, one observation after the other. Elsewhere it is computed in chunks of 32 of them, as
+    products of matrices, in which what decays is multiplied as it is, and never divided by [2]_. Without a state, x is
+    zero at the first observation.
 
     References
     ----------
@@ -90,6 +93,7 @@ class SelectiveSSM(Described):
     """
 
     _told = ("order", "measure", "selective", "n_heads")
+    _compiled = True
 
     def __init__(
         self,
@@ -122,7 +126,7 @@ class SelectiveSSM(Described):
         kind = {"device": device, "dtype": dtype}
         self.log_decay, self.log_step = (nn.Parameter(torch.empty(self.n_heads, **kind)) for _ in range(2))
         self.frequency = nn.Parameter(torch.empty(len(rate), **kind))
-        self.enter, self.read = (nn.Parameter(torch.empty(len(rate), 2, **kind)) for _ in range(2))
+        self.enter, self.read = (nn.Parameter(torch.empty(2, len(rate), **kind)) for _ in range(2))
         self.through = nn.Parameter(torch.empty(self.d_model, **kind))
         sizes = {"timescale": self.n_heads, "B": 2 * len(rate), "C": 2 * len(rate)}
         self.choose = nn.ModuleDict(
@@ -138,7 +142,7 @@ class SelectiveSSM(Described):
             self.frequency.copy_(rate.imag)
             self.log_step.uniform_(math.log(self.shortest), math.log(self.longest))
             self.log_step.copy_(self.log_step.sort().values)
-            self.enter.copy_(torch.stack([into, torch.zeros_like(into)], dim=-1))
+            self.enter.copy_(torch.stack([into, torch.zeros_like(into)]))
             nn.init.normal_(self.read, std=math.sqrt(0.5))
             nn.init.ones_(self.through)
             for part in self.choose.values():
@@ -156,18 +160,23 @@ class SelectiveSSM(Described):
             f"measure={self.measure!r}, shortest={self.shortest}, longest={self.longest}"
         )
 
+    def _weight(self, part: str) -> Tensor:
+        return cast(Tensor, self.choose[part].weight)
+
     def _terms(self, u: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Steps of the heads' clocks (batch, length, n_heads), their decays, complex B and C at every observation."""
+        """Steps of the heads' clocks (batch, length, n_heads), their decays, B and C (batch, length, 2, n_modes)."""
         clock = self.log_step.exp().expand(*u.shape[:2], -1)
         if "timescale" in self.selective:
             # softplus is the parameter itself where the input says nothing
             clock = F.softplus(self.choose["timescale"](u) + torch.log(torch.expm1(self.log_step.exp())))
-        B, C = (torch.view_as_complex(x.expand(*u.shape[:2], *x.shape).contiguous()) for x in (self.enter, self.read))
+        B, C = (x.expand(*u.shape[:2], *x.shape) for x in (self.enter, self.read))
         if "B" in self.selective:
-            B = B + torch.view_as_complex(self.choose["B"](u).unflatten(-1, (-1, 2)))
+            B = F.linear(u, self._weight("B"), self.enter.flatten()).unflatten(-1, (2, -1))
         if "C" in self.selective:
-            C = C + torch.view_as_complex(self.choose["C"](u).unflatten(-1, (-1, 2)))
-        return clock * step[..., None], self.log_decay.exp().clamp(min=1e-4), B, C
+            C = F.linear(u, self._weight("C"), self.read.flatten()).unflatten(-1, (2, -1))
+        decay = self.log_decay.exp().clamp(min=1e-4)
+        # After so long nothing is left, in any precision, while products of it are numbers.
+        return torch.minimum(clock * step[..., None], 800 / decay), decay, B, C
 
     def forward(
         self, u: Tensor, step: Tensor | float | None = None, lengths: Any = None, state: SelectiveSSMState | None = None
@@ -211,34 +220,35 @@ class SelectiveSSM(Described):
         new = torch.isnan(x.real[:, 0, :1])  # nothing has come yet
         steps = torch.cat([torch.where(new, 0.0, steps[:, :1]), steps[:, 1:]], dim=1)
         begin, x = x, torch.where(new[..., None], 0.0, x)
-        some = inside(u, lengths)
-        u = torch.where(some, u, 0.0)  # and a step of zero: what is behind the ends changes nothing
-        n_chunks = -(-length // CHUNK)
-        pad = n_chunks * CHUNK - length
-        u_all = F.pad(u, (0, 0, 0, pad))
-        clock, decay, B, C = self._terms(u_all, F.pad(torch.where(some[..., 0], steps, 0.0), (0, pad)))
+        if not none(lengths < length):  # and a step of zero: what is behind the ends changes nothing
+            some = inside(u, lengths)
+            u, steps = torch.where(some, u, 0.0), torch.where(some[..., 0], steps, 0.0)
+        clock, decay, B, C = self._terms(u, steps)
         if not length:
             return torch.zeros_like(u), SelectiveSSMState(begin)
-        y, x = chunked(clock, decay, self.frequency, B, C, u_all, x)
-        x = torch.where((lengths > 0).to(u.device)[:, None, None], x, begin)
-        return torch.where(some, y[:, :length] + self.through * u, 0.0), SelectiveSSMState(x)
+        run = compiled if self._compiled and compiles(u) else chunked
+        y, x = run(clock, decay, self.frequency, B, C, self.through, u, lengths, x)
+        return y, SelectiveSSMState(torch.where((lengths > 0).to(u.device)[:, None, None], x, begin))
 
 
 def chunked(
-    clock: Tensor, decay: Tensor, frequency: Tensor, B: Tensor, C: Tensor, u: Tensor, x: Tensor
-) -> tuple[Tensor, Tensor]:
+    clock: Tensor, decay: Tensor, frequency: Tensor, B: Tensor, C: Tensor, through: Tensor, u: Tensor,
+    lengths: Tensor, x: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Outputs and last states: products within chunks of observations, and states from one to the next.
 
     From observation j to i a mode swings by w (t_i - t_j), the two ends apart, and fades by d (t_i - t_j) for all modes
     alike: y_i = sum_j exp(-d (t_i - t_j)) 2 Re(C_i e^{i w t_i} . e^{-i w t_j} B'_j) u_j.
     """
-    n_heads, n = clock.shape[2], u.shape[1] // CHUNK
+    n_heads, length = clock.shape[2], u.shape[1]
+    n = -(-length // CHUNK)
+    pad = n * CHUNK - length  # without an input, and in no time
+    given, clock, u = u, F.pad(clock, (0, 0, 0, pad)), F.pad(u, (0, 0, 0, pad))
+    B, C = (torch.complex(*F.pad(part, (0, 0, 0, 0, 0, pad)).unbind(2)) for part in (B, C))
     # (batch, chunk, head, observation, ...)
     clock = clock.unflatten(1, (n, CHUNK)).transpose(2, 3)
     u = u.unflatten(1, (n, CHUNK)).unflatten(3, (n_heads, -1)).transpose(2, 3)
     B, C = (part.unflatten(1, (n, CHUNK))[:, :, None] for part in (B, C))
-    # After so long nothing is left, in any precision: what comes later in the chunk keeps its digits.
-    clock = torch.minimum(clock, (800 / decay)[:, None])
     time = clock.double().cumsum(dim=3)  # since the beginning of the chunk; many small steps, and angles of many turns
     fall = -decay[:, None].double() * time
     kind = u.dtype
@@ -266,7 +276,8 @@ def chunked(
     came = torch.stack(before, dim=1)
     seen = read * torch.exp(fall).to(kind)[..., None]
     y = y + seen.real @ came.real - seen.imag @ came.imag
-    return y.transpose(2, 3).flatten(3).flatten(1, 2), state.transpose(1, 2).flatten(2)
+    y = y.transpose(2, 3).flatten(3).flatten(1, 2)[:, :length] + through * given
+    return torch.where(inside(given, lengths), y, 0.0), state.transpose(1, 2).flatten(2)
 
 
 def expm1(z: Tensor) -> Tensor:
@@ -274,3 +285,62 @@ def expm1(z: Tensor) -> Tensor:
     x, y = z.real, z.imag
     e = torch.exp(x)
     return torch.complex(torch.expm1(x) * torch.cos(y) - 2 * torch.sin(y / 2) ** 2, e * torch.sin(y))
+
+
+# --- compiled -----------------------------------------------------------------------------------------
+
+
+class _Compiled(torch.autograd.Function):
+    """The compiled recurrence and its gradient; states are (batch, width, 2, n_modes)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, clock: Tensor, decay: Tensor, frequency: Tensor, B: Tensor, C: Tensor, through: Tensor, u: Tensor,
+        lengths: Tensor, begin: Tensor,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        batch, length, width = u.shape
+        n_heads, n_modes = len(decay), len(frequency)
+        own = selective(
+            array_of(u), array_of(lengths).astype(np.intp),
+            *(array_of(x) for x in (clock, decay, frequency, B, C, through)),
+        )  # fmt: skip
+        state = begin.detach().clone(memory_format=torch.contiguous_format)
+        ctx.ragged = int(lengths.min()) < length
+        y = (torch.zeros if ctx.ragged else torch.empty)(u.shape, dtype=u.dtype)
+        size = batch, n_heads, -(-length // SPELL), width // n_heads, 2, n_modes
+        ctx.kept = u.new_empty(size) if any(ctx.needs_input_grad) else None
+        n_threads = max(1, min(torch.get_num_threads(), batch, u.numel() * n_modes // GRAIN))
+        scratch = np.empty((n_threads, selective_scratch_size(n_modes, width // n_heads)), y.numpy().dtype)
+        own.forward(state.numpy(), None if ctx.kept is None else ctx.kept.numpy(), y.numpy(), scratch)
+        ctx.way = own, scratch
+        ctx.save_for_backward(clock, frequency, B, u)
+        return y, state
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_y: Tensor, grad_state: Tensor) -> tuple[Tensor | None, ...]:
+        clock, frequency, B, u = ctx.saved_tensors
+        own, scratch = ctx.way
+        new = torch.zeros if ctx.ragged else torch.empty
+        of_u, of_clock, of_B, of_C = (new(x.shape, dtype=u.dtype) for x in (u, clock, B, B))
+        of_rate = u.new_zeros(len(u), clock.shape[2], 2, len(frequency))
+        of_through = u.new_zeros(len(u), u.shape[2])
+        of_begin = grad_state.detach().clone().contiguous()
+        found = of_u, of_clock, of_B, of_C, of_rate, of_through
+        own.backward(ctx.kept.numpy(), array_of(grad_y), of_begin.numpy(), *(x.numpy() for x in found), scratch)
+        of_rate = of_rate.sum(dim=0)
+        of_decay, of_frequency = -of_rate[:, 0].sum(dim=1), of_rate[:, 1].sum(dim=0)
+        return of_clock, of_decay, of_frequency, of_B, of_C, of_through.sum(dim=0), of_u, None, of_begin
+
+
+def compiled(
+    clock: Tensor, decay: Tensor, frequency: Tensor, B: Tensor, C: Tensor, through: Tensor, u: Tensor,
+    lengths: Tensor, x: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Likewise, one observation after the other; the vectors of the modes are filled up."""
+    n_modes = len(frequency)
+    begin, pad = torch.view_as_real(x).permute(0, 2, 3, 1), (0, -n_modes % MOST_LANES)
+    if pad[1]:
+        frequency, B, C, begin = (F.pad(part, pad) for part in (frequency, B, C, begin))
+    y, end = _Compiled.apply(clock, decay, frequency, B, C, through, u, lengths, begin)
+    return y, torch.complex(*end[..., :n_modes].unbind(2)).mT

@@ -319,9 +319,9 @@ class _Compiled(torch.autograd.Function):
         )  # fmt: skip
 
 
-def _compiles(space: Space, u: Tensor, *, equal: bool) -> bool:
-    known = u.device.type == "cpu" and u.dtype in (torch.float32, torch.float64) and not torch.compiler.is_compiling()
-    return known and (equal or space.discretization != "bilinear") and u.numel() > 0
+def compiles(u: Tensor) -> bool:
+    """Whether there is a compiled recurrence for such inputs."""
+    return u.device.type == "cpu" and u.dtype in (torch.float32, torch.float64) and not torch.compiler.is_compiling()
 
 
 def run(
@@ -354,7 +354,7 @@ def run(
     if step.ndim == 2:
         if fresh:
             step = torch.cat([torch.zeros_like(step[:, :1]), step[:, 1:]], dim=1)
-        if not (compiled and _compiles(space, u, equal=False)) or step.requires_grad:
+        if not (compiled and compiles(u)) or space.discretization == "bilinear" or step.requires_grad:
             return loop(space, u, step, lengths, memory)
         y, modes = _Compiled.apply(
             u, step, lengths, memory.last, _packed(space.rate), None, _packed(space.read), space.through[None],
@@ -362,7 +362,7 @@ def run(
         )  # fmt: skip
         return y, Memory(_unpacked(modes), last_of(u, lengths, memory.last))
     own = step_of(space, step.to(u.dtype)[..., None, None] if step.ndim else step.to(u.dtype))
-    compiled = compiled and _compiles(space, u, equal=True)
+    compiled = compiled and compiles(u)
     if not compiled:
         u = torch.where(inside(u, lengths), u, 0.0)
     last = last_of(u, lengths, memory.last)
