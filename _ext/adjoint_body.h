@@ -1,149 +1,189 @@
 /* The adjoint of a diagonal state space whose steps differ. See varying_body.h, ssm.h and each_simd.h. */
 
-/* What the adjoint of a mode sums up: of lambda, mu, mu^2 and C. */
+/* What the adjoint of a mode sums up: of lambda and 2 C where it is slow, and of lambda, mu and 2 C mu elsewhere. */
 typedef struct {
-    VEC lr, li, mr, mi, sr, si, cr, ci;
+    VEC lr, li, cr, ci, fr, fi, mr, mi, dr, di;
 } FN(sums);
 
-#define MASKED(x) FN(within)(masked, mask, x)
-INLINE VEC FN(within)(const int masked, BITS mask, VEC x)
+/* The gradients of a stretch: of y, and what is added to those of v, of slopes and of jumps. */
+typedef struct {
+    const REAL *y;
+    REAL *v, *slope, *jump;
+} FN(grads);
+
+/* The adjoint of `travel`: g becomes the gradient of the state before the stretch. */
+INLINE void FN(untravel)(const FN(mode) *m, ptrdiff_t n, const double *steps, int held, const REAL *slope, const REAL *jump,
+                         const REAL *path, FN(grads) of, VEC *gr, VEC *gi, FN(sums) *t)
 {
-    if (masked)
-        return FN(of_bits)(FN(bits_of)(x) & mask);
-    return x;
+    const ptrdiff_t W = FN(LANE);
+    for (ptrdiff_t r = n - 1; r >= 0; r--) {
+        const VEC *last = (const VEC *)(path + 4 * r * W), *now = last + 4, gy = *(const VEC *)(of.y + r * W);
+        const int jumps = held || !(steps[r] > 0);
+        t->dr += gy * now[0], t->di -= gy * now[1];
+        *gr += gy * m->dr, *gi -= gy * m->di;
+        if (steps[r] > 0) {
+            const REAL h = (REAL)steps[r];
+            const VEC er = now[2], ei = now[3], s = *(const VEC *)(slope + r * W);
+            VEC re = last[0];
+            if (jumps)
+                re += *(const VEC *)(jump + r * W);
+            const VEC pr = re + m->mr * s, pi = last[1] + m->mi * s;  /* q+ = q + E p: dE = h (1 + E) d lambda */
+            const VEC ar = h * pr * *gr + h * pi * *gi, ai = h * pr * *gi - h * pi * *gr;
+            t->fr = (t->fr + ar) + er * ar + ei * ai, t->fi = (t->fi + ai) + er * ai - ei * ar;
+            const VEC br = er * *gr + ei * *gi, bi = er * *gi - ei * *gr, next = (*gr + er * *gr) + ei * *gi;
+            t->mr += br * s, t->mi += bi * s;
+            const VEC part = *(VEC *)(of.slope + r * W) + m->mr * br;
+            *(VEC *)(of.slope + r * W) = part + m->mi * bi;
+            *gi = (*gi + er * *gi) - ei * *gr, *gr = next;
+        }
+        if (jumps)
+            *(VEC *)(of.jump + r * W) += *gr;
+    }
 }
 
-/* The adjoint of a step, for channels in the mask, if there is one: g becomes the gradient of the state before it, (re, im). */
-INLINE void FN(uncreep)(const int masked, const FN(mode) *m, int terms, REAL h, VEC v, VEC s, VEC re, VEC im, BITS mask, VEC *gr, VEC *gi,
-                        VEC *of_v, VEC *of_s, FN(sums) *t)
+/* The adjoint of `crawl`. */
+INLINE void FN(uncrawl)(const FN(mode) *m, int terms, ptrdiff_t n, const double *steps, const REAL *v, const REAL *slope, const REAL *path,
+                        FN(grads) of, VEC *gr, VEC *gi, FN(sums) *t)
 {
-    const VEC x = m->lr * h, y = m->li * h, w = h * h * s;
-    VEC a3, b3;
-    FN(series)(3, terms, x, y, &a3, &b3);
-    const VEC a2 = (REAL)0.5 + x * a3 - y * b3, b2 = x * b3 + y * a3, a1 = 1 + x * a2 - y * b2, b1 = x * b2 + y * a2;
-    const VEC a = 1 + x * a1 - y * b1, b = x * b1 + y * a1;
-    const VEC qr = a * re - b * im + h * (a1 - a2) * v + (a2 - 2 * a3) * w;  /* d x+ / dz */
-    const VEC qi = a * im + b * re + h * (b1 - b2) * v + (b2 - 2 * b3) * w;
-    t->lr += MASKED(h * (qr * *gr + qi * *gi));
-    t->li += MASKED(h * (qr * *gi - qi * *gr));
-    *of_v += MASKED(h * (a1 * *gr + b1 * *gi));
-    *of_s += MASKED(h * h * (a2 * *gr + b2 * *gi));
-    const VEC next = a * *gr + b * *gi;
-    *gi = a * *gi - b * *gr;
-    *gr = next;
+    const ptrdiff_t W = FN(LANE);
+    for (ptrdiff_t r = n - 1; r >= 0; r--) {
+        const VEC *now = (const VEC *)(path + 4 * r * W), gy = *(const VEC *)(of.y + r * W);
+        t->cr += gy * now[4], t->ci -= gy * now[5];
+        *gr += gy * m->cr, *gi -= gy * m->ci;
+        if (!(steps[r] > 0))
+            continue;
+        const REAL h = (REAL)steps[r];
+        const VEC x = m->lr * h, y = m->li * h, start = *(const VEC *)(v + r * W), w = h * h * *(const VEC *)(slope + r * W);
+        VEC a3, b3;
+        FN(series)(3, terms, x, y, &a3, &b3);
+        const VEC a2 = (REAL)0.5 + x * a3 - y * b3, b2 = x * b3 + y * a3, a1 = 1 + x * a2 - y * b2, b1 = x * b2 + y * a2;
+        const VEC a = 1 + x * a1 - y * b1, b = x * b1 + y * a1;
+        const VEC qr = a * now[0] - b * now[1] + h * (a1 - a2) * start + (a2 - 2 * a3) * w;  /* d x+ / dz */
+        const VEC qi = a * now[1] + b * now[0] + h * (b1 - b2) * start + (b2 - 2 * b3) * w;
+        t->lr += h * (qr * *gr + qi * *gi), t->li += h * (qr * *gi - qi * *gr);
+        *(VEC *)(of.v + r * W) += h * (a1 * *gr + b1 * *gi);
+        *(VEC *)(of.slope + r * W) += h * h * (a2 * *gr + b2 * *gi);
+        const VEC next = a * *gr + b * *gi;
+        *gi = a * *gi - b * *gr, *gr = next;
+    }
 }
 
-INLINE void FN(unleap)(const int masked, const FN(mode) *m, REAL h, VEC v, VEC w, VEC s, VEC re, VEC im, VEC er, VEC ei, BITS mask, VEC *gr,
-                       VEC *gi, VEC *of_v, VEC *of_w, VEC *of_s, FN(sums) *t)
+/* The gradients of x behind the last observation, g, as those of q, where modes are not slow, and that of the last input. */
+INLINE void FN(end)(const FN(mode) *m, VEC re, VEC im, VEC u, VEC *gr, VEC *gi, REAL *of_end, FN(sums) *t)
 {
-    const VEC g = *gr, f = *gi, c = re + m->mr * w + m->sr * s, d = im + m->mi * w + m->si * s;  /* e^z (x + ...) */
-    const VEC a = er * g + ei * f, b = er * f - ei * g, p = a - g, q = b - f;
-    t->lr += MASKED(h * (c * g + d * f)), t->li += MASKED(h * (c * f - d * g));
-    t->mr += MASKED(a * v - g * w), t->mi += MASKED(b * v - f * w);
-    t->sr += MASKED(p * s), t->si += MASKED(q * s);
-    *of_v += MASKED(m->mr * a + m->mi * b);
-    *of_w -= MASKED(m->mr * g + m->mi * f);
-    *of_s += MASKED(m->sr * p + m->si * q);
-    *gr = a, *gi = b;
+    const VEC xr = *gr, xi = *gi;
+    t->mr += (re - u) * xr + im * xi, t->mi += (re - u) * xi - im * xr;
+    *gr = m->mr * xr + m->mi * xi, *gi = m->mr * xi - m->mi * xr;
+    *(VEC *)of_end -= *gr;
+}
+
+/* The gradients of q before the first observation as those of x, S, and of the input before it, and all sums as those of
+ * lambda and C, in S and g. */
+TARGET static void FN(begin)(ptrdiff_t n_modes, const FN(mode) *m, const REAL *C, const REAL *grad_D, REAL *sums, REAL *S, REAL *g,
+                             REAL *of_before, REAL *of_C)
+{
+    const ptrdiff_t W = FN(LANE), M = n_modes * W;
+    for (ptrdiff_t j = 0; j < n_modes; j++, m++, C += W, S += W, g += W, of_C += W, sums += 10 * W) {
+        FN(sums) t;
+        memcpy(&t, sums, sizeof t);
+        const BITS slow = m->is_slow;
+        const VEC none = {0}, gr = *(VEC *)g, gi = *(VEC *)(g + M), qr = FN(choose)(slow, none, gr), qi = FN(choose)(slow, none, gi);
+        const VEC xr = *(VEC *)S, xi = *(VEC *)(S + M), cr = 2 * *(const VEC *)C, ci = 2 * *(const VEC *)(C + M);
+        t.fr += xr * qr + xi * qi, t.fi += xr * qi - xi * qr;  /* q = lambda x + u */
+        *(VEC *)of_before += qr;
+        *(VEC *)g = FN(choose)(slow, gr, m->fr * qr + m->fi * qi), *(VEC *)(g + M) = FN(choose)(slow, gi, m->fr * qi - m->fi * qr);
+        t.dr -= *(const VEC *)grad_D;
+        t.mr += cr * t.dr + ci * t.di, t.mi += cr * t.di - ci * t.dr;
+        *(VEC *)of_C = 2 * FN(choose)(slow, t.cr, m->mr * t.dr + m->mi * t.di);
+        *(VEC *)(of_C + M) = 2 * FN(choose)(slow, t.ci, m->mr * t.di - m->mi * t.dr);
+        const VEC sr = m->mr * m->mr - m->mi * m->mi, si = 2 * m->mr * m->mi;  /* d mu = -mu^2 d lambda */
+        *(VEC *)S = FN(choose)(slow, t.lr, t.fr - (sr * t.mr + si * t.mi));
+        *(VEC *)(S + M) = FN(choose)(slow, t.li, t.fi - (sr * t.mi - si * t.mr));
+    }
 }
 
 TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdiff_t last, void *scratch)
 {
     const ptrdiff_t W = FN(LANE), M = s->n_modes, L = s->length, H = s->width, P = 2 * M * W, T = STRETCH * W;
     const ptrdiff_t n_stretches = (L + STRETCH - 1) / STRETCH;
-    const BITS any = {0};
-    REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *g = S + P, *sums = g + P, *D = sums + 4 * P, *grad_D = D + W;
-    REAL *carry = grad_D + W, *u = carry + W, *slope = u + T + W, *gy = slope + T, *of_v = gy + T, *of_w = of_v + T;
-    REAL *of_s = of_w + T, *states = of_s + T, *gu = states + 4 * (T + W);
+    const VEC none = {0};
+    REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *g = S + P, *sums = g + P, *D = sums + 5 * P, *grad_D = D + W;
+    REAL *carry = grad_D + W, *u = carry + W, *slope = u + T + W, *jump = slope + T, *gy = jump + T, *of_v = gy + T, *of_s = of_v + T;
+    REAL *of_jump = of_s + T, *path = of_jump + T, *gu = path + 4 * (T + W);
     FN(mode) *modes = (FN(mode) *)(gu + T + W);
+    const FN(grads) of = {gy, of_v, of_s, of_jump};
     for (ptrdiff_t item = first; item < last; item++) {
         const item_t i = item_of(s, item, W);
         const ptrdiff_t length = s->lengths[i.b], of_item = i.b * 2 * M * H + i.h;
+        const REAL *kept = (const REAL *)s->kept + i.b * n_stretches * 2 * M * H + i.h;
         FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C);
         FN(gather_set)(s, i, 1, s->pass, D);
-        FN(load_modes)(M, lambda, C, i.n, modes);
+        FN(load_modes)(M, lambda, C, i.n, FN(bound)(s, i.b), D, modes);
         FN(gather)(2 * M, H, i.n, W, (REAL *)s->grad_state + of_item, g);
-        memset(sums, 0, 4 * P * sizeof(REAL)), memset(grad_D, 0, W * sizeof(REAL)), memset(carry, 0, W * sizeof(REAL));
+        memset(sums, 0, 5 * P * sizeof(REAL)), memset(grad_D, 0, W * sizeof(REAL)), memset(carry, 0, W * sizeof(REAL));
         for (ptrdiff_t k = (length - 1) / STRETCH * STRETCH; k >= 0 && length > 0; k -= STRETCH) {
             const ptrdiff_t n = length - k < STRETCH ? length - k : STRETCH, at = (i.b * L + k) * H + i.h;
-            const double *steps = s->step + i.b * L + k;
-            FN(gather)(2 * M, H, i.n, W, (const REAL *)s->kept + (i.b * n_stretches + k / STRETCH) * 2 * M * H + i.h, S);
-            FN(inputs)(s, i, k, n, u, slope);
+            const double *steps = s->step + i.b * L + k, longest = FN(longest)(n, steps);
+            FN(gather)(2 * M, H, i.n, W, kept + k / STRETCH * 2 * M * H, S);
+            FN(inputs)(s, i, k, n, u, slope, jump);
+            if (k == 0)
+                FN(exchange)(0, M, modes, u, S);
             FN(gather)(n, H, i.n, W, (const REAL *)s->grad_y + at, gy);
             memset(of_v, 0, 3 * T * sizeof(REAL));
             const REAL *v = s->held ? u + W : u;
             for (ptrdiff_t j = 0; j < M; j++) {
                 const FN(mode) *m = modes + j;
-                VEC re = *(VEC *)(S + j * W), im = *(VEC *)(S + (M + j) * W), er = {0}, ei = {0};
-                for (ptrdiff_t r = 0; r < n; r++) {
-                    VEC *now = (VEC *)(states + 4 * r * W);
-                    now[0] = re, now[1] = im;
-                    if (steps[r] > 0)
-                        FN(move)(m, steps[r], *(const VEC *)(v + r * W), *(const VEC *)(u + (r + 1) * W),
-                                 *(const VEC *)(slope + r * W), &re, &im, &er, &ei);
-                    now[2] = er, now[3] = ei, now[4] = re, now[5] = im;
-                }
-                REAL *own = sums + 8 * j * W;
+                const BITS slow = m->is_slow;
+                const VEC re = *(VEC *)(S + j * W), im = *(VEC *)(S + (M + j) * W), gr = *(VEC *)(g + j * W), gi = *(VEC *)(g + (M + j) * W);
+                VEC qr = FN(choose)(slow, none, re), qi = FN(choose)(slow, none, im), of_qr = FN(choose)(slow, none, gr);
+                VEC xr = FN(choose)(slow, re, none), xi = FN(choose)(slow, im, none), of_xr = FN(choose)(slow, gr, none);
+                VEC of_qi = FN(choose)(slow, none, gi), of_xi = FN(choose)(slow, gi, none);
                 FN(sums) t;
-                memcpy(&t, own, sizeof t);
-                VEC gr = *(VEC *)(g + j * W), gi = *(VEC *)(g + (M + j) * W);
-                for (ptrdiff_t r = n - 1; r >= 0; r--) {
-                    const VEC *now = (const VEC *)(states + 4 * r * W), twice = 2 * *(const VEC *)(gy + r * W);
-                    t.cr += twice * now[4], t.ci -= twice * now[5];
-                    gr += twice * m->cr, gi -= twice * m->ci;
-                    if (!(steps[r] > 0))
-                        continue;
-                    const REAL h = (REAL)steps[r];
-                    const int ways = ways_of(m->least, m->most, steps[r]);
-                    const VEC in = *(const VEC *)(v + r * W), rise = *(const VEC *)(slope + r * W);
-                    VEC *to_v = (VEC *)(of_v + r * W), *to_w = (VEC *)(of_w + r * W), *to_s = (VEC *)(of_s + r * W);
-                    const VEC end = *(const VEC *)(u + (r + 1) * W);
-                    const int terms = FN(terms)(m->most * steps[r] < 0.5 ? m->most * steps[r] : 0.5);
-                    if (ways == FAST) {
-                        FN(unleap)(0, m, h, in, end, rise, now[4], now[5], now[2], now[3], any, &gr, &gi, to_v, to_w, to_s, &t);
-                    } else if (ways == SLOW) {
-                        FN(uncreep)(0, m, terms, h, in, rise, now[0], now[1], any, &gr, &gi, to_v, to_s, &t);
-                    } else {
-                        const BITS slow = FN(is_slow)(m, h);
-                        VEC fast_gr = gr, fast_gi = gi;
-                        FN(unleap)(1, m, h, in, end, rise, now[4], now[5], now[2], now[3], ~slow, &fast_gr, &fast_gi, to_v,
-                                   to_w, to_s, &t);
-                        FN(uncreep)(1, m, terms, h, in, rise, now[0], now[1], slow, &gr, &gi, to_v, to_s, &t);
-                        gr = FN(choose)(slow, gr, fast_gr), gi = FN(choose)(slow, gi, fast_gi);
-                    }
+                memcpy(&t, sums + 10 * j * W, sizeof t);
+                if (m->fast > 0) {
+                    TRAVEL(range_of(m->fast * longest, m->decay * longest, TYPED(LARGEST_ANGLE)), m, n, steps, s->held, slope, jump,
+                           &qr, &qi, NULL, path)
+                    if (k + n == length)
+                        FN(end)(m, qr, qi, *(const VEC *)(u + n * W), &of_qr, &of_qi, carry, &t);
+                    FN(untravel)(m, n, steps, s->held, slope, jump, path, of, &of_qr, &of_qi, &t);
                 }
-                memcpy(own, &t, sizeof t);
-                *(VEC *)(g + j * W) = gr, *(VEC *)(g + (M + j) * W) = gi;
+                if (m->slow > 0) {
+                    const int terms = FN(terms)(m->slow * longest);
+                    FN(crawl)(m, terms, n, steps, v, slope, &xr, &xi, NULL, path);
+                    FN(uncrawl)(m, terms, n, steps, v, slope, path, of, &of_xr, &of_xi, &t);
+                }
+                memcpy(sums + 10 * j * W, &t, sizeof t);
+                *(VEC *)(g + j * W) = FN(choose)(slow, of_xr, of_qr), *(VEC *)(g + (M + j) * W) = FN(choose)(slow, of_xi, of_qi);
             }
-            for (ptrdiff_t l = 0; l < W; l++)  /* of u, from those of v, w and the slopes; one row is of the stretch before */
-                gu[n * W + l] = carry[l];
+            /* Of u: the carry is of its last row, which is of the stretch behind, or of the end. */
+            memcpy(gu + n * W, carry, W * sizeof(REAL));
             for (ptrdiff_t r = n - 1; r >= 0; r--)
                 for (ptrdiff_t l = 0; l < W; l++) {
-                    const REAL rise = steps[r] > 0 && !s->held ? (REAL)(1 / steps[r]) * of_s[r * W + l] : 0;
-                    gu[(r + 1) * W + l] += gy[r * W + l] * D[l] + of_w[r * W + l] + rise + (s->held ? of_v[r * W + l] : 0);
-                    gu[r * W + l] = (s->held ? 0 : of_v[r * W + l]) - rise;
+                    const int rises = steps[r] > 0 && !s->held;
+                    const REAL more = rises ? (REAL)(1 / steps[r]) * of_s[r * W + l] : of_jump[r * W + l];
+                    gu[(r + 1) * W + l] += gy[r * W + l] * D[l] + more + (s->held ? of_v[r * W + l] : 0);
+                    gu[r * W + l] = (s->held ? 0 : of_v[r * W + l]) - more;
                     grad_D[l] += gy[r * W + l] * u[(r + 1) * W + l];
                 }
             FN(scatter)(n, H, i.n, W, gu + W, (REAL *)s->grad_u + at);
             memcpy(carry, gu, W * sizeof(REAL));
         }
-        FN(scatter)(1, H, i.n, W, carry, (REAL *)s->grad_before + i.b * H + i.h);
-        FN(scatter)(2 * M, H, i.n, W, g, (REAL *)s->grad_state + of_item);
-        for (ptrdiff_t j = 0; j < M; j++) {  /* d mu = -mu^2 d lambda, d mu^2 = -2 mu^3 d lambda */
-            const FN(mode) *m = modes + j;
-            FN(sums) t;
-            memcpy(&t, sums + 8 * j * W, sizeof t);
-            const VEC cr = 2 * (m->sr * m->mr - m->si * m->mi), ci = 2 * (m->sr * m->mi + m->si * m->mr);
-            *(VEC *)(S + j * W) = t.lr - (m->sr * t.mr + m->si * t.mi) - (cr * t.sr + ci * t.si);
-            *(VEC *)(S + (M + j) * W) = t.li - (m->sr * t.mi - m->si * t.mr) - (cr * t.si - ci * t.sr);
-            *(VEC *)(g + j * W) = t.cr, *(VEC *)(g + (M + j) * W) = t.ci;
+        const int alone = length == 0 || s->held || !(s->step[i.b * L] > 0);  /* of the input before, which is 0 then */
+        memset(S, 0, P * sizeof(REAL)), memset(lambda, 0, P * sizeof(REAL));
+        if (length > 0) {
+            FN(gather)(2 * M, H, i.n, W, kept, S);
+            FN(begin)(M, modes, C, grad_D, sums, S, g, carry, lambda);
+            FN(scatter)(2 * M, H, i.n, W, g, (REAL *)s->grad_state + of_item);
         }
+        if (alone)
+            memset(carry, 0, W * sizeof(REAL));
+        FN(scatter)(1, H, i.n, W, carry, (REAL *)s->grad_before + i.b * H + i.h);
         FN(scatter)(2 * M, H, i.n, W, S, (REAL *)s->grad_rate + of_item);
-        FN(scatter)(2 * M, H, i.n, W, g, (REAL *)s->grad_read + of_item);
+        FN(scatter)(2 * M, H, i.n, W, lambda, (REAL *)s->grad_read + of_item);
         FN(scatter)(1, H, i.n, W, grad_D, (REAL *)s->grad_pass + i.b * H + i.h);
     }
 }
 
-#undef MASKED
+#undef TRAVEL
 #undef BELOW
 #undef BITS

@@ -29,7 +29,6 @@ typedef struct {
     REAL *inverse; /* (2, n_modes) 1 / lambda */
 } FN(terms_t);
 
-/* e^z - 1 = (f + 1) (cos y - 1) + f + i (f + 1) sin y, with f = e^x - 1 and cos y - 1 = -2 sin(y / 2)^2, loses nothing. */
 TARGET static void FN(look_up)(const selective_t *s, ptrdiff_t b, ptrdiff_t h, ptrdiff_t k, ptrdiff_t n, FN(terms_t) t)
 {
     const ptrdiff_t W = FN(LANE), M = s->n_modes;
@@ -43,9 +42,9 @@ TARGET static void FN(look_up)(const selective_t *s, ptrdiff_t b, ptrdiff_t h, p
         const REAL f = (REAL)expm1(-fall * time), half = (REAL)(0.5 * time);
         for (ptrdiff_t j = 0; j < M; j += W) {
             const VEC mr = *(const VEC *)(t.inverse + j), mi = *(const VEC *)(t.inverse + M + j);
-            VEC cosine, sine;
-            FN(exponential)(1, 1, (VEC){0}, *(const VEC *)(frequency + j) * half, &cosine, &sine);
-            const VEC less = 2 * sine * sine, re = f - (f + 1) * less, im = 2 * (f + 1) * sine * cosine;
+            VEC sine, cosine, re, im;
+            FN(turn)(FAR, *(const VEC *)(frequency + j) * half, &sine, &cosine);
+            FN(grow)((VEC){0} + f, sine, cosine, &re, &im);
             *(VEC *)(t.decay + j) = 1 + re, *(VEC *)(t.decay + M + j) = im;
             *(VEC *)(t.enter + j) = re * mr - im * mi, *(VEC *)(t.enter + M + j) = re * mi + im * mr;
         }

@@ -8,12 +8,14 @@
  * with the input less, s+ = E s + R u_k, R = E Q + P, and y_k = 2 Re(C s_k) + d u_k, d = D + 2 Re(C Q): E, R, C and d are the
  * caller's, for every sequence or for all of them.
  *
- * Where they are not, z = lambda step is another one for every observation. With mu = 1 / lambda, and the slope s of u in that
- * step,
+ * Where they are not, z = lambda step is another one for every observation. With mu = 1 / lambda, q = lambda x + u, which
+ * is the derivative of x, has q' = lambda q + s, where s is the slope of u. So in a step in which u rises
  *
- *     x+ = e^z (x + mu v + mu^2 s) - mu w - mu^2 s,   v = u_k, w = u_{k+1},   or, held, v = w = u_{k+1}, s = 0.
+ *     q+ = q + (e^z - 1) (q + mu s),   x = mu (q - u),
  *
- * Where z is small, that would cancel, and x+ = x + phi_1(z) (z x + step v) + phi_2(z) step^2 s instead, by the series of
+ * and q jumps with u where u is held or a step takes no time. Nothing is lost, but in x where |lambda| times the duration is
+ * small. Where it is less than LITTLE, and z is never more than SLOW, modes of a sequence are slow, and have
+ * x+ = x + phi_1(z) (z x + step v) + phi_2(z) step^2 s, v = u_k, or, held, v = u_{k+1} and s = 0, by the series of
  * phi_j = sum_k z^k / (k + j)!, whose derivatives are phi_1 - phi_2 and phi_2 - 2 phi_3.
  *
  * Where all are equal, runs of observations are taken at once, runs_body.h.
@@ -29,6 +31,8 @@
 #define RUN 8          /* observations in a run, where steps are equal */
 #define ABREAST 4      /* runs at once */
 #define SHORT 32       /* observations of sequences that have no runs */
+#define LITTLE 8.      /* see above */
+#define SLOW 0.25
 #define SPELL 32       /* observations in a stretch of selective ones */
 #define MOST_LANES 16  /* numbers in a vector */
 
@@ -91,12 +95,12 @@ static item_t item_of(const space_t *s, ptrdiff_t i, ptrdiff_t block)
     return (item_t){i / n_blocks, h, s->width - h < block ? s->width - h : block};
 }
 
-/* Whether a step takes the series, the exponential, or, where channels differ in that, both. */
-enum { SLOW = 1, FAST = 2 };
+/* How large arguments are: where they are small, fewer terms are enough. */
+enum { TINY, NEAR, ANY, FAR };
 
-static ALWAYS_INLINE int ways_of(double least, double most, double h)
+static int range_of(double angle, double fall, double farthest)
 {
-    return most * h < 0.5 ? SLOW : least * h >= 0.125 ? FAST : SLOW | FAST;
+    return angle < 0.5 && fall < 1. / 16 ? TINY : angle < 1.57 && fall < 0.35 ? NEAR : angle < farthest ? ANY : FAR;
 }
 
 typedef void (*space_fn)(const space_t *, ptrdiff_t first, ptrdiff_t last, void *scratch);
