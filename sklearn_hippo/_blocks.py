@@ -31,9 +31,14 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.mix = nn.Linear(width, 2 * width)
 
-    def forward(self, x: Tensor, step: Tensor, lengths: Tensor) -> Tensor:
-        """Outputs of shape (batch, length, width); what is behind the ends is no matter of any other."""
+    def forward(self, x: Tensor, step: Tensor, lengths: Tensor, *, last: bool = False) -> Tensor:
+        """Outputs of shape (batch, length, width), or the last ones alone, (batch, 1, width).
+
+        What is behind the ends is no matter of any other.
+        """
         y, _ = self.space(self.norm(x), step, lengths)
+        if last:
+            x, y = (last_of(part, lengths, part.new_zeros(len(x), x.shape[2]))[:, None] for part in (x, y))
         return x + F.glu(self.mix(self._dropped(F.gelu(y))))
 
     def _dropped(self, x: Tensor) -> Tensor:
@@ -108,12 +113,13 @@ class Network(Head):
             own = self.own(x, observed, UNITS * part)
             filled = torch.cat([filled, ages(observed, part).to(x.dtype), own], dim=2)
         x = self.into(filled)
-        for block in self.blocks:
-            x = block(x, steps, lengths)
+        last = self.pooling == "last" and not every
+        for k, block in enumerate(self.blocks, start=1):
+            x = block(x, steps, lengths, last=last and k == len(self.blocks))
+        if last:
+            return self.norm(torch.where((ends > 0)[:, None], x[:, 0], 0.0))
         x = torch.where(inside[..., None], x, 0.0)
         if not every:
-            if self.pooling == "last":
-                return self.norm(last_of(x, lengths, x.new_zeros(batch, x.shape[2])))
             return self.norm(torch.bmm(self._weights(x, shares(elapsed, ends), inside)[:, None], x)[:, 0])
         if self.pooling != "last":  # as far as a series has come
             since = elapsed.diff(dim=1, prepend=elapsed[:, :1]).to(x.dtype)[..., None]
