@@ -17,7 +17,7 @@ OPENMP = {
     "unix": [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"])],
 }
 WITHOUT = {"msvc": ([], []), "unix": (["-fopenmp-simd"], [])}  # the hints for vectorization need no library
-MODULES = ("projection", "recurrence", "rnn", "pooling", "ssm")
+MODULES = ("projection", "recurrence", "rnn", "pooling", "ssm", "tables")
 # One build for CPython from 3.11 on; free-threaded ones have no stable interface. Transforms are as fast.
 LIMITED = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 # Whatever a module may include.

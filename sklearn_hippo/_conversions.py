@@ -12,7 +12,8 @@ from sklearn.utils import check_scalar
 from ._columns import as_values
 from ._ids import as_ids, called_series, named_index
 from ._interop import read_aeon, read_pyrregular, to_aeon
-from ._reading import read_list, read_long, read_padded
+from ._long import read_long
+from ._reading import read_list, read_padded
 
 Array = NDArray[Any]
 

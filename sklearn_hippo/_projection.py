@@ -286,6 +286,14 @@ def excess(numbers: Array, axis: int) -> Array:
     return np.where(largest < 2.0**64, 0, np.frexp(largest)[1])
 
 
+def is_large(numbers: Array) -> bool:
+    """Whether there is any `excess`."""
+    limit = 2.0**64
+    return bool(numbers.size) and bool(
+        np.fmax.reduce(numbers, axis=None) >= limit or np.fmin.reduce(numbers, axis=None) <= -limit
+    )
+
+
 def series_span(
     times: NDArray[np.float64] | None, offsets: NDArray[np.intp], interpolation: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

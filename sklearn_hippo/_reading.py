@@ -1,4 +1,4 @@
-"""Lists of series, padded arrays, columns of cells and long tables as values, times and offsets: parts of a panel."""
+"""Lists of series, padded arrays and columns of cells as values, times and offsets: parts of a panel."""
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -10,20 +10,15 @@ from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
 from ._columns import (
-    all_finite,
     as_python,
     as_times,
     as_values,
     capital,
-    column_of,
-    flatten,
     is_none,
     lists_of,
-    names_in,
-    read_times,
     refuse_masked,
 )
-from ._ids import called, called_series, codes_of, grouped, ids_of, items_of, named_index
+from ._ids import called_series, named_index
 
 Array = NDArray[Any]
 Name = Callable[[int], str]  # how a series is called, "series 3" or with its id
@@ -301,112 +296,3 @@ def _join_channels(
             )
         blocks.append(part.values)
     return Series(np.concatenate(blocks, axis=1), head.times, head.kind, channels)
-
-
-# --- long tables -----------------------------------------------------------------------------------------
-
-
-def read_long(
-    frame: Any, id: Any, time: Any, values: Any, channel: str | None, channels: Sequence[Any] | None
-) -> tuple[Array, Array, Array, list[str], Array, list[str]]:
-    """Values, times, offsets, channel names, ids and their names of a long table; see `Panel.from_long`."""
-    names = names_in(values)
-    if not names:
-        raise ValueError("values names no columns: at least one channel is needed.")
-    if len(set(map(str, names))) < len(names):
-        raise ValueError(f"values names a column twice: {names!r}.")
-    if channel is not None and len(names) > 1:
-        raise ValueError(f"A tall table has one column of values, beside {channel!r}; values={names!r} names several.")
-    if channels is not None and channel is None:
-        raise ValueError("channels chooses among those that the column channel=... of a tall table names.")
-    frame, groups = grouped(frame, id)
-    keys = list(groups) if id is None else names_in(id)
-    if not keys:
-        raise ValueError(
-            "from_long needs id=..., the column that tells which series a row belongs to. A table of one series is "
-            "Panel.from_list([(table[time], table[values])])."
-        )
-    lists = [time, *names_in(channel), *names]
-    if len(lists) != len(names) + 1 + (channel is not None) or isinstance(time, (list, tuple)):
-        raise ValueError(f"time and channel name one column each, got time={time!r} and channel={channel!r}.")
-    roles = [*names_in(id), *lists]
-    twice = [name for name in roles if roles.count(name) > 1]
-    if twice:
-        raise ValueError(f"Column {twice[0]!r} is named twice: id, time, values and channel are different columns.")
-    columns = groups | {name: column_of(frame, name) for name in [*keys, *lists] if name not in groups}
-    n_rows = len(columns[keys[0]])
-    for name, column in columns.items():
-        if len(column) != n_rows:
-            raise ValueError(f"Column {name!r} has {len(column)} rows, column {keys[0]!r} has {n_rows}.")
-    if n_rows == 0:
-        raise ValueError("The table has no rows: at least one series is needed.")
-    codes, ids = ids_of({name: columns[name] for name in keys})
-    codes, where = flatten(columns, lists, codes)
-
-    def of(row: int) -> str:
-        return f", of {called(ids[codes[row]], tuple(keys))}"
-
-    ticks, stamps, _ = read_times(columns[time], f"column {time!r}{where}", of)
-    if not all_finite(stamps):
-        row = np.flatnonzero(~np.isfinite(stamps))[0]
-        raise ValueError(f"Column {time!r}{where}: no finite time at position {row}{of(row)}.")
-    read = [as_values(columns[name], f"column {name!r}{where}", of) for name in names]
-    block = read[0][:, None] if len(read) == 1 else np.stack(read, axis=1)
-    if not all_finite(block) and np.isinf(block).any():
-        row, wrong = np.argwhere(np.isinf(block))[0]
-        raise ValueError(
-            f"Column {names[wrong]!r}{where}: infinite value at position {row}{of(row)}. Write NaN where a channel was "
-            "not observed."
-        )
-    if channel is not None:
-        kinds, place = _places(columns[channel], channel, channels)
-        names = [str(kind) for kind in kinds]
-        rows, head, cells, n_rows = _widen(place, ticks, codes)
-        wide = np.full((n_rows, len(names)), np.nan, block.dtype)
-        wide[cells, place[rows]] = block[rows, 0]
-        codes, stamps, block = codes[head], stamps[head], wide
-    elif not ((np.diff(codes) >= 0).all() and ((ticks[1:] >= ticks[:-1]) | (np.diff(codes) > 0)).all()):
-        rows = np.lexsort((ticks, codes))
-        codes, stamps, block = codes[rows], stamps[rows], block[rows]
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))])
-    return block, stamps, offsets, [str(name) for name in names], ids, [str(key) for key in keys]
-
-
-def _places(column: Any, name: str, channels: Sequence[Any] | None) -> tuple[list[Any], NDArray[np.intp]]:
-    """Channels of a tall table, and of every row the number of its channel, -1 for none of them."""
-    codes, first = codes_of(column, name, "channel")
-    found = items_of(column, first).tolist()
-    wanted = sorted(found, key=str) if channels is None else names_in(channels)
-    spelled = {str(item): item for item in found}
-    if len(spelled) == len(found):  # as a panel names its channels
-        wanted = [spelled.get(item, item) if isinstance(item, str) and item not in found else item for item in wanted]
-    if not wanted or len(set(map(repr, wanted))) < len(wanted):
-        raise ValueError(f"channels must be different channels of the column {name!r}, got {wanted!r}.")
-    if not any(item in found for item in wanted):
-        raise ValueError(f"None of the channels {wanted!r} is in the column {name!r}, which has {found[:10]!r}.")
-    place = np.array([wanted.index(item) if item in wanted else -1 for item in found])
-    return wanted, place[codes]
-
-
-def _widen(
-    place: NDArray[np.intp], ticks: Array, codes: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], int]:
-    """How the rows of a tall table become those of a wide one, which has one for every series and time.
-
-    Where a channel has several values at a time, there are as many rows as that. Returns the rows that are read, in
-    order, and the wide row of each; for each wide row, the tall row whose series and time it has; and their number.
-    """
-    rows = np.lexsort((place, ticks, codes))  # stable: several values of one channel and time stay in their order
-    rows = rows[place[rows] >= 0]
-    position = np.arange(len(rows))
-
-    def changes(x: Array) -> NDArray[np.bool_]:
-        return np.concatenate([[True], x[rows[1:]] != x[rows[:-1]]])
-
-    stamp = changes(codes) | changes(ticks)
-    again = position - np.maximum.accumulate(np.where(stamp | changes(place), position, 0))
-    block = np.cumsum(stamp) - 1
-    depth = np.zeros(block[-1] + 1, np.intp)
-    np.maximum.at(depth, block, again + 1)
-    cells = (np.cumsum(depth) - depth)[block] + again
-    return rows, rows[np.repeat(np.flatnonzero(stamp), depth)], cells, int(depth.sum())

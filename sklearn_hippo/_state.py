@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ._measures import Measure
 from ._panel import Panel
-from ._projection import embed, excess, fade, project
+from ._projection import embed, excess, fade, is_large, project
 from ._recurrence import exact_steps
 
 Array = NDArray[Any]
@@ -41,6 +41,11 @@ class State:
         return cls(
             np.zeros(n_streams, np.int64), heads, np.full(n_streams, np.nan), unknown, unknown, unknown, unknown, core
         )
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there is any `excess`."""
+        return is_large(self.core) or is_large(self.first_value) or is_large(self.last_value)
 
     @property
     def excess(self) -> Array:
@@ -74,6 +79,17 @@ class State:
         """Stream and channel of a core that could not be represented, if there is one."""
         wrong = np.argwhere(~np.isfinite(self.core).all(axis=2) & ~np.isnan(self.last_time))
         return tuple(wrong[0].tolist()) if len(wrong) else None
+
+
+def _first_times(heads: Array, times: Array, offsets: Array) -> Array:
+    """Of the rows of each stream, the first time, and the first one after the stream's own, where that matters."""
+    found = np.stack([times[offsets[:-1]]] * 2, axis=1)
+    first = np.where(np.isnan(heads[:, 0]), found[:, 0], heads[:, 0])
+    some = np.flatnonzero(np.isnan(heads[:, 1]) & (times[offsets[1:] - 1] > first))
+    if len(some):
+        later = np.flatnonzero(times > np.repeat(first, np.diff(offsets)))
+        found[some, 1] = times[later[np.searchsorted(later, offsets[some])]]
+    return found
 
 
 @dataclass(frozen=True)
@@ -150,53 +166,89 @@ class Evolution:
 
     def absorb(self, state: State, times: Array, values: Array) -> State:
         """The state after observations at ``times`` (s, m) of ``values`` (s, m, c)."""
-        _, m, n_channels = values.shape
+        s, m, n_channels = values.shape
         if m == 0:
             return state
-        exponent = np.maximum(state.excess, excess(values, axis=1))
-        if exponent.any():
-            smaller = np.ldexp(values, -exponent[:, None])
-            return self.absorb(state.ldexp(-exponent), times, smaller).ldexp(exponent)
-        new = replace(state, count=state.count + m, time=times[:, -1].copy())
-        new.heads = self._heads(state.heads, times)
+        return self.absorb_rows(state, times.reshape(-1), values.reshape(-1, n_channels), m * np.arange(s + 1))
+
+    def absorb_rows(self, state: State, times: Array, values: Array, offsets: Array) -> State:
+        """The state after observations at ``times`` (k,) of ``values`` (k, c).
+
+        Those of stream i are the rows from ``offsets[i]`` to ``offsets[i + 1]``; every stream has some.
+        """
+        begins, lengths = offsets[:-1], np.diff(offsets)
+        if state.is_large or is_large(values):
+            largest = np.fmax.reduceat(np.abs(values), begins, axis=0)
+            exponent = np.maximum(state.excess, excess(largest[..., None], axis=2))
+            smaller = np.ldexp(values, np.repeat(-exponent, lengths, axis=0))
+            entered = self.absorb_rows(state.ldexp(-exponent), times, smaller, offsets)
+            return entered.ldexp(exponent)
+        new = replace(state, count=state.count + lengths, time=times[offsets[1:] - 1])
+        new.heads = self._heads(state.heads, _first_times(state.heads, times, offsets))
+        s, n_channels = state.last_time.shape
         seen = ~np.isnan(values)
-        ends = state.first_time, state.last_time
-        together = seen.all() and (not state.count.any() or all((x == x[:, :1]).all() for x in ends))
         # A lane is a series of the kernel: a stream if its channels go together, otherwise a channel of a stream.
-        width = n_channels if together else 1
-
-        def lanes(x: Array) -> Array:
-            return x.reshape(-1, width, *x.shape[2:])
-
-        first_time, last_time = lanes(state.first_time)[:, 0], lanes(state.last_time)[:, 0]
-        last_value, core = lanes(state.last_value), lanes(state.core)
-        by_lane = values if together else values.transpose(0, 2, 1).reshape(-1, m, 1)
-        own_times = np.repeat(times, n_channels // width, axis=0)
-        here = np.ones(own_times.shape, bool) if together else ~np.isnan(by_lane[..., 0])
-        known = ~np.isnan(last_time)
-        active = np.flatnonzero(here.any(axis=1))
-        if len(active) == 0:
-            return new
-        # Rows of each active lane: where its core ended, if it has unit, and its new observations.
-        rows = np.concatenate([known[:, None], here], axis=1)[active]
-        row_times = np.concatenate([last_time[:, None], own_times], axis=1)[active][rows]
-        row_values = np.concatenate([last_value[:, None], by_lane], axis=1)[active][rows]
-        offsets = np.concatenate([[0], np.cumsum(rows.sum(axis=1))])
-        panel = Panel(row_values, row_times, offsets)
-        begin = np.where(known[active], first_time[active], row_times[offsets[:-1]])
-
-        def put(x: Array, rows_of_lanes: Array) -> Array:
-            changed = lanes(x).copy()
-            changed[active] = rows_of_lanes
-            return changed.reshape(x.shape)
-
-        new.core = put(state.core, self.block(panel, core[active], begin))
-        new.first_time = put(state.first_time, np.repeat(begin[:, None], width, axis=1))
-        heads = np.where(known[active, None], lanes(state.first_value)[active], row_values[offsets[:-1]])
-        new.first_value = put(state.first_value, heads)
-        new.last_time = put(state.last_time, np.repeat(row_times[offsets[1:] - 1][:, None], width, axis=1))
-        new.last_value = put(state.last_value, row_values[offsets[1:] - 1])
+        alike = (state.first_time == state.first_time[:, :1]) & (state.last_time == state.last_time[:, :1])
+        together = alike.all(axis=1) | np.isnan(state.last_time).all(axis=1)
+        if not seen.all():
+            together &= np.logical_and.reduceat(seen.all(axis=1), begins)
+        changed: list[tuple[Any, tuple[Array, ...]]] = []
+        for lanes in (together, ~together):
+            if not lanes.any():
+                continue
+            of_lanes = slice(None) if lanes.all() else np.flatnonzero(lanes)
+            rows = slice(None) if lanes.all() else np.repeat(lanes, lengths)
+            part, own_times, own_values = state.take(of_lanes), times[rows], values[rows]
+            if lanes is together:
+                own = np.concatenate([[0], np.cumsum(lengths[of_lanes])])
+                ends = part.first_time[:, 0], part.first_value, part.last_time[:, 0], part.last_value
+                changed.append(((of_lanes,), self._enter(*ends, part.core, own_times, own_values, own)))
+                continue
+            channel, row = np.nonzero(seen[rows].T)  # channel by channel, which have rows of their own
+            lane = channel * len(part.count) + np.repeat(np.arange(len(part.count)), lengths[of_lanes])[row]
+            counts = np.bincount(lane, minlength=n_channels * len(part.count))
+            active = np.flatnonzero(counts)
+            if not len(active):
+                continue
+            own = np.concatenate([[0], np.cumsum(counts[active])])
+            which, stream = np.divmod(active, len(part.count))
+            at = stream, which
+            ends = part.first_time[at], part.first_value[at][:, None], part.last_time[at], part.last_value[at][:, None]
+            core, own_values = part.core[at][:, None], own_values[row, channel][:, None]
+            entered = self._enter(*ends, core, own_times[row], own_values, own)
+            place = (np.arange(s)[of_lanes][stream], which)
+            changed.append((place, (*(x.reshape(len(active), *x.shape[2:]) for x in entered),)))
+        names = ("first_time", "first_value", "last_time", "last_value", "core")
+        for name in names:
+            array = np.empty_like(getattr(state, name)) if together.all() else getattr(state, name).copy()
+            setattr(new, name, array)
+        for place, entered in changed:
+            for name, array in zip(names, entered, strict=True):
+                getattr(new, name)[place] = array
         return new
+
+    def _enter(
+        self, first_time: Array, first_value: Array, last_time: Array, last_value: Array, core: Array, times: Array,
+        values: Array, offsets: Array,
+    ) -> tuple[Array, ...]:  # fmt: skip
+        """Ends (n, c) and cores of lanes after observations of which none is missing; their times are (n,) before."""
+        known, width = ~np.isnan(last_time), last_value.shape[1]
+        # Rows of each lane: where its core ended, if it has one, and its new observations.
+        wider = offsets + np.concatenate([[0], np.cumsum(known)])
+        at = np.arange(len(times)) + np.repeat(np.cumsum(known), np.diff(offsets))
+        row_times, row_values = np.empty(wider[-1]), np.empty((wider[-1], width))
+        row_times[at], row_values[at] = times, values
+        ends = wider[:-1][known]
+        row_times[ends], row_values[ends] = last_time[known], last_value[known]
+        begin = np.where(known, first_time, row_times[wider[:-1]])
+        head = np.where(known[:, None], first_value, row_values[wider[:-1]])
+        panel = Panel._trusted(row_values, row_times, wider, None, False)
+        core, last = self.block(panel, core, begin), offsets[1:] - 1
+
+        def each(x: Array) -> Array:
+            return np.repeat(x[:, None], width, axis=1)
+
+        return each(begin), head, each(times[last]), values[last], core
 
     @staticmethod
     def _heads(heads: Array, times: Array) -> Array:
@@ -218,8 +270,8 @@ class Evolution:
 
         With a timescale, of what was before the first time as well.
         """
-        exponent = state.excess
-        if exponent.any():
+        if state.is_large:
+            exponent = state.excess
             return np.ldexp(self.read(state.ldexp(-exponent)), exponent[..., None])
         n_streams, n_channels, order = state.core.shape
         start, stop = (np.repeat(x, n_channels) for x in self.span(state))
