@@ -7,6 +7,4 @@ Array = NDArray[Any]
 def find(
     index: dict[Any, int], ids: list[Any], kind: type, next_number: int, fresh: dict[Any, int], numbers: Array,
 ) -> int: ...  # fmt: skip
-    index: dict[Any, int], ids: list[Any], kind: type, next_number: int, fresh: dict[Any, int], numbers: Array
-) -> int: ...
 def sort(numbers: Array, ticks: Array, order: Array, other: Array, budget: int) -> bool: ...
