@@ -4,6 +4,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from ._bank import MemoryBank
 from ._memory import HiPPOMemory
 from ._panel import Panel
 from ._random import RandomHiPPOTransformer
@@ -23,6 +24,7 @@ __all__ = [
     "HiPPOMemory",
     "HiPPORegressor",
     "HiPPOTransformer",
+    "MemoryBank",
     "Panel",
     "RandomHiPPOTransformer",
 ]

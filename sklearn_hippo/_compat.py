@@ -15,7 +15,18 @@ except ImportError:  # scikit-learn < 1.9
         """No callbacks in this version."""
 
 
-__all__ = ["CallbackSupportMixin", "Interval", "Registered", "StrOptions", "fit_task", "set_parameters", "with_ids"]
+__all__ = [
+    "CallbackSupportMixin",
+    "Interval",
+    "Registered",
+    "StrOptions",
+    "fit_task",
+    "output_of",
+    "pandas_frame",
+    "polars_frame",
+    "set_parameters",
+    "with_ids",
+]
 
 
 class Registered(StrOptions):
@@ -74,18 +85,34 @@ def fit_task(
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes=fitted or dict)
 
 
+def output_of(estimator: Any) -> str:
+    """What ``set_output``, or scikit-learn's configuration, wants of transform: "default", "pandas" or "polars"."""
+    return str(_get_output_config("transform", estimator)["dense"])
+
+
 def with_ids(features: Any, panel: Any, estimator: Any) -> Any:
     """Features of the series of a panel; under the series' ids, where ``set_output`` makes a pandas frame of them."""
-    if panel.ids is None or _get_output_config("transform", estimator)["dense"] != "pandas":
+    if panel.ids is None or output_of(estimator) != "pandas":
         return features
+    return pandas_frame(features, panel.ids, panel.id_names)
+
+
+def pandas_frame(features: Any, ids: Any, id_names: Any, columns: Any = None) -> Any:
+    """A frame of pandas with these ids, which are tuples if they have several names, as its index."""
     import pandas as pd
 
-    names = panel.id_names
-    if panel._id_width:
-        index = pd.MultiIndex.from_tuples(panel.ids, names=names)
+    if len(ids) and isinstance(ids[0], tuple):
+        index = pd.MultiIndex.from_tuples(ids, names=id_names)
     else:
-        index = pd.Index(panel.ids, name=names and names[0])
-    return pd.DataFrame(features, index)
+        index = pd.Index(ids, name=id_names and id_names[0])
+    return pd.DataFrame(features, index, columns)
+
+
+def polars_frame(columns: dict[str, Any]) -> Any:
+    """A frame of polars."""
+    import polars as pl
+
+    return pl.DataFrame(columns)
 
 
 def set_parameters(estimator: Any, given: dict[str, Any]) -> None:

@@ -181,10 +181,9 @@ class Evolution:
             largest = np.fmax.reduceat(np.abs(values), begins, axis=0)
             exponent = np.maximum(state.excess, excess(largest[..., None], axis=2))
             smaller = np.ldexp(values, np.repeat(-exponent, lengths, axis=0))
-            entered = self.absorb_rows(state.ldexp(-exponent), times, smaller, offsets)
-            return entered.ldexp(exponent)
+            return self.absorb_rows(state.ldexp(-exponent), times, smaller, offsets).ldexp(exponent)
         new = replace(state, count=state.count + lengths, time=times[offsets[1:] - 1])
-        new.heads = self._heads(state.heads, _first_times(state.heads, times, offsets))
+        new.heads = self.heads(state.heads, _first_times(state.heads, times, offsets))
         s, n_channels = state.last_time.shape
         seen = ~np.isnan(values)
         # A lane is a series of the kernel: a stream if its channels go together, otherwise a channel of a stream.
@@ -217,7 +216,7 @@ class Evolution:
             core, own_values = part.core[at][:, None], own_values[row, channel][:, None]
             entered = self._enter(*ends, core, own_times[row], own_values, own)
             place = (np.arange(s)[of_lanes][stream], which)
-            changed.append((place, (*(x.reshape(len(active), *x.shape[2:]) for x in entered),)))
+            changed.append((place, tuple(x.reshape(len(active), *x.shape[2:]) for x in entered)))
         names = ("first_time", "first_value", "last_time", "last_value", "core")
         for name in names:
             array = np.empty_like(getattr(state, name)) if together.all() else getattr(state, name).copy()
@@ -251,7 +250,7 @@ class Evolution:
         return each(begin), head, each(times[last]), values[last], core
 
     @staticmethod
-    def _heads(heads: Array, times: Array) -> Array:
+    def heads(heads: Array, times: Array) -> Array:
         """The first time and the first one after it, of observations at ``times`` (s, m) after those of ``heads``."""
         first = np.where(np.isnan(heads[:, 0]), times[:, 0], heads[:, 0])
         later = np.where(times > first[:, None], times, np.inf).min(axis=1)
@@ -310,7 +309,7 @@ class Evolution:
         if exponent.any():
             return self.merge(left.ldexp(-exponent), right.ldexp(-exponent)).ldexp(exponent)
         n_streams, n_channels, order = left.core.shape
-        heads = self._heads(left.heads, right.heads)
+        heads = self.heads(left.heads, right.heads)
         only_left, only_right = np.isnan(right.last_time), np.isnan(left.last_time)
         time = np.where(np.isnan(right.time), left.time, right.time)
         new = replace(right, count=left.count + right.count, heads=heads, time=time)

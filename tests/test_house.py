@@ -61,6 +61,10 @@ MAY_IMPORT = {
                      "_validation"},
     "_state": {"_measures", "_panel", "_projection", "_recurrence"},
     "_memory": {"_columns", "_compat", "_machine", "_measures", "_panel", "_projection", "_recurrence", "_state"},
+    "_streams": {"_long", "_machine", "_state"},
+    "_bank_file": {"_columns", "_state"},
+    "_bank": {"_bank_file", "_columns", "_compat", "_ext_tables", "_ids", "_long", "_machine", "_memory", "_state",
+              "_streams"},
     "_batches": {"_panel"},
     "_training": set(),
     "_session": {"_batches", "_panel", "_training"},
@@ -74,7 +78,7 @@ MAY_IMPORT = {
     "_summaries": {"_panel"},
     "_sktime_ridge": {"_ridge", "_sktime_features"},
     "_sktime_networks": {"_rnn", "_sktime_features", "_ssm"},
-    "__init__": {"_memory", "_panel", "_random", "_ridge", "_rnn", "_ssm", "_transformer"},
+    "__init__": {"_bank", "_memory", "_panel", "_random", "_ridge", "_rnn", "_ssm", "_transformer"},
     "sktime": {"_sktime_features", "_sktime_ridge", "_sktime_networks"},
     "_contributions": {"_head", "_panel", "_views"},
     "inspection": {"_contributions", "_measures", "_panel", "_projection", "_ridge", "_transformer", "_validation"},
@@ -85,7 +89,7 @@ FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._
                                "nn._space", "nn._ssm", "nn._steps"},
            "skorch": {"_session", "_training"},
            "sktime": {"datasets", "_sktime_features", "_sktime_ridge", "_sktime_networks"},
-           "pandas": {"_compat", "_sktime_features"}, "polars": set(), "pyarrow": set(),
+           "pandas": {"_compat", "_sktime_features"}, "polars": {"_compat"}, "pyarrow": {"_bank_file"},
            "matplotlib": {"inspection"}}
 # fmt: on
 
@@ -113,7 +117,7 @@ def imports(path):
 def test_kernels_do_not_ask_for_the_gil():
     # Python brings the lock back, with a warning, for an extension that does not say that it can do without.
     code = "import sys, sklearn_hippo._ext_projection, sklearn_hippo._ext_recurrence, sklearn_hippo._ext_rnn, "
-    code += "sklearn_hippo._ext_pooling; {}"
+    code += "sklearn_hippo._ext_pooling, sklearn_hippo._ext_tables; {}"
     command = [sys.executable, "-W", "error", "-c", code.format("sys.exit(sys._is_gil_enabled())")]
     subprocess.run(command, check=True)
 
