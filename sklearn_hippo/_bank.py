@@ -23,6 +23,7 @@ from ._ids import called
 from ._long import Rows, read_rows, sorted_rows
 from ._machine import threads_of
 from ._memory import HiPPOMemory
+from ._projection import is_large
 from ._state import State
 from ._streams import Streams
 
@@ -259,7 +260,7 @@ class MemoryBank:
             )
         if self._kind not in (None, rows.kind):
             raise ValueError(f"The times are of another kind ({rows.kind}) than those so far ({self._kind}).")
-        if np.fmax.reduce(np.abs(rows.values), axis=None) >= _LARGEST:
+        if is_large(rows.values, _LARGEST):
             row, channel = np.argwhere(np.abs(rows.values) >= _LARGEST)[0]
             raise ValueError(
                 f"{self._place(rows, row, fresh)}, channel {self._channels[channel]!r}: the value "
@@ -268,27 +269,26 @@ class MemoryBank:
 
     def _in_order(self, rows: Rows, fresh: dict[Any, int]) -> tuple[Array, Array, Array, list[int]]:
         """Rows, times and values sorted by row and time; and the rows of events that are too late and left out."""
-        codes, stamps, counted = rows.codes, rows.stamps, []
-        order = sorted_rows(codes, rows.ticks)
-        before = self._streams.latest
-        old = codes < len(before)  # of which there may be none
-        floor = np.full(len(codes), -np.inf)
-        floor[old] = np.fmax(before[codes[old]] - self.lateness, -np.inf)
-        too_late = stamps < floor
-        if too_late.any():
-            if self.late == "raise":
-                row = int(np.flatnonzero(too_late)[0])
-                last = before[codes[row]]
-                raise ValueError(
-                    f"{self._place(rows, row, fresh)}: the time {stamps[row]} is before the last one of this id, "
-                    f"{last}, by more than lateness={self.lateness:g}. Choose a larger lateness, or late='count' "
-                    "to leave such events out."
-                )
-            counted = codes[too_late].tolist()
-            kept: Any = np.flatnonzero(~too_late) if order is None else order[~too_late[order]]
-        else:
-            kept = slice(None) if order is None else order
-        return codes[kept], stamps[kept], rows.values[kept].astype(np.float64, copy=False), counted
+        order: Any = sorted_rows(rows.codes, rows.ticks)
+        values = rows.values.astype(np.float64, copy=False)
+        codes, stamps = rows.codes, rows.stamps
+        if order is not None:
+            codes, stamps, values = codes[order], stamps[order], np.take(values, order, axis=0)
+        floor, begins = self._streams.latest, np.flatnonzero(np.diff(codes, prepend=-1))
+        begins = begins[codes[begins] < len(self._ids)]  # of new ids, no event is late
+        if not (stamps[begins] < floor[codes[begins]] - self.lateness).any():
+            return codes, stamps, values, []
+        old = codes < len(self._ids)
+        late = np.zeros(len(codes), bool)
+        late[old] = stamps[old] < floor[codes[old]] - self.lateness
+        if self.late == "raise":
+            row = np.flatnonzero(late)[0] if order is None else order[late].min()
+            raise ValueError(
+                f"{self._place(rows, row, fresh)}: the time {rows.stamps[row]} is before the last one of this id, "
+                f"{floor[rows.codes[row]]}, by more than lateness={self.lateness:g}. Choose a larger lateness, or "
+                "late='count' to leave such events out."
+            )
+        return codes[~late], stamps[~late], values[~late], codes[late].tolist()
 
     def _place(self, rows: Rows, row: int, fresh: dict[Any, int]) -> str:
         """How to speak of an event."""

@@ -201,12 +201,13 @@ def embed(coefficients: Array, low: Array, high: Array, *, n_threads: int = 1) -
     nodes, weights, basis = _gauss_nodes(order)
     width = (high - low)[:, None]
     r = 2 * (low[:, None] + width * nodes) - 1
-    weighted = np.einsum("scn,qn->scq", coefficients, basis, optimize=True) * (width * weights)[:, None, :]
+    weighted = (coefficients.reshape(-1, order) @ basis.T).reshape(coefficients.shape)
+    weighted *= (width * weights)[:, None, :]
     legendre = _LEGENDRE
     n_moments = legendre.n_moments(order)
     moments = np.empty((n_series, n_channels, n_moments))
     node_moments(
-        r, np.ascontiguousarray(weighted), _describe(legendre, order), _RULES[np.dtype(np.float64)],
+        r, weighted, _describe(legendre, order), _RULES[np.dtype(np.float64)],
         _scratch(legendre, order, n_channels, max(1, min(n_threads, n_series))), moments,
     )  # fmt: skip
     return moments[..., :order] * legendre.scale(order)
@@ -286,9 +287,8 @@ def excess(numbers: Array, axis: int) -> Array:
     return np.where(largest < 2.0**64, 0, np.frexp(largest)[1])
 
 
-def is_large(numbers: Array) -> bool:
-    """Whether there is any `excess`."""
-    limit = 2.0**64
+def is_large(numbers: Array, limit: float = 2.0**64) -> bool:
+    """Whether there is any `excess`, or a number as large as another limit."""
     return bool(numbers.size) and bool(
         np.fmax.reduce(numbers, axis=None) >= limit or np.fmin.reduce(numbers, axis=None) <= -limit
     )

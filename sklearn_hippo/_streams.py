@@ -18,6 +18,7 @@ from ._state import Evolution, State
 Array = NDArray[Any]
 
 LEAST = 8192  # observations that are worth an entry; its pause is some milliseconds
+TOGETHER = 1024  # streams whose entry stays in the cache
 
 
 class Streams:
@@ -97,9 +98,16 @@ class Streams:
             rows, times, values = rows[old], times[old], values[old]
         if len(rows):
             streams, offsets = _segments(rows)
-            entered = self.evolution.absorb_rows(self.state.take(streams), times, values, offsets)
-            for field in fields(State):
-                getattr(self.state, field.name)[streams] = getattr(entered, field.name)
+            parts = [slice(k, k + TOGETHER) for k in range(0, len(streams), TOGETHER)]
+            entered = []
+            for part in parts:
+                own = offsets[part.start : part.stop + 1]
+                ours = slice(own[0], own[-1])
+                state = self.state.take(streams[part])
+                entered.append(self.evolution.absorb_rows(state, times[ours], values[ours], own - own[0]))
+            for part, state in zip(parts, entered, strict=True):
+                for field in fields(State):
+                    getattr(self.state, field.name)[streams[part]] = getattr(state, field.name)
         self.keep(*kept)
 
     def keep(self, rows: Array, times: Array, values: Array) -> None:
