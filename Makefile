@@ -56,6 +56,7 @@ $(BENCH)/built: $(VENV)/built
 bench: $(BENCH)/built
 	$(BENCH)/bin/python examples/benchmarks/projection.py
 	$(BENCH)/bin/python examples/benchmarks/memory.py
+	$(BENCH)/bin/python examples/benchmarks/bank.py
 	$(BENCH)/bin/python examples/benchmarks/small.py
 	$(BENCH)/bin/python examples/benchmarks/rnn.py
 	$(BENCH)/bin/python examples/benchmarks/scaling.py

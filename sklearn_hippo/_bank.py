@@ -274,7 +274,8 @@ class MemoryBank:
         codes, stamps = rows.codes, rows.stamps
         if order is not None:
             codes, stamps, values = codes[order], stamps[order], np.take(values, order, axis=0)
-        floor, begins = self._streams.latest, np.flatnonzero(np.diff(codes, prepend=-1))
+        floor = self._streams.latest
+        begins = np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1])
         begins = begins[codes[begins] < len(self._ids)]  # of new ids, no event is late
         if not (stamps[begins] < floor[codes[begins]] - self.lateness).any():
             return codes, stamps, values, []

@@ -289,9 +289,12 @@ def excess(numbers: Array, axis: int) -> Array:
 
 def is_large(numbers: Array, limit: float = 2.0**64) -> bool:
     """Whether there is any `excess`, or a number as large as another limit."""
-    return bool(numbers.size) and bool(
-        np.fmax.reduce(numbers, axis=None) >= limit or np.fmin.reduce(numbers, axis=None) <= -limit
-    )
+    if not numbers.size:
+        return False
+    low, high = numbers.min(), numbers.max()
+    if low != low:  # the smallest and the largest of those that are not missing take longer
+        low, high = np.fmin.reduce(numbers, axis=None), np.fmax.reduce(numbers, axis=None)
+    return bool(high >= limit or low <= -limit)
 
 
 def series_span(

@@ -5,6 +5,8 @@ stream and time. Those that may still be overtaken by late ones stay there longe
 the streams were read or stored in between.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from typing import Any, Self
 
@@ -25,7 +27,8 @@ class Streams:
     """Rows of states, grown as needed; observations of a row are in the order of time, up to the lateness."""
 
     def __init__(self, evolution: Evolution, state: State, latest: Array, lateness: float):
-        self._evolution, self.lateness = evolution, lateness
+        self.evolution, self.n_threads = replace(evolution, n_threads=1), evolution.n_threads
+        self.lateness = lateness
         self.n = len(latest)
         self.state = state  # of as many rows as there is room for
         self.latest = latest  # their greatest times, of what waits as well; NaN where there is none
@@ -37,12 +40,6 @@ class Streams:
     @classmethod
     def empty(cls, evolution: Evolution, n_channels: int, order: int, lateness: float) -> Self:
         return cls(evolution, State.empty(0, n_channels, evolution.size(order)), np.empty(0), lateness)
-
-    @property
-    def evolution(self) -> Evolution:
-        """How the states evolve, in as many threads as this process may have."""
-        n_threads = usable_threads(self._evolution.n_threads)
-        return replace(self._evolution, n_threads=n_threads)
 
     @property
     def log(self) -> tuple[Array, Array, Array]:
@@ -98,17 +95,27 @@ class Streams:
             rows, times, values = rows[old], times[old], values[old]
         if len(rows):
             streams, offsets = _segments(rows)
-            parts = [slice(k, k + TOGETHER) for k in range(0, len(streams), TOGETHER)]
-            entered = []
-            for part in parts:
-                own = offsets[part.start : part.stop + 1]
-                ours = slice(own[0], own[-1])
-                state = self.state.take(streams[part])
-                entered.append(self.evolution.absorb_rows(state, times[ours], values[ours], own - own[0]))
-            for part, state in zip(parts, entered, strict=True):
+            entered = self._map(lambda part: self._entered(part, streams, offsets, times, values), len(streams))
+            for part, state in entered:
                 for field in fields(State):
                     getattr(self.state, field.name)[streams[part]] = getattr(state, field.name)
         self.keep(*kept)
+
+    def _entered(self, part: slice, streams: Array, offsets: Array, times: Array, values: Array) -> State:
+        """The states of some of these streams, after their observations."""
+        own = offsets[part.start : part.stop + 1]
+        rows, state = slice(own[0], own[-1]), self.state.take(streams[part])
+        return self.evolution.absorb_rows(state, times[rows], values[rows], own - own[0])
+
+    def _map(self, function: Callable[[slice], Any], n: int) -> list[tuple[slice, Any]]:
+        """What a function makes of each part of so many streams, in threads."""
+        parts = [slice(k, min(k + TOGETHER, n)) for k in range(0, n, TOGETHER)]
+        n_threads = min(usable_threads(self.n_threads), len(parts))
+        if n_threads <= 1:
+            return [(part, function(part)) for part in parts]
+        # Not those of the kernels: here no thread waits for another one before the end.
+        with ThreadPoolExecutor(n_threads) as pool:
+            return list(zip(parts, pool.map(function, parts), strict=True))
 
     def keep(self, rows: Array, times: Array, values: Array) -> None:
         """Let these observations wait, and no others."""
@@ -160,7 +167,8 @@ class Streams:
 
     def select(self, streams: Array) -> "Streams":
         """Copy some rows, in increasing order, which are numbered anew."""
-        other = Streams(self.evolution, self.state.take(streams), self.latest[streams], self.lateness)
+        evolution = replace(self.evolution, n_threads=self.n_threads)
+        other = Streams(evolution, self.state.take(streams), self.latest[streams], self.lateness)
         rows, times, values = self.log
         number = np.full(self.n, -1, np.intp)
         number[streams] = np.arange(len(streams))
