@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 
 from ._bank_file import describe, read, write
-from ._columns import as_times, capital, in_seconds, is_none, names_in, unwrapped
+from ._columns import as_times, capital, is_none, names_in, unwrapped
 from ._compat import output_of, pandas_frame, polars_frame
 from ._ext_tables import find
 from ._ids import called
@@ -24,7 +24,7 @@ from ._long import Rows, read_rows, sorted_rows
 from ._machine import threads_of
 from ._memory import HiPPOMemory
 from ._projection import is_large
-from ._state import State
+from ._state import LATEST, State
 from ._streams import Streams
 
 Array = NDArray[Any]
@@ -116,7 +116,7 @@ class MemoryBank:
         self._memory = memory
         threads_of(memory.n_jobs)  # raises for 0
         if isinstance(lateness, (timedelta, np.timedelta64)):
-            lateness = in_seconds(lateness) if lateness else 0.0
+            lateness = float(np.timedelta64(lateness) / np.timedelta64(1, "s"))
         self.lateness = float(check_scalar(lateness, "lateness", Real, min_val=0))
         if not np.isfinite(self.lateness):
             raise ValueError(
@@ -260,6 +260,12 @@ class MemoryBank:
             )
         if self._kind not in (None, rows.kind):
             raise ValueError(f"The times are of another kind ({rows.kind}) than those so far ({self._kind}).")
+        if is_large(rows.stamps, LATEST):
+            row = np.flatnonzero(np.abs(rows.stamps) >= LATEST)[0]
+            raise ValueError(
+                f"{self._place(rows, row, fresh)}: the time {rows.stamps[row]} is too far away. Choose another unit of "
+                "time."
+            )
         if is_large(rows.values, _LARGEST):
             row, channel = np.argwhere(np.abs(rows.values) >= _LARGEST)[0]
             raise ValueError(

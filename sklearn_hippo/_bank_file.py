@@ -2,9 +2,9 @@
 
 import json
 import os
-import tempfile
 from dataclasses import fields
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -51,27 +51,17 @@ def write(
         columns[name] = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), _column(pa, array))
     table = pa.table(columns).replace_schema_metadata({_META: json.dumps({"format": FORMAT, **described})})
     path = Path(os.fspath(path))
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    partial = path.with_name(f".{path.name}.{token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with partial.open("xb") as file:
             with pa.ipc.new_file(file, table.schema) as writer:
                 writer.write_table(table, max_chunksize=_CHUNK)
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():
-            os.chmod(name, path.stat().st_mode)
-        else:
-            os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+        os.replace(partial, path)
     except BaseException:
-        os.unlink(name)
+        partial.unlink(missing_ok=True)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _id_type(pa: Any, part: Any) -> Any:

@@ -102,6 +102,7 @@ def histories(draw):
                         draw(st.sampled_from([0.0, 0.3, 0.9])), lateness=lateness),
         "lateness": lateness,
         "measure": draw(st.sampled_from([*EXACT, "legt"])),
+        "kwargs": {"interpolation": draw(st.sampled_from(["linear", "hold"]))},
         "cuts": sorted(draw(st.lists(st.integers(0, 60), max_size=8))),
         "least": draw(st.sampled_from([1, 3, 10, 8192])),
         "acts": draw(st.lists(st.sampled_from(["go on", "save", "pickle", "read"]), min_size=9, max_size=9)),
@@ -119,7 +120,7 @@ def test_batches_late_events_and_interruptions(monkeypatch, tmp_path, history):
     optional("pyarrow")
     table, lateness = history["table"], history["lateness"]
     monkeypatch.setattr(_streams, "LEAST", history["least"])
-    transformer = fitted(history["measure"])
+    transformer = fitted(history["measure"], **history["kwargs"])
     bank, straight = (MemoryBank(transformer, lateness=lateness) for _ in range(2))
     for part, act in zip(np.split(np.arange(len(table["t"])), history["cuts"]), history["acts"], strict=False):
         bank.update(some(table, part), **WIDE)
@@ -141,7 +142,7 @@ def test_batches_late_events_and_interruptions(monkeypatch, tmp_path, history):
 def test_shards_and_stretches(monkeypatch, history, random):
     table, lateness = history["table"], history["lateness"]
     monkeypatch.setattr(_streams, "LEAST", history["least"])
-    transformer, n = fitted(history["measure"]), len(table["t"])
+    transformer, n = fitted(history["measure"], **history["kwargs"]), len(table["t"])
     shard = {who: random.randrange(3) for who in set(table["who"])}
     of = np.array([shard[who] for who in table["who"]])
     shards = [MemoryBank(transformer, lateness=lateness) for _ in range(3)]
@@ -348,6 +349,7 @@ REFUSED = {
     "another kind of id": ({"who": [0, 1]}, "the id 0 at position 0 is of another kind"),
     "a list": ({"who": ["0", []]}, "of another kind"),
     "no time": ({"t": [2e3, np.nan]}, "no finite time at position 1, of who '1'"),
+    "a time too far": ({"t": [2e3, 1e302]}, r"Position 1, of who '1': the time 1e\+302 is too far away"),
     "infinite": ({"x": [1.0, np.inf]}, "infinite value at position 1, of who '1'"),
     "late": ({"t": [2e3, 1.0]}, r"Position 1, of who '1': the time 1.0 is before the last one .*lateness=0"),
     "kind of times": ({"t": np.array(["2024", "2025"], "M8[s]")}, "another kind"),
@@ -415,7 +417,14 @@ def test_what_has_no_online_form():
         MemoryBank("legs")
     with pytest.raises(ValueError, match="not fitted"):
         MemoryBank(HiPPOTransformer())
-    for wrong in ({"lateness": -1.0}, {"lateness": np.inf}, {"late": "never"}, {"n_jobs": 0}):
+    for wrong in (
+        {"lateness": -1.0},
+        {"lateness": -timedelta(1)},
+        {"lateness": np.timedelta64("NaT")},
+        {"lateness": np.inf},
+        {"late": "never"},
+        {"n_jobs": 0},
+    ):
         with pytest.raises(ValueError, match="|".join(wrong)):
             MemoryBank(fitted(), **wrong)
     assert MemoryBank(fitted(), lateness=timedelta(0)).lateness == 0

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from sklearn_hippo import Panel, _reading
+from sklearn_hippo._long import sorted_rows
 
 pd, pl, pa = (optional(name) for name in ("pandas", "polars", "pyarrow"))
 
@@ -233,3 +234,22 @@ def test_cells_may_hold_several_channels():
         ValueError, match="Channel 'vitals': the cell of series 0 has 3 channels, that of series 1 has 2"
     ):
         _reading.read_cells([[blocks[0], blocks[1][:, :2]]], ["vitals"])
+
+
+@given(st.integers(0, 99), st.integers(0, 80), st.sampled_from([1, 3, 3000, 2**40]), st.sampled_from([0, 1, 5, 1000]))
+@settings(deadline=None)
+def test_sorted_rows(seed, n, largest, shuffled):
+    rng = np.random.default_rng(seed)
+    codes, ticks = rng.integers(0, largest, n), np.sort(rng.integers(-5, 50, n))
+    for i in rng.integers(0, n, shuffled) if n else ():
+        ticks[[0, i]] = ticks[[i, 0]]
+    for own in (ticks, ticks / 3, np.repeat(ticks, 2)[::2]):  # which is not contiguous
+        order = sorted_rows(codes, own)
+        expected = np.lexsort((own, codes))
+        assert_array_equal(np.arange(n) if order is None else order, expected)
+
+
+def test_sorting_gives_up_in_time():
+    n = 20_000  # of one series, backwards: insertion would take the square of it
+    order = sorted_rows(np.zeros(n, np.intp), np.arange(n)[::-1])
+    assert_array_equal(order, np.arange(n)[::-1])
