@@ -23,13 +23,17 @@ def project(
     scratch: NDArray[np.float64],
     out: NDArray[np.floating],
 ) -> None: ...
-def node_moments(
-    r: NDArray[np.float64],
+def embed(
+    values: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    nodes: NDArray[np.float64],
     weights: NDArray[np.float64],
+    scale: NDArray[np.float64],
     basis: tuple[object, ...],
     rules: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     scratch: NDArray[np.float64],
-    moments: NDArray[np.float64],
+    out: NDArray[np.float64],
 ) -> None: ...
 def fill(
     values: NDArray[np.floating],

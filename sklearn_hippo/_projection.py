@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import jv, roots_legendre
 
 from ._bases import Basis, Legendre
-from ._ext_projection import node_moments, rule_sizes, scratch_size
+from ._ext_projection import embed as _embed
 from ._ext_projection import project as _project
+from ._ext_projection import rule_sizes, scratch_size
 from ._measures import Measure
 from ._panel import Panel
 
@@ -181,7 +182,7 @@ def _gauss_nodes(order: int) -> tuple[Array, Array, Array]:
     return (nodes + 1) / 2, 1 / (room * slope**2), _LEGENDRE.evaluate(nodes, order)
 
 
-def embed(coefficients: Array, low: Array, high: Array, *, n_threads: int = 1) -> Array:
+def embed(coefficients: Array, low: Array, high: Array, *, out: Array | None = None, n_threads: int = 1) -> Array:
     """Legendre coefficients of functions that fill only a part of a window, and are zero elsewhere: M_1, M_2 of (E10).
 
     Parameters
@@ -190,6 +191,8 @@ def embed(coefficients: Array, low: Array, high: Array, *, n_threads: int = 1) -
         Of the functions on their own windows.
     low, high : ndarray of shape (n_series,)
         Where these lie in the new windows, in [0, 1].
+    out : ndarray of shape (n_series, n_channels, order), optional
+        Coefficients to which they are added.
     n_threads : int
 
     Returns
@@ -199,18 +202,14 @@ def embed(coefficients: Array, low: Array, high: Array, *, n_threads: int = 1) -
     """
     n_series, n_channels, order = coefficients.shape
     nodes, weights, basis = _gauss_nodes(order)
-    width = (high - low)[:, None]
-    r = 2 * (low[:, None] + width * nodes) - 1
-    weighted = (coefficients.reshape(-1, order) @ basis.T).reshape(coefficients.shape)
-    weighted *= (width * weights)[:, None, :]
-    legendre = _LEGENDRE
-    n_moments = legendre.n_moments(order)
-    moments = np.empty((n_series, n_channels, n_moments))
-    node_moments(
-        r, weighted, _describe(legendre, order), _RULES[np.dtype(np.float64)],
-        _scratch(legendre, order, n_channels, max(1, min(n_threads, n_series))), moments,
+    values = (coefficients.reshape(-1, order) @ basis.T).reshape(coefficients.shape)
+    out = np.zeros(coefficients.shape) if out is None else out
+    _embed(
+        values, np.ascontiguousarray(low), np.ascontiguousarray(high), nodes, weights, _LEGENDRE.scale(order),
+        _describe(_LEGENDRE, order), _RULES[np.dtype(np.float64)],
+        _scratch(_LEGENDRE, order, n_channels, max(1, min(n_threads, n_series))), out,
     )  # fmt: skip
-    return moments[..., :order] * legendre.scale(order)
+    return out
 
 
 def fade(coefficients: Array, basis: Basis, h: Array, *, n_threads: int = 1) -> Array:

@@ -150,21 +150,23 @@ class Evolution:
             # In the window from first to stop, the block is a function that is zero before its start.
             length = stop - first
             window, timescale = Measure("sliding", self.measure.basis), np.where(length > 0, length, 1.0)
-            kept = self.embed(core, np.zeros(len(first)), (start - first) / timescale)
         else:
             window, timescale = self.measure, np.full(len(first), self.timescale)
-            kept = self.fade(core, (stop - start) / self.timescale)
         if self.interpolation == "hold":  # the first row ends an interval that is not the block's
             values = panel.values.copy()
             values[begins] = 0
             panel = Panel(values, panel.times, panel.offsets)
-        added = project(
+        later = project(
             panel, window, order, timescale=timescale, interpolation=self.interpolation, n_threads=self.n_threads
         )
+        if self.timescale is None:
+            embed(core, np.zeros(len(first)), (start - first) / timescale, out=later, n_threads=self.n_threads)
+        else:
+            later += self.fade(core, (stop - start) / self.timescale)
         moved = stop > start
-        added[~moved] = 0  # no time has passed: a jump, which has no weight yet
-        kept[~moved] = core[~moved]
-        return kept + added
+        if not moved.all():  # no time has passed: a jump, which has no weight yet
+            later[~moved] = core[~moved]
+        return later
 
     def absorb(self, state: State, times: Array, values: Array) -> State:
         """The state after observations at ``times`` (s, m) of ``values`` (s, m, c)."""

@@ -227,6 +227,17 @@ def test_the_same_whatever_waits(monkeypatch):
     close(found[0], found[2], 1e-12)
 
 
+def test_threads_do_not_show(soon, monkeypatch):
+    monkeypatch.setattr(_streams, "TOGETHER", 3)
+    transformer, table = fitted("lagt"), events(20, 300, 20)
+    banks = [MemoryBank(transformer, n_jobs=n_jobs, lateness=1.0) for n_jobs in (1, 3)]
+    for part in np.array_split(np.arange(300), 4):
+        for bank in banks:
+            bank.update(some(table, part), **WIDE)
+    assert bits(banks[0]) == bits(banks[1])
+    check(banks[1], transformer, table)
+
+
 def test_large_values(soon):
     transformer, table = fitted(), events(4, missing=0.1)
     table["x"] = table["x"] * 1e290
