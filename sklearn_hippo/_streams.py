@@ -183,11 +183,10 @@ class Streams:
         for field in fields(State):
             getattr(self.state, field.name)[streams] = getattr(nothing, field.name)
         self.latest[streams] = np.nan
-        (rows, times, values), limit = self.log, self.limit
+        rows, times, values = self.log
         mine = ~np.isin(rows, streams)
         if not mine.all():
             self.keep(rows[mine], times[mine], values[mine])
-            self.limit = limit
 
     def overlap(self, other: "Streams", mine: Array, others: Array) -> Array:
         """Which of some rows of both go back in time from here to the other, further than late observations may."""

@@ -102,7 +102,7 @@ def histories(draw):
                         draw(st.sampled_from([0.0, 0.3, 0.9])), lateness=lateness),
         "lateness": lateness,
         "measure": draw(st.sampled_from([*EXACT, "legt"])),
-        "kwargs": {"interpolation": draw(st.sampled_from(["linear", "hold"]))},
+        "kwargs": {"interpolation": draw(st.sampled_from(["linear", "hold"])), "add_duration": draw(st.booleans())},
         "cuts": sorted(draw(st.lists(st.integers(0, 60), max_size=8))),
         "least": draw(st.sampled_from([1, 3, 10, 8192])),
         "acts": draw(st.lists(st.sampled_from(["go on", "save", "pickle", "read"]), min_size=9, max_size=9)),
@@ -162,6 +162,32 @@ def test_shards_and_stretches(monkeypatch, history, random):
         assert (bits(total), bits(bank)) == before
         total = merged
     check(total, transformer, table)
+
+
+def test_stretches_that_overlap_by_what_may_be_late():
+    transformer, times = fitted(), np.array([0.0, 1.0, 3.0, 2.25, 4.0, 2.5])
+    table = {"who": ["a"] * 6, "t": times, "x": times**2, "y": -times}
+    first, second = (
+        MemoryBank(transformer, lateness=2.0).update({name: column[part] for name, column in table.items()}, **WIDE)
+        for part in (slice(0, 3), slice(3, 5))
+    )
+    late = {name: column[5:] for name, column in table.items()}
+    check(first.merge(second).update(late, **WIDE), transformer, table)
+    with pytest.raises(ValueError, match="Who 'a': the events of the second bank begin before"):
+        second.merge(first)  # which has events that are later than the second may wait for
+
+
+def test_what_waits_is_stored_with_how_long_it_waits(soon, tmp_path):
+    optional("pyarrow")
+    transformer, table = fitted(), events(21, lateness=50.0)
+    bank = MemoryBank(transformer, lateness=50.0).update(some(table, slice(0, 60)), **WIDE)
+    assert bank._streams.limit > 2 * 7  # much waits
+    with_holes = copy.deepcopy(bank).drop(["1"])
+    for one in (bank, with_holes):
+        for again in (stored(one, tmp_path / "bank"), pickle.loads(pickle.dumps(one))):
+            assert again._streams.limit == one._streams.limit
+            assert_array_equal(again.update(some(table, slice(60, None)), **WIDE).transform(),
+                               copy.deepcopy(one).update(some(table, slice(60, None)), **WIDE).transform())  # fmt: skip
 
 
 def test_late_events_after_a_merge(soon):
@@ -450,6 +476,10 @@ def test_late_events_are_counted(soon):
         bank.update(late, **WIDE)
     check(bank, transformer, table)
     assert bank.n_late == {"0": 10, "1": 5}
+    bank.update({"who": "0", "t": 1.0, "x": 9.0, "y": 9.0}, **WIDE)
+    bank.update({"who": "0", "t": 1e4, "x": 9.0, "y": 9.0}, **WIDE)
+    bank.update({"who": "0", "t": 1e4 - 1.5, "x": 9.0, "y": 9.0}, **WIDE)
+    assert bank.n_late == {"0": 12, "1": 5}
     assert copy.deepcopy(bank).n_late == bank.n_late
     assert bank.drop(["0"]).n_late == {"1": 5}
 
