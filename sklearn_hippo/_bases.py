@@ -16,6 +16,7 @@ its measure do, how coefficients fade.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import inf, pi
 from typing import Any
 
@@ -157,9 +158,12 @@ class Legendre(Basis):
         return embed(coefficients, np.zeros(len(h)), np.exp(-h))  # the old window is the beginning of the new one
 
     @staticmethod
+    @lru_cache(maxsize=64)
     def scale(n_moments: int) -> Array:
-        """Return what makes moments of the recurrence's terms those of sqrt(2n + 1) P_n."""
-        return _legendre_recurrence(n_moments)[1] * np.sqrt(2 * np.arange(n_moments) + 1)
+        """Return what makes moments of the recurrence's terms those of sqrt(2n + 1) P_n; it is read-only."""
+        scale = _legendre_recurrence(n_moments)[1] * np.sqrt(2 * np.arange(n_moments) + 1)
+        scale.flags.writeable = False
+        return scale
 
 
 class WarpedLegendre(Basis):

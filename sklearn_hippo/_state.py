@@ -110,6 +110,8 @@ class Evolution:
 
     def fade(self, core: Array, h: Array) -> Array:
         """exp(A h) c for (n, channels, order) and h of shape (n,)."""
+        if not h.any():
+            return core.copy()
         if self.measure.exact and self.measure.basis.fades:
             return fade(core, self.measure.basis, h, n_threads=self.n_threads)
         n, channels, order = core.shape
@@ -298,9 +300,9 @@ class Evolution:
             # A constant input x takes a state to x e_0, since A e_0 + B = 0.
             with np.errstate(over="ignore"):
                 ages = [(stop - when) / self.timescale for when in (start, begin, end)]
-            oldest, older, recent = (self.fade(unit, np.nan_to_num(age)) for age in ages)
-            if endless:  # the constant before the core began before all times
-                oldest = 0 * unit
+            older, recent = (self.fade(unit, np.nan_to_num(age)) for age in ages[1:])
+            # If endless, the constant before the core began before all times.
+            oldest = 0 * unit if endless else self.fade(unit, np.nan_to_num(ages[0]))
             total = self.fade(core, np.nan_to_num(ages[2])) + head * (older - oldest) + tail * (unit - recent)
         # No duration: a constant function; in a window of any length, there is nothing but the past.
         value = tail if self.timescale is None else head if endless else np.zeros_like(head)
