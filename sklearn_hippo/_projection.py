@@ -293,7 +293,7 @@ def is_large(numbers: Array, limit: float = 2.0**64) -> bool:
     low, high = numbers.min(), numbers.max()
     if low != low:  # the smallest and the largest of those that are not missing take longer
         low, high = np.fmin.reduce(numbers, axis=None), np.fmax.reduce(numbers, axis=None)
-    return bool(high >= limit or low <= -limit)
+    return float(high) >= limit or float(low) <= -limit
 
 
 def series_span(
