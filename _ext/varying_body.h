@@ -70,7 +70,7 @@ INLINE void FN(series)(const int j, int terms, VEC x, VEC y, VEC *re, VEC *im)
     *re = a, *im = b;
 }
 
-/* x+ of slow modes. */
+/* x+ of slow modes, (E16). */
 INLINE void FN(creep)(const FN(mode) *m, int terms, REAL h, VEC v, VEC s, VEC *re, VEC *im)
 {
     const VEC x = m->lr * h, y = m->li * h, w = h * h * s, hv = h * v;
