@@ -121,18 +121,53 @@ def test_a_small_version_of_it(tmp_path):
     assert results.read_bytes() == before
 
 
-def test_an_lstm_beside_them(monkeypatch):
-    monkeypatch.syspath_prepend(str(PAPER))
-    from baselines import LSTMClassifier
+CELLS = ("lstm", "gru", "mgu", "exprnn", "lmu", "gru-d", "ode-rnn", "neural cde")
 
-    X = Panel.from_list([[0.0, 1.0, 2.0], [0.0, np.nan, 1.0], [2.0, 1.0, 0.0, -1.0], ([0.0, 2.5], [1.0, 0.0])] * 10)
-    y = [True, True, False, False] * 10
-    classifier = LSTMClassifier(8, max_epochs=20, random_state=0).fit(X, y)
+
+def needs(cell):
+    for library in {"ode-rnn": ("torchdiffeq",), "neural cde": ("torchcde",)}.get(cell, ()):
+        pytest.importorskip(library)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_networks_beside_them(monkeypatch, cell):
+    needs(cell)
+    monkeypatch.syspath_prepend(str(PAPER))
+    from baselines import CELLS as ALL
+    from baselines import BaselineClassifier
+
+    assert tuple(ALL) == CELLS
+    X = Panel.from_list(
+        [[0.0, 1.0, 2.0], [0.0, np.nan, 1.0], [2.0, 1.0, 0.0, -1.0], ([0.0, 2.5], [1.0, 0.0]), [1.0]] * 8
+    )
+    y = [True, True, False, False, True] * 8
+    classifier = BaselineClassifier(cell, 16, max_epochs=30, batch_size=8, random_state=0).fit(X, y)
     assert classifier.score(X, y) == 1
     probabilities = classifier.predict_proba(X)
-    assert np.allclose(probabilities[:2], classifier.predict_proba(X[:2]))  # padding is seen by nobody
+    alone = [classifier.predict_proba(X[i : i + 1])[0] for i in range(5)]
+    assert np.allclose(probabilities[:5], alone, rtol=0, atol=1e-12)  # padding is seen by nobody
     online = classifier.predict_proba_online(X)
-    assert np.allclose(online.values[online.offsets[1:] - 1], probabilities)
+    assert np.allclose(online.values[online.offsets[1:] - 1], probabilities, rtol=0, atol=1e-12)
+    X = Panel.from_list([[0.0, 1.0], [0.0, 1.0, np.nan, 7.0]])  # nor is what comes later
+    online = classifier.predict_proba_online(X)
+    assert np.allclose(online.values[:2], online.values[2:4], rtol=0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:The training ended:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("cell", CELLS)
+def test_their_trainings_go_on(monkeypatch, tmp_path, cell):
+    needs(cell)
+    monkeypatch.syspath_prepend(str(PAPER))
+    from baselines import BaselineRegressor
+
+    slopes = np.linspace(-1, 1, 20)
+    X = Panel.from_list([k * np.arange(3.0 + i % 2) for i, k in enumerate(slopes)])
+    training = {"cell": cell, "hidden_size": 4, "schedule": "constant", "random_state": 0}
+    whole = BaselineRegressor(max_epochs=4, **training).fit(X, slopes)
+    BaselineRegressor(max_epochs=2, checkpoint=tmp_path / "file", **training).fit(X, slopes)
+    resumed = BaselineRegressor(max_epochs=4, checkpoint=tmp_path / "file", **training).fit(X, slopes)
+    assert resumed.n_iter_ == 4
+    assert np.array_equal(resumed.predict(X), whole.predict(X))
 
 
 def test_values_of_expressions(monkeypatch):

@@ -35,7 +35,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 import torch
-from baselines import LSTMClassifier
+from baselines import BaselineClassifier
 from character_trajectories_rnn import conditions, letters, without_times
 from listops import listops
 from runner import arguments, run, train
@@ -125,7 +125,7 @@ def measure(trial, checkpoint, folder):
         clock = {"relative": False, "timescale": trial["timescale"]} if "timescale" in trial else {}
         model = HiPPOSSMClassifier(trial["model"], **clock, **parameters)
     else:
-        model = {"HiPPO-RNN": HiPPORNNClassifier, "LSTM": LSTMClassifier}[trial["model"]](**parameters)
+        model = {"HiPPO-RNN": HiPPORNNClassifier, "LSTM": BaselineClassifier}[trial["model"]](**parameters)
     minutes = train(model, *sets["training"], checkpoint, early_stopping=False if "epochs" in trial else "auto")
     of = roc_auc if trial["task"] == "PhysioNet2012_ab" else HiPPOSSMClassifier.score
     scores = {name: round(100 * of(model, *some), 2) for name, some in sets.items() if name != "training"}

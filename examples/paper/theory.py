@@ -11,8 +11,8 @@
     Proposition 5: the gradient of the memory with respect to one observation falls as 1 / t. Its norm, against the
     number of observations since then; of an LSTM, of its hidden state, by forward differentiation.
 "6, error"
-    Proposition 6: a signal whose k-th derivative is bounded is known up to O(order^(1/2 - k)). Root mean square error of
-    the projection of a power, (t - a)^k from a on, and of a sine, against the order.
+    Proposition 6: a signal whose k-th derivative is bounded is known up to O(order^(1/2 - k)). Root mean square error
+    of the projection of a power, (t - a)^k from a on, and of a sine, against the order.
 
 Writes docs/_static/theory.png, too.
 """

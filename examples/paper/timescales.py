@@ -1,0 +1,91 @@
+"""The paper's section 4.3 with its baselines: trained at one sampling rate, tested at another, or with data missing.
+
+    python examples/paper/timescales.py [--seeds 3] [--threads 1] [--only "model LSTM"]
+
+Series, split and shifts are those of character_trajectories_rnn.py; besides, 30 to 90 % of the test observations are
+dropped, and the others keep their times. Nothing of that is seen in training. All networks have as many hidden units,
+and are trained for as many epochs with the same batches and learning rate (baselines.py; the last two of them need
+torchdiffeq and torchcde: ``pip install --group paper``); the weights are those of the last epoch. Beside them, what
+needs no training by gradients: the coefficients of LegS and an SVC, and `HiPPOClassifier`.
+"""
+
+from functools import partial
+
+import pandas as pd
+from baselines import BaselineClassifier
+from character_trajectories_rnn import SHIFTS, conditions, letters
+from runner import RESULTS, arguments, run, train
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from sklearn_hippo import HiPPOClassifier, HiPPORNNClassifier, HiPPOTransformer
+from sklearn_hippo.datasets import drop_observations
+
+HIDDEN = 64
+TRAINING = {"hidden_size": HIDDEN, "lr": 5e-3, "batch_size": 64, "max_epochs": 50}
+MODELS = {
+    "coefficients, SVC": lambda seed: make_pipeline(HiPPOTransformer(order=16), StandardScaler(), SVC(C=10)),
+    "HiPPOClassifier": lambda seed: HiPPOClassifier(windows="relative", random_state=seed),
+}
+NETWORKS = {
+    "HiPPO-RNN, timed gate, 4 memories": partial(HiPPORNNClassifier, gate="timed", memory_size=4, order=32),
+    "HiPPO-RNN, the paper's cell": partial(HiPPORNNClassifier, gate="mgu", memory_size=1, order=HIDDEN),
+    "LSTM": partial(BaselineClassifier, "lstm"),
+    "GRU": partial(BaselineClassifier, "gru"),
+    "MGU": partial(BaselineClassifier, "mgu"),
+    "expRNN": partial(BaselineClassifier, "exprnn"),
+    "LMU": partial(BaselineClassifier, "lmu"),
+    "GRU-D": partial(BaselineClassifier, "gru-d"),
+    "ODE-RNN": partial(BaselineClassifier, "ode-rnn"),
+    "Neural CDE": partial(BaselineClassifier, "neural cde"),
+}
+DROPPED = (30, 50, 70, 90)
+
+
+def measure(trial, checkpoint, folder, quick):
+    """Accuracy in % under all conditions."""
+    panels, y, training, testing = letters(folder)
+    series = conditions(panels, trial["rate"], trial["seed"])
+    del series["dropped"]  # here times have the unit of the training, also at half the rate
+    for percent in DROPPED:
+        series[f"{percent} % dropped"] = drop_observations(series["same"], percent / 100, trial["seed"])
+    training = training[: 300 if quick else None]
+    X, seed = series["same"][training], trial["seed"]
+    if trial["model"] in MODELS:
+        minutes, model = {}, MODELS[trial["model"]](seed).fit(X, y[training])
+    else:
+        parameters = TRAINING | ({"max_epochs": 3} if quick else {})
+        model = NETWORKS[trial["model"]](**parameters, random_state=seed)
+        minutes = {"minutes": train(model, X, y[training], checkpoint)}
+        minutes["weights"] = sum(weight.numel() for weight in model.net_.module_.parameters())
+    return minutes | {name: round(100 * model.score(X[testing], y[testing]), 2) for name, X in series.items()}
+
+
+def summary(results):
+    """A row for each model, means over seeds, and over the rates where that is not the question."""
+    rows = []
+    dropped = [f"{percent} % dropped" for percent in DROPPED]
+    for model, own in results.groupby("model", sort=False):
+        mean = own.groupby(own["rate"].astype(str))[["same", "other", "times x 2", "times / 2", *dropped]].mean()
+        mean = mean.reindex(["200", "100"])
+        shifts = [*mean["other"], mean["times x 2"].mean(), mean["times / 2"].mean()]
+        numbers = {"no shift": mean["same"].mean()} | dict(zip(SHIFTS, shifts, strict=True)) | mean[dropped].mean()
+        seeds = own["seed"].nunique()
+        rows.append({"model": model} | {name: f"{one:.1f}" for name, one in numbers.items()} | {"seeds": seeds})
+    return pd.DataFrame(rows)
+
+
+if __name__ == "__main__":
+    options = arguments(__doc__, data="where CharacterTrajectories.npz is, or comes to")
+    trials = [
+        {"model": model, "rate": rate, "seed": seed}
+        for seed in range(1 if options.quick else options.seeds)
+        for model in (*MODELS, *NETWORKS)
+        for rate in ("200", "100")
+    ]
+    task = partial(measure, folder=options.data, quick=options.quick)
+    results = run("timescales", trials, task, options)
+    if not (options.quick or options.only):
+        path = RESULTS / "timescales_table.csv"
+        summary(results).to_csv(path, index=False, lineterminator="\n")
