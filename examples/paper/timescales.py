@@ -1,4 +1,4 @@
-"""The paper's section 4.3 with its baselines: trained at one sampling rate, tested at another, or with data missing.
+"""The paper's test of robustness to timescales, with its baselines: trained at one sampling rate, tested at another, or with data missing.
 
     python examples/paper/timescales.py [--seeds 3] [--threads 1] [--only "model LSTM"]
 
@@ -51,15 +51,19 @@ def measure(trial, checkpoint, folder, quick):
     for percent in DROPPED:
         series[f"{percent} % dropped"] = drop_observations(series["same"], percent / 100, trial["seed"])
     training = training[: 300 if quick else None]
-    X, seed = series["same"][training], trial["seed"]
+    model, results = fitted(trial, series["same"][training], y[training], checkpoint, quick)
+    return results | {name: round(100 * model.score(X[testing], y[testing]), 2) for name, X in series.items()}
+
+
+def fitted(trial, X, y, checkpoint, quick):
+    """A model, and what there is to say of its training."""
     if trial["model"] in MODELS:
-        minutes, model = {}, MODELS[trial["model"]](seed).fit(X, y[training])
-    else:
-        parameters = TRAINING | ({"max_epochs": 3} if quick else {})
-        model = NETWORKS[trial["model"]](**parameters, random_state=seed)
-        minutes = {"minutes": train(model, X, y[training], checkpoint)}
-        minutes["weights"] = sum(weight.numel() for weight in model.net_.module_.parameters())
-    return minutes | {name: round(100 * model.score(X[testing], y[testing]), 2) for name, X in series.items()}
+        return MODELS[trial["model"]](trial["seed"]).fit(X, y), {}
+    parameters = TRAINING | ({"max_epochs": 3} if quick else {})
+    model = NETWORKS[trial["model"]](**parameters, random_state=trial["seed"])
+    minutes = train(model, X, y, checkpoint)
+    weights = sum(weight.numel() for weight in model.net_.module_.parameters())
+    return model, {"minutes": minutes, "weights": weights}
 
 
 def summary(results):
