@@ -77,7 +77,16 @@ html_theme_options = {
         }
     ],
 }
-html_sidebars = {"install": [], "tour": [], "citing": [], "changelog": [], "maths": [], "ecosystem": [], "api": []}
+html_sidebars = {
+    "install": [],
+    "tour": [],
+    "citing": [],
+    "changelog": [],
+    "maths": [],
+    "paper": [],
+    "ecosystem": [],
+    "api": [],
+}
 html_context = {"default_mode": "auto"}  # the theme logs an error where it is not said
 
 

@@ -170,6 +170,43 @@ def test_their_trainings_go_on(monkeypatch, tmp_path, cell):
     assert np.array_equal(resumed.predict(X), whole.predict(X))
 
 
+def test_tables_of_the_page(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(PAPER))
+    import page
+
+    def write(name, table, **how):
+        table.to_csv(tmp_path / f"{name}.csv", lineterminator="\n", **how)
+
+    monkeypatch.setattr(page, "write", write)
+    page.main()
+    assert len(list(tmp_path.iterdir())) == 5
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (PAPER.parent / "results" / path.name).read_bytes(), "python examples/paper/page.py"
+
+
+def test_sequences_and_what_is_to_be_told(monkeypatch):
+    monkeypatch.syspath_prepend(str(PAPER))
+    from sequences import adding, copying, mackey_glass
+
+    X, y = adding(50, np.random.default_rng(0))
+    for (_, values), total in zip(X, y, strict=True):
+        first, second = np.flatnonzero(values[:, 1])
+        assert first < 100 <= second
+        assert np.isclose(values[first, 0] + values[second, 0], total)
+    X, y = copying(50, np.random.default_rng(0))
+    symbols = X.values.reshape(50, 110, 9)
+    assert np.array_equal(symbols[:, :10, :8].reshape(50, 80), y)
+    assert np.array_equal(symbols[:, 10:], np.broadcast_to(np.eye(9)[8], (50, 100, 9)))
+    X, y = mackey_glass(20, np.random.default_rng(0))
+    x = X.values.reshape(20, 200)
+    slope = (x[:, 19:] - x[:, 17:-2]) / 2  # at 18 to 198
+    late = x[:, 1:-18]
+    wanted = 0.2 * late / (1 + late**10) - 0.1 * x[:, 18:-1]
+    assert np.abs(slope - wanted).max() < 0.02  # both are small, but for the curvature within two steps
+    assert np.corrcoef(x[:, :185].ravel(), x[:, 15:].ravel())[0, 1] < 0.5
+    assert 0.2 < x.std() < 0.3
+
+
 def test_values_of_expressions(monkeypatch):
     monkeypatch.syspath_prepend(str(PAPER))
     from listops import TOKENS, listops

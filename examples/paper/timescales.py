@@ -1,20 +1,20 @@
-"""The paper's test of robustness to timescales, with its baselines: trained at one sampling rate, tested at another, or with data missing.
+"""The paper's test of robustness to timescales, with its baselines: another sampling rate, or data that are missing.
 
     python examples/paper/timescales.py [--seeds 3] [--threads 1] [--only "model LSTM"]
 
-Series, split and shifts are those of character_trajectories_rnn.py; besides, 30 to 90 % of the test observations are
-dropped, and the others keep their times. Nothing of that is seen in training. All networks have as many hidden units,
-and are trained for as many epochs with the same batches and learning rate (baselines.py; the last two of them need
-torchdiffeq and torchcde: ``pip install --group paper``); the weights are those of the last epoch. Beside them, what
-needs no training by gradients: the coefficients of LegS and an SVC, and `HiPPOClassifier`.
+Series, split and shifts are those of character_trajectories_rnn.py: trained at one rate, tested at another. Besides, 30
+to 90 % of the test observations are dropped, and the others keep their times. Nothing of that is seen in training. All
+networks have as many hidden units, and are trained for as many epochs with the same batches and learning rate
+(baselines.py; the last two of them need torchdiffeq and torchcde: ``pip install --group paper``); the weights are those
+of the last epoch. Beside them, what needs no training by gradients: the coefficients of LegS and an SVC, and
+`HiPPOClassifier`.
 """
 
 from functools import partial
 
-import pandas as pd
 from baselines import BaselineClassifier
-from character_trajectories_rnn import SHIFTS, conditions, letters
-from runner import RESULTS, arguments, run, train
+from character_trajectories_rnn import conditions, letters
+from runner import arguments, run, train
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -66,20 +66,6 @@ def fitted(trial, X, y, checkpoint, quick):
     return model, {"minutes": minutes, "weights": weights}
 
 
-def summary(results):
-    """A row for each model, means over seeds, and over the rates where that is not the question."""
-    rows = []
-    dropped = [f"{percent} % dropped" for percent in DROPPED]
-    for model, own in results.groupby("model", sort=False):
-        mean = own.groupby(own["rate"].astype(str))[["same", "other", "times x 2", "times / 2", *dropped]].mean()
-        mean = mean.reindex(["200", "100"])
-        shifts = [*mean["other"], mean["times x 2"].mean(), mean["times / 2"].mean()]
-        numbers = {"no shift": mean["same"].mean()} | dict(zip(SHIFTS, shifts, strict=True)) | mean[dropped].mean()
-        seeds = own["seed"].nunique()
-        rows.append({"model": model} | {name: f"{one:.1f}" for name, one in numbers.items()} | {"seeds": seeds})
-    return pd.DataFrame(rows)
-
-
 if __name__ == "__main__":
     options = arguments(__doc__, data="where CharacterTrajectories.npz is, or comes to")
     trials = [
@@ -89,7 +75,4 @@ if __name__ == "__main__":
         for rate in ("200", "100")
     ]
     task = partial(measure, folder=options.data, quick=options.quick)
-    results = run("timescales", trials, task, options)
-    if not (options.quick or options.only):
-        path = RESULTS / "timescales_table.csv"
-        summary(results).to_csv(path, index=False, lineterminator="\n")
+    run("timescales", trials, task, options)
