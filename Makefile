@@ -31,8 +31,9 @@ $(VENV)/built: $(VENV)/dependencies setup.py $(wildcard _ext/*.pyx _ext/*.pxi _e
 demo: $(VENV)/demo
 	$(BIN)/python examples/quickstart.py
 
+# As many processes as there are cores, of one thread each, but where tests are about threads.
 test: $(VENV)/built
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/built
 	$(BIN)/ruff check .
