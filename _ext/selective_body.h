@@ -27,9 +27,9 @@ typedef struct {
     REAL *decay;   /* (STRETCH, 2, n_modes) e^z */
     REAL *enter;   /* (STRETCH, 2, n_modes) p */
     REAL *inverse; /* (2, n_modes) 1 / lambda */
-} FN(terms_t);
+} FN(lookup);
 
-TARGET static void FN(look_up)(const selective_t *s, ptrdiff_t b, ptrdiff_t h, ptrdiff_t k, ptrdiff_t n, FN(terms_t) t)
+TARGET static void FN(look_up)(const selective_t *s, ptrdiff_t b, ptrdiff_t h, ptrdiff_t k, ptrdiff_t n, FN(lookup) t)
 {
     const ptrdiff_t W = FN(LANE), M = s->n_modes;
     const REAL fall = ((const REAL *)s->decay)[h], *frequency = s->frequency, *clock = s->clock;
@@ -51,24 +51,33 @@ TARGET static void FN(look_up)(const selective_t *s, ptrdiff_t b, ptrdiff_t h, p
     }
 }
 
+/* Numbers of some modes in an observation: e^z, p, B, p B, 2 C. */
+typedef struct {
+    VEC er, ei, pr, pi, Br, Bi, br, bi, cr, ci;
+} FN(entry);
+
+INLINE FN(entry) FN(entry_at)(ptrdiff_t j, ptrdiff_t M, const REAL *decay, const REAL *enter, const REAL *B, const REAL *C)
+{
+    const VEC pr = *(const VEC *)(enter + j), pi = *(const VEC *)(enter + M + j);
+    const VEC Br = *(const VEC *)(B + j), Bi = *(const VEC *)(B + M + j);
+    return (FN(entry)){*(const VEC *)(decay + j), *(const VEC *)(decay + M + j), pr, pi, Br, Bi, pr * Br - pi * Bi,
+                       pr * Bi + pi * Br, 2 * *(const VEC *)(C + j), 2 * *(const VEC *)(C + M + j)};
+}
+
 /* One observation: the states `to` of a head's channels from those before, and, if they are wanted, parts of the outputs. */
 INLINE void FN(observe)(const int wanted, ptrdiff_t M, ptrdiff_t n, const REAL *decay, const REAL *enter, const REAL *B,
                         const REAL *C, const REAL *u, const REAL *from, REAL *to, REAL *parts)
 {
     const ptrdiff_t W = FN(LANE);
     for (ptrdiff_t j = 0; j < M; j += W) {
-        const VEC er = *(const VEC *)(decay + j), ei = *(const VEC *)(decay + M + j);
-        const VEC pr = *(const VEC *)(enter + j), pi = *(const VEC *)(enter + M + j);
-        const VEC Br = *(const VEC *)(B + j), Bi = *(const VEC *)(B + M + j);
-        const VEC br = pr * Br - pi * Bi, bi = pr * Bi + pi * Br;
-        const VEC cr = 2 * *(const VEC *)(C + j), ci = 2 * *(const VEC *)(C + M + j);
+        const FN(entry) t = FN(entry_at)(j, M, decay, enter, B, C);
         for (ptrdiff_t d = 0; d < n; d++) {
             const REAL *x = from + 2 * d * M + j;
             const VEC xr = *(const VEC *)x, xi = *(const VEC *)(x + M);
-            const VEC re = er * xr - ei * xi + br * u[d], im = er * xi + ei * xr + bi * u[d];
+            const VEC re = t.er * xr - t.ei * xi + t.br * u[d], im = t.er * xi + t.ei * xr + t.bi * u[d];
             *(VEC *)(to + 2 * d * M + j) = re, *(VEC *)(to + (2 * d + 1) * M + j) = im;
             if (wanted) {
-                const VEC part = cr * re - ci * im;
+                const VEC part = t.cr * re - t.ci * im;
                 VEC *sum = (VEC *)(parts + d * W);
                 if (j)
                     *sum += part;
@@ -83,7 +92,7 @@ TARGET static void FN(selective_forward)(const selective_t *s, ptrdiff_t first, 
 {
     const ptrdiff_t W = FN(LANE), M = s->n_modes, L = s->length, D = s->width, H = s->n_heads, n = D / H, P = 2 * M * n;
     const ptrdiff_t n_stretches = (L + SPELL - 1) / SPELL;
-    FN(terms_t) t;
+    FN(lookup) t;
     t.decay = aligned(scratch), t.enter = t.decay + 2 * M * SPELL, t.inverse = t.enter + 2 * M * SPELL;
     REAL *parts = t.inverse + 2 * M, *other = parts + (n + 1) * W;
     for (ptrdiff_t item = first; item < last; item++) {
@@ -115,40 +124,36 @@ INLINE void FN(unobserve)(const selective_t *s, ptrdiff_t n, REAL fall, REAL tim
 {
     const ptrdiff_t W = FN(LANE), M = s->n_modes;
     for (ptrdiff_t j = 0; j < M; j += W) {
-        const VEC er = *(const VEC *)(decay + j), ei = *(const VEC *)(decay + M + j);
-        const VEC pr = *(const VEC *)(enter + j), pi = *(const VEC *)(enter + M + j);
-        const VEC Br = *(const VEC *)(B + j), Bi = *(const VEC *)(B + M + j);
-        const VEC br = pr * Br - pi * Bi, bi = pr * Bi + pi * Br;
-        const VEC cr = 2 * *(const VEC *)(C + j), ci = 2 * *(const VEC *)(C + M + j);
+        const FN(entry) t = FN(entry_at)(j, M, decay, enter, B, C);
         VEC of_er = {0}, of_ei = {0}, of_br = {0}, of_bi = {0}, of_cr = {0}, of_ci = {0};
         for (ptrdiff_t d = 0; d < n; d++) {
             const ptrdiff_t re = 2 * d * M + j, im = re + M;
-            const VEC gr = *(const VEC *)(g + re) + cr * grad_y[d], gi = *(const VEC *)(g + im) - ci * grad_y[d];
+            const VEC gr = *(const VEC *)(g + re) + t.cr * grad_y[d], gi = *(const VEC *)(g + im) - t.ci * grad_y[d];
             const VEC xr = *(const VEC *)(from + re), xi = *(const VEC *)(from + im);
             of_cr += grad_y[d] * *(const VEC *)(to + re), of_ci -= grad_y[d] * *(const VEC *)(to + im);
             of_br += gr * u[d], of_bi += gi * u[d];
             of_er += gr * xr + gi * xi, of_ei += gi * xr - gr * xi;
-            const VEC part = br * gr + bi * gi;
+            const VEC part = t.br * gr + t.bi * gi;
             VEC *sum = (VEC *)(parts + d * W);
             if (j)
                 *sum += part;
             else
                 *sum = part;
-            *(VEC *)(g + re) = er * gr + ei * gi, *(VEC *)(g + im) = er * gi - ei * gr;
+            *(VEC *)(g + re) = t.er * gr + t.ei * gi, *(VEC *)(g + im) = t.er * gi - t.ei * gr;
         }
         *(VEC *)(grad_C + j) += 2 * of_cr, *(VEC *)(grad_C + M + j) += 2 * of_ci;
-        *(VEC *)(grad_B + j) += pr * of_br + pi * of_bi, *(VEC *)(grad_B + M + j) += pr * of_bi - pi * of_br;
+        *(VEC *)(grad_B + j) += t.pr * of_br + t.pi * of_bi, *(VEC *)(grad_B + M + j) += t.pr * of_bi - t.pi * of_br;
         /* Of p = (e^z - 1) / lambda: d p = e^z d time + (time e^z - p) / lambda d lambda; d e^z = e^z (lambda d time + time d lambda). */
-        const VEC of_pr = Br * of_br + Bi * of_bi, of_pi = Br * of_bi - Bi * of_br;
-        const VEC ar = er * of_er + ei * of_ei, ai = er * of_ei - ei * of_er, w = *(const VEC *)((const REAL *)s->frequency + j);
-        const VEC ways = w * ai - fall * ar + er * of_pr + ei * of_pi;
+        const VEC of_pr = t.Br * of_br + t.Bi * of_bi, of_pi = t.Br * of_bi - t.Bi * of_br;
+        const VEC ar = t.er * of_er + t.ei * of_ei, ai = t.er * of_ei - t.ei * of_er, w = *(const VEC *)((const REAL *)s->frequency + j);
+        const VEC ways = w * ai - fall * ar + t.er * of_pr + t.ei * of_pi;
         VEC *of_time = (VEC *)(parts + n * W);
         if (j)
             *of_time += ways;
         else
             *of_time = ways;
         const VEC mr = *(const VEC *)(inverse + j), mi = *(const VEC *)(inverse + M + j);
-        const VEC qr = time * er - pr, qi = time * ei - pi, vr = qr * mr - qi * mi, vi = qr * mi + qi * mr;
+        const VEC qr = time * t.er - t.pr, qi = time * t.ei - t.pi, vr = qr * mr - qi * mi, vi = qr * mi + qi * mr;
         *(VEC *)(grad_rate + j) += time * ar + vr * of_pr + vi * of_pi;
         *(VEC *)(grad_rate + M + j) += time * ai + vr * of_pi - vi * of_pr;
     }
@@ -158,7 +163,7 @@ TARGET static void FN(selective_backward)(const selective_t *s, ptrdiff_t first,
 {
     const ptrdiff_t W = FN(LANE), M = s->n_modes, L = s->length, D = s->width, H = s->n_heads, n = D / H, P = 2 * M * n;
     const ptrdiff_t n_stretches = (L + SPELL - 1) / SPELL;
-    FN(terms_t) t;
+    FN(lookup) t;
     t.decay = aligned(scratch), t.enter = t.decay + 2 * M * SPELL, t.inverse = t.enter + 2 * M * SPELL;
     REAL *parts = t.inverse + 2 * M, *other = parts + (n + 1) * W, *states = other + (n + 1) * W;
     for (ptrdiff_t item = first; item < last; item++) {
