@@ -21,7 +21,7 @@ $(VENV)/demo: $(VENV)/builds setup.py $(wildcard _ext/*.pyx _ext/*.pxi _ext/*.h)
 	touch $@
 
 $(VENV)/dependencies: $(VENV)/builds
-	$(INSTALL) --no-build-isolation --group dev --editable ".[frames,sktime,plot,rnn,cluster]"
+	$(INSTALL) --no-build-isolation --group dev --editable ".[frames,sktime,river,plot,rnn,cluster]"
 	touch $@ $(VENV)/demo $(VENV)/built
 
 $(VENV)/built: $(VENV)/dependencies setup.py $(wildcard _ext/*.pyx _ext/*.pxi _ext/*.h)

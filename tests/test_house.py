@@ -80,6 +80,7 @@ MAY_IMPORT = {
     "_sktime_networks": {"_rnn", "_sktime_features", "_ssm"},
     "__init__": {"_bank", "_memory", "_panel", "_random", "_ridge", "_rnn", "_ssm", "_transformer"},
     "sktime": {"_sktime_features", "_sktime_ridge", "_sktime_networks"},
+    "river": {"_columns", "_ids", "_measures", "_memory"},
     "_contributions": {"_head", "_panel", "_views"},
     "inspection": {"_contributions", "_measures", "_panel", "_projection", "_ridge", "_transformer", "_validation"},
     "show_versions": {"_ext_projection"},
@@ -90,7 +91,7 @@ FOREIGN = {"torch": TRAINED | {"nn._described", "nn._gated", "nn._inputs", "nn._
            "skorch": {"_session", "_training"},
            "sktime": {"datasets", "_sktime_features", "_sktime_ridge", "_sktime_networks"},
            "pandas": {"_compat", "_sktime_features"}, "polars": {"_compat"}, "pyarrow": {"_bank_file"},
-           "matplotlib": {"inspection"}}
+           "matplotlib": {"inspection"}, "river": {"river"}}
 # fmt: on
 
 
@@ -201,9 +202,12 @@ def public_objects():
         "sklearn_hippo.datasets",
         "sklearn_hippo.inspection",
         "sklearn_hippo.nn",
+        "sklearn_hippo.river",
         "sklearn_hippo.sktime",
     ):
-        needs = {"sklearn_hippo.nn": "torch", "sklearn_hippo.sktime": "sktime"}.get(module, "numpy")
+        needs = {"sklearn_hippo.nn": "torch", "sklearn_hippo.river": "river", "sklearn_hippo.sktime": "sktime"}.get(
+            module, "numpy"
+        )
         if importlib.util.find_spec(needs) is None:
             continue
         loaded = importlib.import_module(module)
