@@ -167,3 +167,29 @@ def test_shards_on_a_local_cluster():
     assert "killed worker process" in output
     assert "400,000 samples in 5 shards" in output
     assert "relative to the largest coefficient" in output
+
+
+def test_a_stream_goes_on_after_a_kill():
+    pytest.importorskip("pyarrow")
+    output = run("stream_recovery.py", "--events", "1.5e5", "--ids", "200")
+    assert output.count("killed, the last state was saved at byte") == 1
+    assert output.count("goes on at byte 0 with 0 ids") == 2  # the first time, and without kills
+    assert output.count("goes on at byte") == 3
+    assert "150,000 events of 200 ids, none lost, none counted twice" in output
+    assert "to the same bits as without kills: True" in output
+
+
+def test_a_stream_is_read_in_whole_lines(tmp_path):
+    pytest.importorskip("pyarrow")
+    recipe = SimpleNamespace(**runpy.run_path(str(EXAMPLES / "stream_recovery.py")))
+    log = tmp_path / "log.csv"
+    log.write_bytes(b"1,0.5,2,3\n2,0.7,,4\n1,0.")
+    with open(log, "rb") as file:
+        assert recipe.read(file, 1000).num_rows == 2
+        assert file.tell() == 19
+        assert recipe.read(file, 1000) is None
+        assert file.tell() == 19
+        with open(log, "ab") as more:
+            more.write(b"9,5,6\n")
+        assert recipe.read(file, 1000).to_pydict() == {"machine": [1], "hour": [0.9], "heat": [5], "load": [6]}
+        assert recipe.read(file, 1000) is None
