@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ._bank import MemoryBank
+from ._early import EarlyClassifier
 from ._memory import HiPPOMemory
 from ._panel import Panel
 from ._random import RandomHiPPOTransformer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __version__ = version("sklearn-hippo")
 
 __all__ = [
+    "EarlyClassifier",
     "HiPPOClassifier",
     "HiPPOMemory",
     "HiPPORegressor",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 
 try:
@@ -16,17 +16,9 @@ except ImportError:  # scikit-learn < 1.9
 
 
 __all__ = [
-    "CallbackSupportMixin",
-    "Interval",
-    "Registered",
-    "StrOptions",
-    "fit_task",
-    "output_of",
-    "pandas_frame",
-    "polars_frame",
-    "set_parameters",
-    "with_ids",
-]
+    "CallbackSupportMixin", "HasMethods", "Interval", "Registered", "StrOptions", "fit_task", "output_of", "pandas_frame",
+    "polars_frame", "set_parameters", "with_ids",
+]  # fmt: skip
 
 
 class Registered(StrOptions):

@@ -324,6 +324,7 @@ class Head(NamedTuple):
     temperature: float = 1.0  # outputs are multiplied by it,
     offset: Any = 0.0  # (n_targets,) and this is added
     loss: float = np.inf  # of such probabilities, cross-validated
+    left_out: Array | None = None  # (n_series, n_targets), outputs for series that were not fitted; else NaN
 
 
 def fit_head(
@@ -368,8 +369,10 @@ def fit_calibrated(features: Features, targets: Array, weights: Array, blocks: B
             used.append(test)
             features.report(f"fold {i + 1} of {n_folds}")
         which = np.concatenate(used)
-        temperature, loss = calibrate(np.concatenate(outputs), head.offset, codes[which], weights[which])
-        return head._replace(temperature=temperature, loss=loss)
+        left_out = np.full(targets.shape, np.nan)
+        left_out[which] = np.concatenate(outputs)
+        temperature, loss = calibrate(left_out[which], head.offset, codes[which], weights[which])
+        return head._replace(temperature=temperature, loss=loss, left_out=left_out)
 
     best = tried()
     if n_folds > 1 and len(features) <= features.n_features:

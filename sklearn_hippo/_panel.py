@@ -442,6 +442,54 @@ class Panel(Conversions):
             id_names=panels[0].id_names,
         )
 
+    def until(self, elapsed: Any) -> "Panel":
+        """Make a panel of what the series are some time after their first observation.
+
+        Parameters
+        ----------
+        elapsed : float or array-like of shape (n_series,)
+            In units of the times, from zero on.
+
+        Returns
+        -------
+        Panel
+
+        Raises
+        ------
+        ValueError
+            For times of another number than the series, or that are negative or no numbers.
+
+        Examples
+        --------
+        >>> from sklearn_hippo import Panel
+        >>> Panel.from_list([([5.0, 5.5, 7.0], [1.0, 2.0, 3.0]), ([0.0, 1.0], [4.0, 5.0])]).until(1.0).lengths
+        array([2, 2])
+        """
+        refuse_masked(elapsed, "elapsed")
+        limit = np.asarray(elapsed, np.float64)
+        if limit.shape not in ((), (len(self),)) or not (limit >= 0).all():
+            raise ValueError(
+                f"elapsed must be one time from zero on, or {len(self)}, one for each series; got {elapsed!r}."
+            )
+        kept = self._elapsed <= np.repeat(np.broadcast_to(limit, len(self)), self.lengths)
+        if kept.all():
+            return self
+        times = None if self.times is None else self.times[kept]
+        return self._select(self.values[kept], times, np.concatenate([[0], np.cumsum(kept)])[self.offsets], slice(None))
+
+    @property
+    def _elapsed(self) -> Array:
+        """Of every observation, the time since the first one of its series."""
+        some, times = self.lengths > 0, self._own_times
+        return times - np.repeat(times[self.offsets[:-1][some]], self.lengths[some])
+
+    @property
+    def _spans(self) -> Array:
+        """Times from the first to the last row of the series, also where nothing was observed in it."""
+        spans = np.zeros(len(self))
+        spans[self.lengths > 0] = self._elapsed[self.offsets[1:][self.lengths > 0] - 1]
+        return spans
+
     @property
     def _own_times(self) -> Array:
         """Times of all observations, also where they are implicit."""

@@ -77,13 +77,14 @@ _NOTES = """
 """
 
 
-def distinct(panel: Panel, targets: Array, weights: Array) -> tuple[Panel, Array, Array]:
+def distinct(panel: Panel, targets: Array, weights: Array) -> tuple[Panel, Array, Array, NDArray[np.intp]]:
     """The series that differ, in an order of their own, with the weights of all that are equal to them.
 
-    So a series of weight two is the same as that series twice, and none of its copies tells about it when it is left
-    out. A weight of zero is no series; the weights that are left have the mean one.
+    And which of them each series is, -1 for none. So a series of weight two is the same as that series twice, and none
+    of its copies tells about it when it is left out. A weight of zero is no series; the weights that are left have the
+    mean one.
     """
-    used = np.flatnonzero(weights)
+    n_series, used = len(panel), np.flatnonzero(weights)
     panel, targets, weights = panel[used], targets[used] + 0.0, weights[used]
     # numbers that are equal, in bytes that are: of one type, one zero and one NaN
     times, values = own_times(panel) + 0.0, panel.values.astype(np.float64) + 0.0
@@ -96,7 +97,9 @@ def distinct(panel: Panel, targets: Array, weights: Array) -> tuple[Panel, Array
         digests.append(digest.digest() + blake2b(targets[i].tobytes(), digest_size=16).digest())
     _, first, which = np.unique(np.array(digests, "V32"), return_index=True, return_inverse=True)
     weights = np.bincount(which, weights)
-    return panel[first], targets[first], weights / weights.mean()
+    places = np.full(n_series, -1)
+    places[used] = which
+    return panel[first], targets[first], weights / weights.mean(), places
 
 
 def blocks_of(transformer: RandomHiPPOTransformer) -> list[tuple[str, str, slice, float]]:
@@ -156,15 +159,15 @@ class _Ridge(CallbackSupportMixin, BaseEstimator):
 
     def _features(
         self, panel: Any, targets: Array, weights: Array, report: Callable[..., None]
-    ) -> tuple[Features, Array, Array]:
-        """Features, targets and weights of the series that differ."""
-        panel, targets, weights = distinct(panel, targets, weights)
+    ) -> tuple[Features, Array, Array, NDArray[np.intp]]:
+        """Features, targets and weights of the series that differ, and which of them each series is."""
+        panel, targets, weights, places = distinct(panel, targets, weights)
         self._draw(panel)
         n, p = len(panel), self.transformer_._n_features_out
         check_memory(
             24.0 * min(n, p) ** 2, f"A ridge regression on {p} features of {n} series", "Take fewer of either."
         )
-        return Features(self.transformer_.transform, panel, p, report), targets, weights
+        return Features(self.transformer_.transform, panel, p, report), targets, weights, places
 
     def _fit_parts(self, parts: Any, read: Any, executor: Any, learn: Callable[[Any, Panel], Array | None]) -> Self:
         """`fit_parts`, where ``learn(y, panel)`` of the first series notes what targets are, and returns classes."""
@@ -309,6 +312,11 @@ class HiPPOClassifier(Scores, ClassifierMixin, _Ridge):
             If X is not valid, as in `HiPPOTransformer.fit`; if y is missing, of another length or has only one class;
             if there are too many series for the memory of the machine.
         """
+        self._fit_left_out(X, y, sample_weight)
+        return self
+
+    def _fit_left_out(self, X: Any, y: Any, sample_weight: Any) -> Array:
+        """Fit, and return the probabilities of every series by the folds without it; NaN where there are none."""
         with self._steps(X, y) as report:
             panel = self._panel(X, y)
             y = check_labels(y, panel)
@@ -319,9 +327,13 @@ class HiPPOClassifier(Scores, ClassifierMixin, _Ridge):
                 used = np.flatnonzero(weights)
             targets = np.full((len(y), len(self._learn_classes(y[used]))), -1.0)
             targets[used, np.searchsorted(self.classes_, y[used])] = 1
-            head = fit_calibrated(*self._features(panel, targets, weights, report), self._blocks(), self._seed)
+            features, own, weights, places = self._features(panel, targets, weights, report)
+            head = fit_calibrated(features, own, weights, self._blocks(), self._seed)
             self._keep(head, head.offset, head.temperature)
-        return self
+        if head.left_out is None:
+            return np.full(targets.shape, np.nan)
+        known = softmax(head.temperature * head.left_out + head.offset, axis=1)
+        return np.where(places[:, None] < 0, np.nan, known[places])
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_parts(
@@ -502,7 +514,7 @@ class HiPPORegressor(Scores, RegressorMixin, _Ridge):
             y = check_numbers(y)
             self._y_shape = y.shape[1:]
             weights = self._weights(panel, sample_weight)
-            features, targets, weights = self._features(panel, y.reshape(len(y), -1), weights, report)
+            features, targets, weights, _ = self._features(panel, y.reshape(len(y), -1), weights, report)
             # numbers in units of their own, so that no square of them overflows
             center, scale = np.transpose([mean_and_scale(target, weights) for target in targets.T])
             self._keep(fit_head(features, (targets - center) / scale, weights, self._blocks(), 0), center, scale)

@@ -285,9 +285,14 @@ def test_series_that_are_equal_are_one():
     """Zeros of either sign, NaN of any bits, numbers of any type."""
     strange = np.array([0x7FF8000000000001], np.uint64).view(float)[0]
     series = [[0.0, np.nan, 1.0], [-0.0, np.nan, 1.0], [0.0, strange, 1.0], [0.0, np.nan, 1.5]]
-    panel, targets, weights = distinct(Panel.from_list(series), np.array([[0.0], [-0.0], [0.0], [0.0]]), np.ones(4))
+    four = np.array([[0.0], [-0.0], [0.0], [0.0]])
+    panel, targets, weights, places = distinct(Panel.from_list(series), four, np.array([1.0, 0.0, 1.0, 1.0]))
+    assert (len(panel), len(targets), places[1]) == (2, 2, -1)
+    panel, targets, weights, places = distinct(Panel.from_list(series), four, np.ones(4))
     assert (len(panel), len(targets)) == (2, 2)
     assert sorted(weights.tolist()) == [0.5, 1.5]
+    assert places[0] == places[1] == places[2] == 1 - places[3]
+    assert_array_equal(weights[places], [1.5, 1.5, 1.5, 0.5])
     panel, y = shifted(60)
     single = Panel(panel.values.astype(np.float32), panel.times, panel.offsets)
     double = Panel(single.values.astype(np.float64), panel.times, panel.offsets)
