@@ -24,6 +24,7 @@ from ._columns import as_times, refuse_masked
 from ._compat import CallbackSupportMixin, HasMethods, Interval, fit_task, set_parameters
 from ._head import calibrate
 from ._panel import Panel
+from ._ridge import distinct
 from ._validation import Scores, check_labels, validate_panel
 
 Array = NDArray[Any]
@@ -89,7 +90,7 @@ def best_threshold(
     series = np.arange(confidence.shape[1])
     best, chosen = -np.inf, 1.0
     # from the highest on, so that of thresholds that do as well the one that waits longer stays
-    tried = np.unique(np.quantile(confidence, np.linspace(0, 1, 201), method="lower"))
+    tried = np.unique(np.quantile(np.unique(confidence), np.linspace(0, 1, 201), method="lower"))
     for threshold in [*tried[::-1].tolist(), 0.0]:
         when = first_sure(confidence, running, threshold)
         accuracy = np.average(confidence[when, series], weights=weights)
@@ -300,7 +301,8 @@ class EarlyClassifier(Scores, CallbackSupportMixin, MetaEstimatorMixin, Classifi
             if not len(used):
                 raise ValueError("All sample weights are zero: no series is left to learn from.")
             params = _check_method_params(panel, self._params(sample_weight, fit_params), indices=used)
-            n_series, panel, y, weights = len(panel), panel[used], y[used], weights[used]
+            n_series, folds = len(panel), self._folds(panel, y, used)
+            panel, y, weights = panel[used], y[used], weights[used]
             self.classes_, codes = np.unique(y, return_inverse=True)
             if len(self.classes_) < 2:
                 raise ValueError(
@@ -310,8 +312,6 @@ class EarlyClassifier(Scores, CallbackSupportMixin, MetaEstimatorMixin, Classifi
             durations = panel._spans
             self.end_ = float(durations.max())
             self.checkpoints_ = self._times(panel, weights)
-            n_folds = max(2, min(5, int(np.bincount(codes).min())))
-            folds = list(check_cv(StratifiedKFold(n_folds) if self.cv is None else self.cv, y).split(panel, y))
             found = Parallel(self.n_jobs, return_as="generator")(
                 delayed(fit_prefixes)(
                     self.estimator, panel.until(time), y, params, folds, self.cv is None,
@@ -324,10 +324,15 @@ class EarlyClassifier(Scores, CallbackSupportMixin, MetaEstimatorMixin, Classifi
                 self.estimators_.append(whole)
                 left_out.append(logs)
                 checkpoint_ends()
-            known = ~np.isnan(left_out).any(axis=(0, 2))
-            own = [logs[known] for logs in left_out]
-            zero = np.zeros(len(self.classes_))
-            self.temperatures_ = np.array([calibrate(logs, zero, codes[known], weights[known])[0] for logs in own])
+            known: Array = ~np.isnan(left_out).any(axis=(0, 2))
+            if not known.any():
+                raise ValueError("cv leaves out no series, so that no probability can be checked. Give other folds.")
+            own, zero = [logs[known] for logs in left_out], np.zeros(len(self.classes_))
+            # as much as one more series; the same one twice is no news
+            doubt = 1 / (len(distinct(panel[known], codes[known, None], weights[known])[0]) + 2)
+            self.temperatures_ = np.array(
+                [calibrate(logs, zero, codes[known], weights[known], doubt)[0] for logs in own]
+            )
             confidence = np.max([softmax(a * b, axis=1) for a, b in zip(self.temperatures_, own, strict=True)], axis=2)
             self._find_threshold(confidence, durations[known], weights[known])
             when = first_sure(confidence, self._running(durations[known]), self.threshold_)
@@ -335,6 +340,16 @@ class EarlyClassifier(Scores, CallbackSupportMixin, MetaEstimatorMixin, Classifi
             self.decision_times_[used[known]] = np.append(self.checkpoints_, np.inf)[when]
             self.decision_times_[used] = np.minimum(self.decision_times_[used], durations)
         return self
+
+    def _folds(self, panel: Panel, y: Array, used: Array) -> list[tuple[Array, Array]]:
+        """Folds of those series that are used, by their places among these."""
+        if self.cv is None:
+            smallest = int(np.unique(y[used], return_counts=True)[1].min())
+            return list(StratifiedKFold(max(2, min(5, smallest))).split(used, y[used]))
+        places = np.full(len(panel), -1)
+        places[used] = np.arange(len(used))
+        folds = check_cv(self.cv, y, classifier=True).split(panel, y)
+        return [(own[0][own[0] >= 0], own[1][own[1] >= 0]) for own in ((places[a], places[b]) for a, b in folds)]
 
     def _params(self, sample_weight: Any, fit_params: dict[str, Any]) -> dict[str, Any]:
         """What the classifier is given beside series and classes."""
@@ -379,8 +394,6 @@ class EarlyClassifier(Scores, CallbackSupportMixin, MetaEstimatorMixin, Classifi
         if self.threshold is not None:
             self.threshold_ = float(self.threshold)
             return
-        if not len(weights):
-            raise ValueError("cv leaves out no series: the threshold cannot be found. Give one, or other folds.")
         times = np.vstack([np.repeat(self.checkpoints_[:, None], len(durations), axis=1), durations])
         if self.cost_of_waiting is None:
             costs, shares = None, np.ones_like(times)
@@ -485,7 +498,8 @@ class EarlyClassifier(Scores, CallbackSupportMixin, MetaEstimatorMixin, Classifi
         -------
         ndarray of shape (n_series,)
         """
-        return self.classes_[self._decided(X, None, finished=True)[0].argmax(axis=1)]
+        logs, _ = self._decided(X, None, finished=True)
+        return self.classes_[logs.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> Array:
         """Compute the probabilities of the classes when finished series are decided.

@@ -382,9 +382,12 @@ def fit_calibrated(features: Features, targets: Array, weights: Array, blocks: B
     return best
 
 
-def calibrate(outputs: Array, offset: Array, codes: NDArray[np.intp], weights: Array) -> tuple[float, float]:
+def calibrate(
+    outputs: Array, offset: Array, codes: NDArray[np.intp], weights: Array, doubt: float | None = None
+) -> tuple[float, float]:
     """What to multiply outputs by for the best log-probabilities of classes, and the loss of these."""
-    doubt = 1 / (len(codes) + 2)  # as much as one more series of any class: no probability is 0 or 1
+    if doubt is None:
+        doubt = 1 / (len(codes) + 2)  # as much as one more series of any class: no probability is 0 or 1
 
     def loss(log_temperature: float) -> float:
         logs = log_softmax(np.exp(log_temperature) * outputs + offset, axis=1)

@@ -78,7 +78,7 @@ MAY_IMPORT = {
     "_summaries": {"_panel"},
     "_sktime_ridge": {"_ridge", "_sktime_features"},
     "_sktime_networks": {"_rnn", "_sktime_features", "_ssm"},
-    "_early": {"_columns", "_compat", "_head", "_panel", "_validation"},
+    "_early": {"_columns", "_compat", "_head", "_panel", "_ridge", "_validation"},
     "__init__": {"_bank", "_early", "_memory", "_panel", "_random", "_ridge", "_rnn", "_ssm", "_transformer"},
     "sktime": {"_sktime_features", "_sktime_ridge", "_sktime_networks"},
     "river": {"_columns", "_ids", "_measures", "_memory"},
