@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_hippo import EarlyClassifier, HiPPOClassifier, HiPPOTransformer, Panel
-from sklearn_hippo._early import best_threshold, first_sure, logarithms, spread
+from sklearn_hippo._stopping import best_threshold, first_sure, logarithms, spread
 
 SMALL = HiPPOClassifier(20, conjunctions=10, random_state=0)
 PIPELINE = make_pipeline(HiPPOTransformer(order=3), LogisticRegression())
