@@ -11,6 +11,7 @@ ORDER = (
     "plot_rnn_classifier.py",
     "plot_rnn_grid.py",
     "plot_state_spaces.py",
+    "plot_early.py",
     "plot_convergence.py",
     "plot_speed.py",
 )
