@@ -16,8 +16,8 @@ except ImportError:  # scikit-learn < 1.9
 
 
 __all__ = [
-    "CallbackSupportMixin", "HasMethods", "Interval", "Registered", "StrOptions", "fit_task", "output_of", "pandas_frame",
-    "polars_frame", "set_parameters", "with_ids",
+    "CallbackSupportMixin", "HasMethods", "Interval", "Registered", "StrOptions", "fit_task", "output_of",
+    "pandas_frame", "polars_frame", "set_parameters", "with_ids",
 ]  # fmt: skip
 
 
