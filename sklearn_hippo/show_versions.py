@@ -19,6 +19,7 @@ PACKAGES = (
     "torch",
     "skorch",
     "sktime",
+    "river",
     "pandas",
     "polars",
     "pyarrow",
