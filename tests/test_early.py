@@ -169,7 +169,9 @@ def test_ragged_series_are_decided_by_their_end():
     assert model.decision_times(nothing)[-1] <= 2
     assert len(model.predict(nothing)) == 41
     long = Panel.from_list([(np.linspace(0, 99, 300), np.random.default_rng(0).normal(size=(300, 2)))])
-    assert model.decision_times(long)[0] <= model.end_
+    model.threshold_ = 1.0
+    assert model.decision_times(long)[0] == model.end_
+    assert_array_equal(model.predict_proba(long), model.predict_proba(long.until(model.end_)))
 
 
 def test_classes_that_a_fold_does_not_know():

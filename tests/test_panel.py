@@ -1205,3 +1205,16 @@ def test_a_frame_of_cells_is_known_by_the_names_of_a_panel():
     assert_array_equal(fitted.transform(frame), fitted.transform(panel))
     with pytest.raises(ValueError, match="X has the channels"):
         fitted.transform(frame[["v", "u"]])
+
+
+def test_what_series_are_after_some_time():
+    panel = Panel.from_list([([5.0, 5.5, 5.5, 7.0], [1.0, 2.0, np.nan, 3.0]), [], [4.0, 5.0, 6.0]], ids=["a", "b", "c"])
+    begun = panel.until(0.5)
+    assert begun == Panel.from_list([([5.0, 5.5, 5.5], [1.0, 2.0, np.nan]), [], [4.0]], ids=["a", "b", "c"])
+    assert begun.has_missing
+    assert panel.until([2.0, 0.0, 1.0]).lengths.tolist() == [4, 0, 2]
+    assert panel.until(99) is panel
+    assert Panel.from_list([[1.0, 2.0, 3.0]]).until(1).times is None
+    for wrong in (-1.0, np.nan, [1.0, 2.0]):
+        with pytest.raises(ValueError, match="elapsed must be one time from zero on, or 3"):
+            panel.until(wrong)
