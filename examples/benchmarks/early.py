@@ -7,8 +7,8 @@ which at most 1,000 each are drawn. Earliness is the share of its observations, 
 duration, after which a series is decided; the harmonic mean is that of accuracy and 1 - earliness. TEASER and
 ProbabilityThreshold have aeon's defaults, but for the classifier of the second, which is QUANT, since its default takes
 minutes at each checkpoint; they take regular series of one length. The full accuracy is that of the same classifier at
-the end. One thread each; what Numba compiles is compiled before. On PowerCons and DodgerLoopGame, TEASER was killed by
-the machine, of 24 GB, after some minutes; on Trace and DodgerLoopWeekend it was not run.
+the end. One thread each; what Numba compiles is compiled before. On PowerCons, DodgerLoopGame,
+Trace and DodgerLoopWeekend, TEASER has not been run to its end.
 
 Every line is written as it is done, and a run that is started again goes on: examples/results/early.csv. The means over
 the sets on which all methods have been run are in early_table.csv.
