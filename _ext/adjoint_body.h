@@ -141,8 +141,7 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
                 FN(sums) t;
                 memcpy(&t, sums + 10 * j * W, sizeof t);
                 if (m->fast > 0) {
-                    TRAVEL(range_of(m->fast * longest, m->decay * longest, TYPED(LARGEST_ANGLE)), m, n, steps, s->held, slope, jump,
-                           &qr, &qi, NULL, path)
+                    TRAVEL(longest, m, n, steps, s->held, slope, jump, &qr, &qi, NULL, path)
                     if (k + n == length)
                         FN(end)(m, qr, qi, *(const VEC *)(u + n * W), &of_qr, &of_qi, carry, &t);
                     FN(untravel)(m, n, steps, s->held, slope, jump, path, of, &of_qr, &of_qi, &t);

@@ -35,15 +35,23 @@ TARGET static void FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const R
     }
 }
 
+/* The longest of some steps. */
+static double FN(longest)(ptrdiff_t n, const double *steps)
+{
+    double most = 0;
+    for (ptrdiff_t r = 0; r < n; r++)
+        most = steps[r] > most ? steps[r] : most;
+    return most;
+}
+
 /* Up to which |lambda| modes of a sequence are slow. */
 static double FN(bound)(const space_t *s, ptrdiff_t b)
 {
-    double time = 0, most = 0;
-    for (ptrdiff_t k = 0; k < s->lengths[b]; k++) {
-        const double step = s->step[b * s->length + k];
-        time += step, most = step > most ? step : most;
-    }
-    return LITTLE / time < SLOW / most ? LITTLE / time : SLOW / most;
+    const double *steps = s->step + b * s->length, slow = SLOW / FN(longest)(s->lengths[b], steps);
+    double time = 0;
+    for (ptrdiff_t k = 0; k < s->lengths[b]; k++)
+        time += steps[k];
+    return LITTLE / time < slow ? LITTLE / time : slow;
 }
 
 /* Terms of the series that are enough where |z| is no more than r, up to SLOW. */
@@ -107,14 +115,6 @@ static void FN(inputs)(const space_t *s, item_t i, ptrdiff_t k, ptrdiff_t n, REA
     }
 }
 
-static double FN(longest)(ptrdiff_t n, const double *steps)
-{
-    double most = 0;
-    for (ptrdiff_t r = 0; r < n; r++)
-        most = steps[r] > most ? steps[r] : most;
-    return most;
-}
-
 /* One mode through a stretch. Where they are wanted, parts of y are added to it; `path` has the states before and behind all
  * steps, and e^z - 1. */
 INLINE void FN(travel)(const int range, const FN(mode) *m, ptrdiff_t n, const double *steps, int held, const REAL *slope,
@@ -143,13 +143,13 @@ INLINE void FN(travel)(const int range, const FN(mode) *m, ptrdiff_t n, const do
     }
 }
 
-/* What there is in `travel` for all ranges. */
-#define TRAVEL(range, ...) \
-    switch (range) { \
-    case TINY: FN(travel)(TINY, __VA_ARGS__); break; \
-    case NEAR: FN(travel)(NEAR, __VA_ARGS__); break; \
-    case ANY: FN(travel)(ANY, __VA_ARGS__); break; \
-    default: FN(travel)(FAR, __VA_ARGS__); \
+/* `travel`, of the range that the longest of these steps is in. */
+#define TRAVEL(longest, m, ...) \
+    switch (range_of((m)->fast * (longest), (m)->decay * (longest), TYPED(LARGEST_ANGLE))) { \
+    case TINY: FN(travel)(TINY, m, __VA_ARGS__); break; \
+    case NEAR: FN(travel)(NEAR, m, __VA_ARGS__); break; \
+    case ANY: FN(travel)(ANY, m, __VA_ARGS__); break; \
+    default: FN(travel)(FAR, m, __VA_ARGS__); \
     }
 
 /* Likewise, a slow one; v is the input at the beginning of each step. */
@@ -217,7 +217,7 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
                 VEC qr = FN(choose)(slow, none, re), qi = FN(choose)(slow, none, im);
                 VEC xr = FN(choose)(slow, re, none), xi = FN(choose)(slow, im, none);
                 if (m->fast > 0)
-                    TRAVEL(range_of(m->fast * longest, m->decay * longest, TYPED(LARGEST_ANGLE)), m, n, steps, s->held, slope, jump, &qr, &qi, y, NULL)
+                    TRAVEL(longest, m, n, steps, s->held, slope, jump, &qr, &qi, y, NULL)
                 if (m->slow > 0)
                     FN(crawl)(m, FN(terms)(m->slow * longest), n, steps, s->held ? u + W : u, slope, &xr, &xi, y, NULL);
                 *(VEC *)(S + j * W) = FN(choose)(slow, xr, qr), *(VEC *)(S + (M + j) * W) = FN(choose)(slow, xi, qi);
