@@ -72,10 +72,14 @@ class State:
         """The state in which these streams are as in another one."""
         if isinstance(streams, slice):  # all of them
             return some
-        new = {field.name: getattr(self, field.name).copy() for field in fields(self)}
-        for name, array in new.items():
-            array[streams] = getattr(some, name)
-        return State(**new)
+        new = State(**{field.name: getattr(self, field.name).copy() for field in fields(self)})
+        new.assign(streams, some)
+        return new
+
+    def assign(self, streams: Any, some: "State") -> None:
+        """Put these streams, in place, into the state that they have in another one, or all into its only one."""
+        for field in fields(self):
+            getattr(self, field.name)[streams] = getattr(some, field.name)
 
     def misfit(self) -> tuple[int, int] | None:
         """Stream and channel of a core that could not be represented, if there is one."""

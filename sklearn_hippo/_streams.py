@@ -97,8 +97,7 @@ class Streams:
             streams, offsets = _segments(rows)
             entered = self._map(lambda part: self._entered(part, streams, offsets, times, values), len(streams))
             for part, state in entered:
-                for field in fields(State):
-                    getattr(self.state, field.name)[streams[part]] = getattr(state, field.name)
+                self.state.assign(streams[part], state)
         self.keep(*kept)
 
     def _entered(self, part: slice, streams: Array, offsets: Array, times: Array, values: Array) -> State:
@@ -179,9 +178,7 @@ class Streams:
 
     def clear(self, streams: Array) -> None:
         """Forget what some rows hold."""
-        nothing = State.empty(1, *self.state.core.shape[1:])
-        for field in fields(State):
-            getattr(self.state, field.name)[streams] = getattr(nothing, field.name)
+        self.state.assign(streams, State.empty(1, *self.state.core.shape[1:]))
         self.latest[streams] = np.nan
         rows, times, values = self.log
         mine = ~np.isin(rows, streams)
@@ -212,8 +209,7 @@ class Streams:
             still = ~np.isin(waiting[0], places[both])
             waiting = waiting[0][still], waiting[1][still], waiting[2][still]
         for rows, entered in changed:
-            for field in fields(State):
-                getattr(merged.state, field.name)[rows] = getattr(entered, field.name)
+            merged.state.assign(rows, entered)
         merged.latest[places] = np.fmax(merged.latest[places], other.latest[: other.n])
         merged.n = n
         theirs = (places[other.log[0]], *other.log[1:])
