@@ -16,9 +16,19 @@ except ImportError:  # scikit-learn < 1.9
 
 
 __all__ = [
-    "CallbackSupportMixin", "HasMethods", "Interval", "Registered", "StrOptions", "fit_task", "output_of",
+    "CallbackSupportMixin", "HasMethods", "Interval", "Linked", "Registered", "StrOptions", "fit_task", "output_of",
     "pandas_frame", "polars_frame", "set_parameters", "with_ids",
 ]  # fmt: skip
+
+
+class Linked:
+    """An estimator whose HTML representation links to its page in the documentation."""
+
+    _doc_link_module = "sklearn_hippo"
+    _doc_link_template = "https://sklearn-hippo.readthedocs.io/api.html#sklearn_hippo.{estimator_name}"
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"estimator_name": type(self).__name__}
 
 
 class Registered(StrOptions):

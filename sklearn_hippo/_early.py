@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
 )
 
 from ._columns import as_times, refuse_masked
-from ._compat import CallbackSupportMixin, HasMethods, Interval, fit_task, set_parameters
+from ._compat import CallbackSupportMixin, HasMethods, Interval, Linked, fit_task, set_parameters
 from ._head import calibrate
 from ._panel import Panel
 from ._ridge import distinct
@@ -42,7 +42,7 @@ class Decisions(NamedTuple):
     """(n_series,), whether it is decided; else there is reason to wait."""
 
 
-class EarlyClassifier(Scores, CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class EarlyClassifier(Linked, Scores, CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Classify series while they go on: decide as soon as a classifier is sure enough.
 
     A clone of the classifier is fitted to what all series are at each of some checkpoints, and one to whole series. A
@@ -133,12 +133,6 @@ class EarlyClassifier(Scores, CallbackSupportMixin, MetaEstimatorMixin, Classifi
         "cv": ["cv_object"],
         "n_jobs": [Integral, None],
     }
-
-    _doc_link_module = "sklearn_hippo"
-    _doc_link_template = "https://sklearn-hippo.readthedocs.io/api.html#sklearn_hippo.{estimator_name}"
-
-    def _doc_link_url_param_generator(self) -> dict[str, str]:
-        return {"estimator_name": type(self).__name__}
 
     def __init__(
         self,

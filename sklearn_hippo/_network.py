@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ._batches import Batches, Series
 from ._columns import in_seconds, refuse_masked
-from ._compat import CallbackSupportMixin, Interval, StrOptions, fit_task, with_ids
+from ._compat import CallbackSupportMixin, Interval, Linked, StrOptions, fit_task, with_ids
 from ._panel import Panel, merge_stamps
 from ._scales import REACH, bounded, mean_and_scale, median
 from ._session import Session
@@ -116,7 +116,9 @@ class Head(nn.Module):
         raise NotImplementedError
 
 
-class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class NetworkEstimator(
+    Linked, Session, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """What all trained estimators share: everything but the targets and the module.
 
     A subclass has the parameters of its own, `_module`, `_module_params` and `_check_size`; `_targets.py` has what is
@@ -151,12 +153,6 @@ class NetworkEstimator(Session, CallbackSupportMixin, ClassNamePrefixFeaturesOut
     standardize: bool
     dropout: float
     max_epochs: int
-
-    _doc_link_module = "sklearn_hippo"
-    _doc_link_template = "https://sklearn-hippo.readthedocs.io/api.html#sklearn_hippo.{estimator_name}"
-
-    def _doc_link_url_param_generator(self) -> dict[str, str]:
-        return {"estimator_name": type(self).__name__}
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

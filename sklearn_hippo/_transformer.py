@@ -12,7 +12,7 @@ from sklearn.utils import Tags, check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._columns import as_times, as_values, in_seconds
-from ._compat import CallbackSupportMixin, Interval, Registered, StrOptions, fit_task, with_ids
+from ._compat import CallbackSupportMixin, Interval, Linked, Registered, StrOptions, fit_task, with_ids
 from ._machine import check_memory, threads_of
 from ._measures import MEASURES, Measure, feature_names, with_projection
 from ._panel import Panel, own_times
@@ -31,7 +31,7 @@ from ._validation import (
 Array = NDArray[Any]
 
 
-class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class HiPPOTransformer(Linked, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     r"""Compress each series into the coefficients of its optimal polynomial projection.
 
     A series, interpolated between its observations, is a function f on :math:`[t_0, T]`. Its coefficients
@@ -136,12 +136,6 @@ class HiPPOTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         "add_duration": ["boolean"],
         "n_jobs": [Integral, None],
     }
-
-    _doc_link_module = "sklearn_hippo"
-    _doc_link_template = "https://sklearn-hippo.readthedocs.io/api.html#sklearn_hippo.{estimator_name}"
-
-    def _doc_link_url_param_generator(self) -> dict[str, str]:
-        return {"estimator_name": type(self).__name__}
 
     def __init__(
         self,
