@@ -11,33 +11,44 @@ typedef struct {
     REAL *v, *slope, *jump;
 } FN(grads);
 
-/* The adjoint of `travel`: g becomes the gradient of the state before the stretch. */
+/* The adjoint of `travel`: g becomes the gradient of the states before the stretch. */
 INLINE void FN(untravel)(const FN(mode) *m, ptrdiff_t n, const double *steps, int held, const REAL *slope, const REAL *jump,
                          const REAL *path, FN(grads) of, VEC *gr, VEC *gi, FN(sums) *t)
 {
     const ptrdiff_t W = FN(LANE);
     for (ptrdiff_t r = n - 1; r >= 0; r--) {
-        const VEC *last = (const VEC *)(path + 4 * r * W), *now = last + 4, gy = *(const VEC *)(of.y + r * W);
+        const VEC *last = (const VEC *)path + 4 * PAIR * r, *now = last + 4 * PAIR, gy = *(const VEC *)(of.y + r * W);
         const int jumps = held || !(steps[r] > 0);
-        t->dr += gy * now[0], t->di -= gy * now[1];
-        *gr += gy * m->dr, *gi -= gy * m->di;
+        UNROLL
+        for (int p = 0; p < PAIR; p++) {
+            t[p].dr += gy * now[4 * p], t[p].di -= gy * now[4 * p + 1];
+            gr[p] += gy * m[p].dr, gi[p] -= gy * m[p].di;
+        }
         if (steps[r] > 0) {
             const REAL h = (REAL)steps[r];
-            const VEC er = now[2], ei = now[3], s = *(const VEC *)(slope + r * W);
-            VEC re = last[0];
-            if (jumps)
-                re += *(const VEC *)(jump + r * W);
-            const VEC pr = re + m->mr * s, pi = last[1] + m->mi * s;  /* q+ = q + E p: dE = h (1 + E) d lambda */
-            const VEC ar = h * pr * *gr + h * pi * *gi, ai = h * pr * *gi - h * pi * *gr;
-            t->fr = (t->fr + ar) + er * ar + ei * ai, t->fi = (t->fi + ai) + er * ai - ei * ar;
-            const VEC br = er * *gr + ei * *gi, bi = er * *gi - ei * *gr, next = (*gr + er * *gr) + ei * *gi;
-            t->mr += br * s, t->mi += bi * s;
-            const VEC part = *(VEC *)(of.slope + r * W) + m->mr * br;
-            *(VEC *)(of.slope + r * W) = part + m->mi * bi;
-            *gi = (*gi + er * *gi) - ei * *gr, *gr = next;
+            const VEC s = *(const VEC *)(slope + r * W);
+            VEC of_slope = *(VEC *)(of.slope + r * W);
+            UNROLL
+            for (int p = 0; p < PAIR; p++) {
+                const VEC er = now[4 * p + 2], ei = now[4 * p + 3];
+                VEC re = last[4 * p];
+                if (jumps)
+                    re += *(const VEC *)(jump + r * W);
+                const VEC qr = re + m[p].mr * s, qi = last[4 * p + 1] + m[p].mi * s;  /* q+ = q + E p: dE = h (1 + E) d lambda */
+                const VEC hr = h * qr, hi = h * qi, ar = hr * gr[p] + hi * gi[p], ai = hr * gi[p] - hi * gr[p];
+                t[p].fr = (t[p].fr + ar) + er * ar + ei * ai, t[p].fi = (t[p].fi + ai) + er * ai - ei * ar;
+                const VEC br = er * gr[p] + ei * gi[p], bi = er * gi[p] - ei * gr[p];
+                t[p].mr += br * s, t[p].mi += bi * s;
+                of_slope = of_slope + m[p].mr * br + m[p].mi * bi;
+                gr[p] += br, gi[p] += bi;
+            }
+            *(VEC *)(of.slope + r * W) = of_slope;
         }
-        if (jumps)
-            *(VEC *)(of.jump + r * W) += *gr;
+        if (jumps) {
+            UNROLL
+            for (int p = 0; p < PAIR; p++)
+                *(VEC *)(of.jump + r * W) += gr[p];
+        }
     }
 }
 
@@ -105,11 +116,11 @@ TARGET static void FN(begin)(ptrdiff_t n_modes, const FN(mode) *m, const REAL *C
 TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdiff_t last, void *scratch)
 {
     const ptrdiff_t W = FN(LANE), M = s->n_modes, L = s->length, H = s->width, P = 2 * M * W, T = STRETCH * W;
+    const ptrdiff_t all = (10 * M + 10 * (PAIR - 1)) * W;  /* of all sums */
     const ptrdiff_t n_stretches = (L + STRETCH - 1) / STRETCH;
-    const VEC none = {0};
-    REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *g = S + P, *sums = g + P, *D = sums + 5 * P, *grad_D = D + W;
+    REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *g = S + P, *sums = g + P, *D = sums + all, *grad_D = D + W;
     REAL *carry = grad_D + W, *u = carry + W, *slope = u + T + W, *jump = slope + T, *gy = jump + T, *of_v = gy + T, *of_s = of_v + T;
-    REAL *of_jump = of_s + T, *path = of_jump + T, *gu = path + 4 * (T + W);
+    REAL place[STRETCH], *of_jump = of_s + T, *path = of_jump + T, *gu = path + 4 * PAIR * (T + W);
     FN(mode) *modes = (FN(mode) *)(gu + T + W);
     const FN(grads) of = {gy, of_v, of_s, of_jump};
     for (ptrdiff_t item = first; item < last; item++) {
@@ -118,41 +129,40 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
         const REAL *kept = (const REAL *)s->kept + i.b * n_stretches * 2 * M * H + i.h;
         FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C);
         FN(gather_set)(s, i, 1, s->pass, D);
-        FN(load_modes)(M, lambda, C, i.n, FN(bound)(s, i.b), D, modes);
+        FN(load_modes)(M, lambda, C, i.n, FN(bounds_of)(s, i.b), D, modes);
         FN(gather)(2 * M, H, i.n, W, (REAL *)s->grad_state + of_item, g);
-        memset(sums, 0, 5 * P * sizeof(REAL)), memset(grad_D, 0, W * sizeof(REAL)), memset(carry, 0, W * sizeof(REAL));
+        memset(sums, 0, all * sizeof(REAL)), memset(grad_D, 0, W * sizeof(REAL)), memset(carry, 0, W * sizeof(REAL));
         for (ptrdiff_t k = (length - 1) / STRETCH * STRETCH; k >= 0 && length > 0; k -= STRETCH) {
             const ptrdiff_t n = length - k < STRETCH ? length - k : STRETCH, at = (i.b * L + k) * H + i.h;
             const double *steps = s->step + i.b * L + k, longest = FN(longest)(n, steps);
             FN(gather)(2 * M, H, i.n, W, kept + k / STRETCH * 2 * M * H, S);
-            FN(inputs)(s, i, k, n, u, slope, jump);
+            FN(inputs)(s, i, k, n, longest, u, slope, jump, place);
             if (k == 0)
                 FN(exchange)(0, M, modes, u, S);
             FN(gather)(n, H, i.n, W, (const REAL *)s->grad_y + at, gy);
             memset(of_v, 0, 3 * T * sizeof(REAL));
             const REAL *v = s->held ? u + W : u;
-            for (ptrdiff_t j = 0; j < M; j++) {
+            for (ptrdiff_t j = 0; j < M; j += PAIR) {
                 const FN(mode) *m = modes + j;
-                const BITS slow = m->is_slow;
-                const VEC re = *(VEC *)(S + j * W), im = *(VEC *)(S + (M + j) * W), gr = *(VEC *)(g + j * W), gi = *(VEC *)(g + (M + j) * W);
-                VEC qr = FN(choose)(slow, none, re), qi = FN(choose)(slow, none, im), of_qr = FN(choose)(slow, none, gr);
-                VEC xr = FN(choose)(slow, re, none), xi = FN(choose)(slow, im, none), of_xr = FN(choose)(slow, gr, none);
-                VEC of_qi = FN(choose)(slow, none, gi), of_xi = FN(choose)(slow, gi, none);
-                FN(sums) t;
-                memcpy(&t, sums + 10 * j * W, sizeof t);
-                if (m->fast > 0) {
-                    TRAVEL(longest, m, n, steps, s->held, slope, jump, &qr, &qi, NULL, path)
+                FN(states) q, x, of_q, of_x;
+                FN(sums) t[PAIR];
+                FN(apart)(M, j, m, S, &q, &x), FN(apart)(M, j, m, g, &of_q, &of_x);
+                memcpy(t, sums + 10 * j * W, sizeof t);
+                if (FN(fastest)(m) > 0) {
+                    TRAVEL(longest, m, n, steps, place, s->held, slope, jump, q.re, q.im, NULL, path)
                     if (k + n == length)
-                        FN(end)(m, qr, qi, *(const VEC *)(u + n * W), &of_qr, &of_qi, carry, &t);
-                    FN(untravel)(m, n, steps, s->held, slope, jump, path, of, &of_qr, &of_qi, &t);
+                        for (int p = 0; p < PAIR; p++)
+                            FN(end)(m + p, q.re[p], q.im[p], *(const VEC *)(u + n * W), of_q.re + p, of_q.im + p, carry, t + p);
+                    FN(untravel)(m, n, steps, s->held, slope, jump, path, of, of_q.re, of_q.im, t);
                 }
-                if (m->slow > 0) {
-                    const int terms = FN(terms)(m->slow * longest);
-                    FN(crawl)(m, terms, n, steps, v, slope, &xr, &xi, NULL, path);
-                    FN(uncrawl)(m, terms, n, steps, v, slope, path, of, &of_xr, &of_xi, &t);
-                }
-                memcpy(sums + 10 * j * W, &t, sizeof t);
-                *(VEC *)(g + j * W) = FN(choose)(slow, of_xr, of_qr), *(VEC *)(g + (M + j) * W) = FN(choose)(slow, of_xi, of_qi);
+                for (int p = 0; p < PAIR; p++)
+                    if (m[p].slow > 0) {
+                        const int terms = FN(terms)(m[p].slow * longest);
+                        FN(crawl)(m + p, terms, n, steps, v, slope, x.re + p, x.im + p, NULL, path);
+                        FN(uncrawl)(m + p, terms, n, steps, v, slope, path, of, of_x.re + p, of_x.im + p, t + p);
+                    }
+                memcpy(sums + 10 * j * W, t, sizeof t);
+                FN(together)(M, j, m, &of_q, &of_x, g);
             }
             /* Of u: the carry is of its last row, which is of the stretch behind, or of the end. */
             memcpy(gu + n * W, carry, W * sizeof(REAL));

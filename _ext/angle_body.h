@@ -29,8 +29,8 @@ INLINE VEC FN(choose)(BITS mask, VEC a, VEC b)
     return FN(of_bits)((FN(bits_of)(a) & mask) | (FN(bits_of)(b) & ~mask));
 }
 
-/* sin y and cos y. TINY angles are up to 1/4, NEAR ones up to an eighth of a turn; others are reduced to that by quarter turns in
- * three parts, and are not known beyond LARGEST_ANGLE, which is taken for FAR ones. */
+/* sin y and cos y, of angles that are reduced to an eighth of a turn by quarter turns in three parts; they are not known beyond
+ * LARGEST_ANGLE, which is taken for FAR ones. */
 INLINE void FN(turn)(const int range, VEC y, VEC *sine, VEC *cosine)
 {
     static const REAL odd_terms[9] = {
@@ -39,19 +39,15 @@ INLINE void FN(turn)(const int range, VEC y, VEC *sine, VEC *cosine)
     static const REAL even_terms[10] = {
         1, (REAL)(-1. / 2), (REAL)(1. / 24), (REAL)(-1. / 720), (REAL)(1. / 40320), (REAL)(-1. / 3628800),
         (REAL)(1. / 479001600), (REAL)(-1. / 87178291200), (REAL)(1. / 20922789888000), (REAL)(-1. / 6402373705728000)};
-    const int N = range == TINY ? (sizeof(REAL) == 4 ? 2 : 5) : (sizeof(REAL) == 4 ? 4 : 8);
+    const int N = sizeof(REAL) == 4 ? 4 : 8;
     const VEC none = {0};
-    VEC shifted = none;
     if (range == FAR) {
         const VEC most = none + TYPED(LARGEST_ANGLE);
         y = FN(choose)(BELOW(y, most), y, most);
         y = FN(choose)(BELOW(-most, y), y, -most);
     }
-    if (range >= ANY) {
-        shifted = y * (REAL)0.63661977236758134308 + TYPED(ROUNDING);
-        const VEC turns = shifted - TYPED(ROUNDING);
-        y = ((y - turns * TYPED(QUARTER_HIGH)) - turns * TYPED(QUARTER_MIDDLE)) - turns * TYPED(QUARTER_LOW);
-    }
+    const VEC shifted = y * (REAL)0.63661977236758134308 + TYPED(ROUNDING), turns = shifted - TYPED(ROUNDING);
+    y = ((y - turns * TYPED(QUARTER_HIGH)) - turns * TYPED(QUARTER_MIDDLE)) - turns * TYPED(QUARTER_LOW);
     const VEC square = y * y;
     VEC s = none + odd_terms[N], c = none + even_terms[N + 1];
     UNROLL
@@ -61,10 +57,6 @@ INLINE void FN(turn)(const int range, VEC y, VEC *sine, VEC *cosine)
     for (int n = N + 1; n > 0; n--)
         c = c * square + even_terms[n - 1];
     s *= y;
-    if (range < ANY) {
-        *sine = s, *cosine = c;
-        return;
-    }
     const BITS quarter = FN(bits_of)(shifted), odd = -(quarter & 1);
     const int top = 8 * sizeof(REAL) - 2;
     const BITS minus = (BITS){0} + (TYPED(whole))((TYPED(positive))1 << (top + 1));
@@ -72,31 +64,25 @@ INLINE void FN(turn)(const int range, VEC y, VEC *sine, VEC *cosine)
     *sine = FN(of_bits)(FN(bits_of)(FN(choose)(odd, c, s)) ^ ((quarter << top) & minus));
 }
 
-/* e^x - 1 of x up to 0: what is far below is -1. TINY ones are from -1/16 on, NEAR ones from -0.35 on. Elsewhere it is
- * 2^i (e^r - 1) + 2^i - 1, with r no more than log(2) / 2. */
-INLINE VEC FN(shrink)(const int range, VEC x)
+/* e^x - 1 of x up to 0, 2^i (e^r - 1) + 2^i - 1 with r no more than log(2) / 2: what is far below is -1. */
+INLINE VEC FN(shrink)(VEC x)
 {
     static const REAL terms[14] = {
         1, 1, (REAL)(1. / 2), (REAL)(1. / 6), (REAL)(1. / 24), (REAL)(1. / 120), (REAL)(1. / 720), (REAL)(1. / 5040),
         (REAL)(1. / 40320), (REAL)(1. / 362880), (REAL)(1. / 3628800), (REAL)(1. / 39916800), (REAL)(1. / 479001600),
         (REAL)(1. / 6227020800)};
-    const int N = range == TINY ? (sizeof(REAL) == 4 ? 4 : 9) : (sizeof(REAL) == 4 ? 7 : 13);
+    const int N = sizeof(REAL) == 4 ? 7 : 13;
     const VEC none = {0};
-    VEC power = none;
-    if (range >= ANY) {
-        x = FN(choose)(BELOW(x, none - TYPED(LEAST)), none - TYPED(LEAST), x);
-        const VEC shifted = x * (REAL)1.44269504088896340736 + TYPED(ROUNDING), i = shifted - TYPED(ROUNDING);
-        x = (x - i * (REAL)0.693145751953125) - i * (REAL)1.42860682030941723212e-6;
-        power = FN(of_bits)(FN(bits_of)(none + 1)
-                            + ((FN(bits_of)(shifted) - FN(bits_of)(none + TYPED(ROUNDING))) << TYPED(FRACTION)));
-    }
+    x = FN(choose)(BELOW(x, none - TYPED(LEAST)), none - TYPED(LEAST), x);
+    const VEC shifted = x * (REAL)1.44269504088896340736 + TYPED(ROUNDING), i = shifted - TYPED(ROUNDING);
+    x = (x - i * (REAL)0.693145751953125) - i * (REAL)1.42860682030941723212e-6;
+    const VEC power = FN(of_bits)(FN(bits_of)(none + 1)
+                                  + ((FN(bits_of)(shifted) - FN(bits_of)(none + TYPED(ROUNDING))) << TYPED(FRACTION)));
     VEC f = none + terms[N];
     UNROLL
     for (int n = N; n > 1; n--)
         f = f * x + terms[n - 1];
     f *= x;
-    if (range < ANY)
-        return f;
     return f * power + (power - 1);
 }
 

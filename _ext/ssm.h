@@ -13,10 +13,10 @@
  *
  *     q+ = q + (e^z - 1) (q + mu s),   x = mu (q - u),
  *
- * and q jumps with u where u is held or a step takes no time. Nothing is lost, but in x where |lambda| times the duration is
- * small. Where it is less than LITTLE, and z is never more than SLOW, modes of a sequence are slow, and have
- * x+ = x + phi_1(z) (z x + step v) + phi_2(z) step^2 s, v = u_k, or, held, v = u_{k+1} and s = 0, by the series of
- * phi_j = sum_k z^k / (k + j)!, whose derivatives are phi_1 - phi_2 and phi_2 - 2 phi_3.
+ * and q jumps with u where u is held or a step takes no time. Nothing is lost, but in x, and twice in the gradient of lambda,
+ * where |lambda| times the duration is small. Where it is less than LITTLE, and z is never more than SLOW, modes of a sequence
+ * are slow, and have x+ = x + phi_1(z) (z x + step v) + phi_2(z) step^2 s, v = u_k, or, held, v = u_{k+1} and s = 0, by the
+ * series of phi_j = sum_k z^k / (k + j)!, whose derivatives are phi_1 - phi_2 and phi_2 - 2 phi_3.
  *
  * Where all are equal, runs of observations are taken at once, runs_body.h.
  *
@@ -31,7 +31,8 @@
 #define RUN 8          /* observations in a run, where steps are equal */
 #define ABREAST 4      /* runs at once */
 #define SHORT 32       /* observations of sequences that have no runs */
-#define LITTLE 8.      /* see above */
+#define PAIR 2         /* modes at once, where steps differ: while one waits, another goes on */
+#define LITTLE 4.      /* see above */
 #define SLOW 0.25
 #define SPELL 32       /* observations in a stretch of selective ones */
 #define MOST_LANES 16  /* numbers in a vector */
@@ -95,12 +96,17 @@ static item_t item_of(const space_t *s, ptrdiff_t i, ptrdiff_t block)
     return (item_t){i / n_blocks, h, s->width - h < block ? s->width - h : block};
 }
 
-/* How large arguments are: where they are small, fewer terms are enough. */
-enum { TINY, NEAR, ANY, FAR };
+/* How large the z of a stretch are: up to LARGE, (e^z - 1) / z is a polynomial of the step, of the lower a degree the smaller
+ * they are. It is wrong by no more than a half of a last digit. */
+enum { TINY, SMALL, MEDIUM, LARGE, ANY, FAR };
 
-static int range_of(double angle, double fall, double farthest)
+#define DEGREE_float(range) ((range) == TINY ? 3 : (range) == SMALL ? 4 : (range) == MEDIUM ? 6 : 8)
+#define DEGREE_double(range) ((range) == TINY ? 7 : (range) == SMALL ? 9 : (range) == MEDIUM ? 12 : 15)
+#define MOST_TERMS 18  /* two more than the highest degree has */
+
+static int range_of(double z, double farthest)
 {
-    return angle < 0.5 && fall < 1. / 16 ? TINY : angle < 1.57 && fall < 0.35 ? NEAR : angle < farthest ? ANY : FAR;
+    return z < 0.145 ? TINY : z < 0.405 ? SMALL : z < 1.38 ? MEDIUM : z < 2.89 ? LARGE : z < farthest ? ANY : FAR;
 }
 
 typedef void (*space_fn)(const space_t *, ptrdiff_t first, ptrdiff_t last, void *scratch);
@@ -125,12 +131,12 @@ static void *aligned(void *scratch)
 /* Numbers of scratch that a thread needs, for any instruction set. */
 static ptrdiff_t scratch_of(ptrdiff_t n_modes)
 {
-    return MOST_LANES + MOST_LANES * ((24 + 2 * (4 * RUN + 2)) * n_modes + 16 * (STRETCH + 1) + 2 * RUN + 8);
+    return MOST_LANES + MOST_LANES * ((24 + 2 * (4 * RUN + 2)) * n_modes + (8 + 4 * PAIR) * (STRETCH + 1) + 2 * RUN + 32 * PAIR);
 }
 
 static ptrdiff_t scratch_of_selective(ptrdiff_t n_modes, ptrdiff_t n_channels)
 {
-    return MOST_LANES + 2 * MOST_LANES * (n_channels + 1) + 2 * n_modes * (2 * SHORT + 1 + (SHORT + 1) * n_channels);
+    return MOST_LANES + 2 * MOST_LANES * (n_channels + 1) + 2 * n_modes * (2 * SPELL + 1 + (SPELL + 1) * n_channels);
 }
 
 /* What exponential functions are made of: adding ROUNDING, 1.5 2^FRACTION, whose last bit is worth one, rounds to integers. */

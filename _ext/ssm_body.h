@@ -50,6 +50,7 @@ static void FN(gather_set)(const space_t *s, item_t i, ptrdiff_t rows, const voi
 #include "runs_body.h"
 #include "steady_body.h"
 #include "angle_body.h"
+#include "mode_body.h"
 #include "varying_body.h"
 #include "adjoint_body.h"
 #include "selective_body.h"

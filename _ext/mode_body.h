@@ -1,0 +1,181 @@
+/* The modes of diagonal state spaces whose steps differ, and what a step makes of them. See ssm.h and each_simd.h. */
+
+/* One mode of some channels: of those that are slow, and of the others, with zeros in the place of the rest. */
+typedef struct {
+    VEC lr, li, cr, ci;          /* lambda, 2 C */
+    VEC fr, fi, mr, mi, dr, di;  /* lambda, mu, 2 C mu */
+    BITS is_slow;
+    double slow, fast;           /* the greatest |lambda| of each, 0 if there are none */
+} FN(mode);
+
+/* Up to which |lambda| modes of a sequence are slow, and up to which they can be. */
+typedef struct {
+    double slow, most;
+} FN(bounds);
+
+/* All modes of an item; what the others' outputs have too much of the input is taken from D. If one is slow, all of its vector
+ * are, where they can be. */
+TARGET static void FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const REAL *C, ptrdiff_t n, FN(bounds) of,
+                                  REAL *D, FN(mode) *m)
+{
+    const ptrdiff_t W = FN(LANE), M = n_modes * W;
+    const VEC none = {0};
+    for (ptrdiff_t j = 0; j < n_modes; j++, lambda += W, C += W, m++) {
+        const VEC lr = *(const VEC *)lambda, li = *(const VEC *)(lambda + M), norm = 1 / (lr * lr + li * li + (REAL)1e-30);
+        const VEC cr = 2 * *(const VEC *)C, ci = 2 * *(const VEC *)(C + M);
+        double least = INFINITY, most = 0;
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const double re = lambda[i], im = lambda[M + i], size = sqrt(re * re + im * im);
+            least = size < least ? size : least, most = size > most ? size : most;
+        }
+        const REAL bound = (REAL)(least < of.slow && most < of.most ? of.most : of.slow);
+        const BITS slow = m->is_slow = BELOW(lr * lr + li * li, none + bound * bound);
+        m->lr = FN(choose)(slow, lr, none), m->li = FN(choose)(slow, li, none);
+        m->cr = FN(choose)(slow, cr, none), m->ci = FN(choose)(slow, ci, none);
+        m->fr = FN(choose)(slow, none, lr), m->fi = FN(choose)(slow, none, li);
+        m->mr = m->fr * norm, m->mi = -m->fi * norm;
+        m->dr = cr * m->mr - ci * m->mi, m->di = cr * m->mi + ci * m->mr;
+        *(VEC *)D -= m->dr;
+        m->slow = m->fast = 0;
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const double re = lambda[i], im = lambda[M + i], size = re * re + im * im;
+            double *greatest = ((const REAL *)&m->fr)[i] == 0 && ((const REAL *)&m->fi)[i] == 0 ? &m->slow : &m->fast;
+            *greatest = size > *greatest ? size : *greatest;
+        }
+        m->slow = sqrt(m->slow), m->fast = sqrt(m->fast);
+    }
+    memset(m, 0, (PAIR - 1) * sizeof *m);  /* one that is nothing, if they are not pairs */
+}
+
+/* The longest of some steps. */
+static double FN(longest)(ptrdiff_t n, const double *steps)
+{
+    double most = 0;
+    for (ptrdiff_t r = 0; r < n; r++)
+        most = steps[r] > most ? steps[r] : most;
+    return most;
+}
+
+static FN(bounds) FN(bounds_of)(const space_t *s, ptrdiff_t b)
+{
+    const double *steps = s->step + b * s->length, most = SLOW / FN(longest)(s->lengths[b], steps);
+    double time = 0;
+    for (ptrdiff_t k = 0; k < s->lengths[b]; k++)
+        time += steps[k];
+    return (FN(bounds)){LITTLE / time < most ? LITTLE / time : most, most};
+}
+
+/* Terms of the series that are enough where |z| is no more than r, up to SLOW. */
+static int FN(terms)(double r)
+{
+    if (sizeof(REAL) == 4)
+        return r < 1. / 1024 ? 2 : r < 1. / 64 ? 3 : 6;
+    return r < 1. / 1024 ? 5 : r < 1. / 64 ? 7 : 11;
+}
+
+/* phi_j(z) by its first terms. */
+INLINE void FN(series)(const int j, int terms, VEC x, VEC y, VEC *re, VEC *im)
+{
+    static const REAL inverse[15] = {
+        1, 1, (REAL)(1. / 2), (REAL)(1. / 6), (REAL)(1. / 24), (REAL)(1. / 120), (REAL)(1. / 720), (REAL)(1. / 5040),
+        (REAL)(1. / 40320), (REAL)(1. / 362880), (REAL)(1. / 3628800), (REAL)(1. / 39916800), (REAL)(1. / 479001600),
+        (REAL)(1. / 6227020800), (REAL)(1. / 87178291200)};
+    VEC a = (VEC){0} + inverse[terms - 1 + j], b = {0};
+    for (int n = terms - 2; n >= 0; n--) {
+        const VEC next = a * x - b * y + inverse[n + j];
+        b = a * y + b * x;
+        a = next;
+    }
+    *re = a, *im = b;
+}
+
+/* x+ of slow modes, (E16). */
+INLINE void FN(creep)(const FN(mode) *m, int terms, REAL h, VEC v, VEC s, VEC *re, VEC *im)
+{
+    const VEC x = m->lr * h, y = m->li * h, w = h * h * s, hv = h * v;
+    VEC a2, b2;
+    FN(series)(2, terms, x, y, &a2, &b2);
+    const VEC a1 = 1 + x * a2 - y * b2, b1 = x * b2 + y * a2, er = x * a1 - y * b1, ei = x * b1 + y * a1;
+    const VEC next = (*re + (hv * a1 + w * a2) + er * *re) - ei * *im;
+    *im = (*im + (hv * b1 + w * b2) + er * *im) + ei * *re;
+    *re = next;
+}
+
+/* e^z - 1 of the others. */
+INLINE void FN(growth)(const int range, const FN(mode) *m, REAL h, VEC *re, VEC *im)
+{
+    VEC sine, cosine;
+    FN(turn)(range, m->fi * (h * (REAL)0.5), &sine, &cosine);
+    FN(grow)(FN(shrink)(m->fr * h), sine, cosine, re, im);
+}
+
+/* (e^z - 1) / h of steps h from 0 to 2 c as a polynomial in x = h / c - 1. It is lambda times the integral over s from 0 to 1 of
+ * e^(s w) e^(s w x), w = lambda c: a series of w^n x^n / n! J_n with J_(n-1) = (lambda e^w - w J_n) / n. Two terms more than the
+ * degree are taken, but for the part in which T_n / 2^(n-1) is, the polynomial that begins with x^n and is nearest to zero. */
+INLINE void FN(expand)(const int degree, const FN(mode) *m, REAL c, VEC *re, VEC *im)
+{
+    const int more = 3;  /* steps from where J_n is about what its end makes of it */
+    const VEC wr = m->fr * c, wi = m->fi * c;
+    VEC gr, gi, pr = {0}, pi = {0};
+    FN(growth)(ANY, m, c, &gr, &gi);
+    const VEC er = (m->fr + gr * m->fr) - gi * m->fi, ei = (m->fi + gr * m->fi) + gi * m->fr;
+    VEC jr = er * (1 / (REAL)(degree + more + 3)), ji = ei * (1 / (REAL)(degree + more + 3));
+    UNROLL
+    for (int n = degree + 2 + more; n > 0; n--) {
+        const VEC next = (er - (wr * jr - wi * ji)) * (1 / (REAL)n);
+        ji = (ei - (wr * ji + wi * jr)) * (1 / (REAL)n), jr = next;
+        if (n <= degree + 3)
+            re[n - 1] = jr, im[n - 1] = ji;
+    }
+    pr += 1;
+    UNROLL
+    for (int n = 1; n <= degree + 2; n++) {
+        const VEC power = (wr * pr - wi * pi) * (1 / (REAL)n), term = re[n];
+        pi = (wr * pi + wi * pr) * (1 / (REAL)n), pr = power;
+        re[n] = pr * term - pi * im[n], im[n] = pr * im[n] + pi * term;
+    }
+    UNROLL
+    for (int n = degree + 1; n <= degree + 2; n++) {
+        double part = 1;  /* of x^k in T_n / 2^(n-1) */
+        UNROLL
+        for (int k = n - 2, i = 1; k >= 0; k -= 2, i++) {
+            part *= -(k + 2.) * (k + 1.) / (4. * i * (n - i));
+            re[k] -= (REAL)part * re[n], im[k] -= (REAL)part * im[n];
+        }
+    }
+}
+
+/* The greatest |lambda| of modes that are not slow. */
+static double FN(fastest)(const FN(mode) *m)
+{
+    double most = 0;
+    for (int p = 0; p < PAIR; p++)
+        most = m[p].fast > most ? m[p].fast : most;
+    return most;
+}
+
+/* PAIR modes that are not slow, and those that are, with zeros in the place of others; and back. */
+typedef struct {
+    VEC re[PAIR], im[PAIR];
+} FN(states);
+
+INLINE void FN(apart)(ptrdiff_t n_modes, ptrdiff_t j, const FN(mode) *m, const REAL *S, FN(states) *q, FN(states) *x)
+{
+    const ptrdiff_t W = FN(LANE);
+    const VEC none = {0};
+    for (int p = 0; p < PAIR; p++, j++) {
+        const VEC re = j < n_modes ? *(const VEC *)(S + j * W) : none;
+        const VEC im = j < n_modes ? *(const VEC *)(S + (n_modes + j) * W) : none;
+        q->re[p] = FN(choose)(m[p].is_slow, none, re), q->im[p] = FN(choose)(m[p].is_slow, none, im);
+        x->re[p] = FN(choose)(m[p].is_slow, re, none), x->im[p] = FN(choose)(m[p].is_slow, im, none);
+    }
+}
+
+INLINE void FN(together)(ptrdiff_t n_modes, ptrdiff_t j, const FN(mode) *m, const FN(states) *q, const FN(states) *x, REAL *S)
+{
+    const ptrdiff_t W = FN(LANE);
+    for (int p = 0; p < PAIR && j < n_modes; p++, j++) {
+        *(VEC *)(S + j * W) = FN(choose)(m[p].is_slow, x->re[p], q->re[p]);
+        *(VEC *)(S + (n_modes + j) * W) = FN(choose)(m[p].is_slow, x->im[p], q->im[p]);
+    }
+}
