@@ -34,13 +34,12 @@ INLINE void FN(untravel)(const FN(mode) *m, ptrdiff_t n, const double *steps, in
                 VEC re = last[4 * p];
                 if (jumps)
                     re += *(const VEC *)(jump + r * W);
-                const VEC qr = re + m[p].mr * s, qi = last[4 * p + 1] + m[p].mi * s;  /* q+ = q + E p: dE = h (1 + E) d lambda */
-                const VEC hr = h * qr, hi = h * qi, ar = hr * gr[p] + hi * gi[p], ai = hr * gi[p] - hi * gr[p];
-                t[p].fr = (t[p].fr + ar) + er * ar + ei * ai, t[p].fi = (t[p].fi + ai) + er * ai - ei * ar;
+                const VEC qr = h * (re + m[p].mr * s), qi = h * (last[4 * p + 1] + m[p].mi * s);
                 const VEC br = er * gr[p] + ei * gi[p], bi = er * gi[p] - ei * gr[p];
+                gr[p] += br, gi[p] += bi;  /* q+ = q + E p, and with dE = h (1 + E) d lambda it is what is behind h p */
+                t[p].fr = t[p].fr + qr * gr[p] + qi * gi[p], t[p].fi = t[p].fi + qr * gi[p] - qi * gr[p];
                 t[p].mr += br * s, t[p].mi += bi * s;
                 of_slope = of_slope + m[p].mr * br + m[p].mi * bi;
-                gr[p] += br, gi[p] += bi;
             }
             *(VEC *)(of.slope + r * W) = of_slope;
         }
@@ -121,22 +120,24 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
     REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *g = S + P, *sums = g + P, *D = sums + all, *grad_D = D + W;
     REAL *carry = grad_D + W, *u = carry + W, *slope = u + T + W, *jump = slope + T, *gy = jump + T, *of_v = gy + T, *of_s = of_v + T;
     REAL place[STRETCH], *of_jump = of_s + T, *path = of_jump + T, *gu = path + 4 * PAIR * (T + W);
-    FN(mode) *modes = (FN(mode) *)(gu + T + W);
+    FN(polynomials) *polynomials = (FN(polynomials) *)(gu + T + W);
+    FN(mode) *modes = (FN(mode) *)(polynomials + (M + PAIR - 1) / PAIR);
     const FN(grads) of = {gy, of_v, of_s, of_jump};
     for (ptrdiff_t item = first; item < last; item++) {
         const item_t i = item_of(s, item, W);
         const ptrdiff_t length = s->lengths[i.b], of_item = i.b * 2 * M * H + i.h;
         const REAL *kept = (const REAL *)s->kept + i.b * n_stretches * 2 * M * H + i.h;
+        const FN(bounds) bounds = FN(bounds_of)(s, i.b);
         FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C);
         FN(gather_set)(s, i, 1, s->pass, D);
-        FN(load_modes)(M, lambda, C, i.n, FN(bounds_of)(s, i.b), D, modes);
+        FN(load_modes)(M, lambda, C, i.n, bounds, D, modes, polynomials);
         FN(gather)(2 * M, H, i.n, W, (REAL *)s->grad_state + of_item, g);
         memset(sums, 0, all * sizeof(REAL)), memset(grad_D, 0, W * sizeof(REAL)), memset(carry, 0, W * sizeof(REAL));
         for (ptrdiff_t k = (length - 1) / STRETCH * STRETCH; k >= 0 && length > 0; k -= STRETCH) {
             const ptrdiff_t n = length - k < STRETCH ? length - k : STRETCH, at = (i.b * L + k) * H + i.h;
-            const double *steps = s->step + i.b * L + k, longest = FN(longest)(n, steps);
+            const double *steps = s->step + i.b * L + k, longest = FN(longest)(n, steps), c = center_of(longest, bounds.longest);
             FN(gather)(2 * M, H, i.n, W, kept + k / STRETCH * 2 * M * H, S);
-            FN(inputs)(s, i, k, n, longest, u, slope, jump, place);
+            FN(inputs)(s, i, k, n, c, u, slope, jump, place);
             if (k == 0)
                 FN(exchange)(0, M, modes, u, S);
             FN(gather)(n, H, i.n, W, (const REAL *)s->grad_y + at, gy);
@@ -149,7 +150,7 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
                 FN(apart)(M, j, m, S, &q, &x), FN(apart)(M, j, m, g, &of_q, &of_x);
                 memcpy(t, sums + 10 * j * W, sizeof t);
                 if (FN(fastest)(m) > 0) {
-                    TRAVEL(longest, m, n, steps, place, s->held, slope, jump, q.re, q.im, NULL, path)
+                    TRAVEL(c, m, polynomials + j / PAIR, n, steps, place, s->held, slope, jump, q.re, q.im, NULL, path)
                     if (k + n == length)
                         for (int p = 0; p < PAIR; p++)
                             FN(end)(m + p, q.re[p], q.im[p], *(const VEC *)(u + n * W), of_q.re + p, of_q.im + p, carry, t + p);

@@ -30,8 +30,8 @@ INLINE VEC FN(choose)(BITS mask, VEC a, VEC b)
 }
 
 /* sin y and cos y, of angles that are reduced to an eighth of a turn by quarter turns in three parts; they are not known beyond
- * LARGEST_ANGLE, which is taken for FAR ones. */
-INLINE void FN(turn)(const int range, VEC y, VEC *sine, VEC *cosine)
+ * LARGEST_ANGLE, which is taken for greater ones. */
+INLINE void FN(turn)(VEC y, VEC *sine, VEC *cosine)
 {
     static const REAL odd_terms[9] = {
         1, (REAL)(-1. / 6), (REAL)(1. / 120), (REAL)(-1. / 5040), (REAL)(1. / 362880), (REAL)(-1. / 39916800),
@@ -40,12 +40,9 @@ INLINE void FN(turn)(const int range, VEC y, VEC *sine, VEC *cosine)
         1, (REAL)(-1. / 2), (REAL)(1. / 24), (REAL)(-1. / 720), (REAL)(1. / 40320), (REAL)(-1. / 3628800),
         (REAL)(1. / 479001600), (REAL)(-1. / 87178291200), (REAL)(1. / 20922789888000), (REAL)(-1. / 6402373705728000)};
     const int N = sizeof(REAL) == 4 ? 4 : 8;
-    const VEC none = {0};
-    if (range == FAR) {
-        const VEC most = none + TYPED(LARGEST_ANGLE);
-        y = FN(choose)(BELOW(y, most), y, most);
-        y = FN(choose)(BELOW(-most, y), y, -most);
-    }
+    const VEC none = {0}, most = none + TYPED(LARGEST_ANGLE);
+    y = FN(choose)(BELOW(y, most), y, most);
+    y = FN(choose)(BELOW(-most, y), y, -most);
     const VEC shifted = y * (REAL)0.63661977236758134308 + TYPED(ROUNDING), turns = shifted - TYPED(ROUNDING);
     y = ((y - turns * TYPED(QUARTER_HIGH)) - turns * TYPED(QUARTER_MIDDLE)) - turns * TYPED(QUARTER_LOW);
     const VEC square = y * y;

@@ -1,22 +1,29 @@
 /* The modes of diagonal state spaces whose steps differ, and what a step makes of them. See ssm.h and each_simd.h. */
 
-/* One mode of some channels: of those that are slow, and of the others, with zeros in the place of the rest. */
-typedef struct {
+/* One mode of some channels: of those that are slow, and of the others, with zeros in the place of the rest. No vector of them
+ * lies across two lines of the cache. */
+typedef struct __attribute__((aligned(64))) {
     VEC lr, li, cr, ci;          /* lambda, 2 C */
     VEC fr, fi, mr, mi, dr, di;  /* lambda, mu, 2 C mu */
     BITS is_slow;
     double slow, fast;           /* the greatest |lambda| of each, 0 if there are none */
 } FN(mode);
 
-/* Up to which |lambda| modes of a sequence are slow, and up to which they can be. */
+/* (e^z - 1) / h of PAIR modes and steps h from 0 to 2 c as a polynomial in h / c - 1. */
+typedef struct __attribute__((aligned(64))) {
+    VEC re[PAIR][MOST_TERMS], im[PAIR][MOST_TERMS];
+    double c;  /* 0 before there is one */
+} FN(polynomials);
+
+/* Of a sequence: up to which |lambda| modes are slow, and up to which they can be; its longest step. */
 typedef struct {
-    double slow, most;
+    double slow, most, longest;
 } FN(bounds);
 
 /* All modes of an item; what the others' outputs have too much of the input is taken from D. If one is slow, all of its vector
  * are, where they can be. */
 TARGET static void FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const REAL *C, ptrdiff_t n, FN(bounds) of,
-                                  REAL *D, FN(mode) *m)
+                                  REAL *D, FN(mode) *m, FN(polynomials) *polynomials)
 {
     const ptrdiff_t W = FN(LANE), M = n_modes * W;
     const VEC none = {0};
@@ -43,6 +50,7 @@ TARGET static void FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const R
             *greatest = size > *greatest ? size : *greatest;
         }
         m->slow = sqrt(m->slow), m->fast = sqrt(m->fast);
+        polynomials[j / PAIR].c = 0;
     }
     memset(m, 0, (PAIR - 1) * sizeof *m);  /* one that is nothing, if they are not pairs */
 }
@@ -58,11 +66,11 @@ static double FN(longest)(ptrdiff_t n, const double *steps)
 
 static FN(bounds) FN(bounds_of)(const space_t *s, ptrdiff_t b)
 {
-    const double *steps = s->step + b * s->length, most = SLOW / FN(longest)(s->lengths[b], steps);
+    const double *steps = s->step + b * s->length, longest = FN(longest)(s->lengths[b], steps), most = SLOW / longest;
     double time = 0;
     for (ptrdiff_t k = 0; k < s->lengths[b]; k++)
         time += steps[k];
-    return (FN(bounds)){LITTLE / time < most ? LITTLE / time : most, most};
+    return (FN(bounds)){LITTLE / time < most ? LITTLE / time : most, most, longest};
 }
 
 /* Terms of the series that are enough where |z| is no more than r, up to SLOW. */
@@ -102,25 +110,24 @@ INLINE void FN(creep)(const FN(mode) *m, int terms, REAL h, VEC v, VEC s, VEC *r
 }
 
 /* e^z - 1 of the others. */
-INLINE void FN(growth)(const int range, const FN(mode) *m, REAL h, VEC *re, VEC *im)
+INLINE void FN(growth)(const FN(mode) *m, REAL h, VEC *re, VEC *im)
 {
     VEC sine, cosine;
-    FN(turn)(range, m->fi * (h * (REAL)0.5), &sine, &cosine);
+    FN(turn)(m->fi * (h * (REAL)0.5), &sine, &cosine);
     FN(grow)(FN(shrink)(m->fr * h), sine, cosine, re, im);
 }
 
-/* (e^z - 1) / h of steps h from 0 to 2 c as a polynomial in x = h / c - 1. It is lambda times the integral over s from 0 to 1 of
- * e^(s w) e^(s w x), w = lambda c: a series of w^n x^n / n! J_n with J_(n-1) = (lambda e^w - w J_n) / n. Two terms more than the
- * degree are taken, but for the part in which T_n / 2^(n-1) is, the polynomial that begins with x^n and is nearest to zero. */
-INLINE void FN(expand)(const int degree, const FN(mode) *m, REAL c, VEC *re, VEC *im)
+/* The polynomial of a mode, in x = h / c - 1. It is lambda times the integral over s from 0 to 1 of e^(s w) e^(s w x),
+ * w = lambda c: a series of w^n x^n / n! J_n with J_(n-1) = (lambda e^w - w J_n) / n. Two terms more than the degree are taken,
+ * but for the part in which T_n / 2^(n-1) is, the polynomial that begins with x^n and is nearest to zero. */
+TARGET static void FN(expand)(int degree, const FN(mode) *m, REAL c, VEC *re, VEC *im)
 {
     const int more = 3;  /* steps from where J_n is about what its end makes of it */
     const VEC wr = m->fr * c, wi = m->fi * c;
     VEC gr, gi, pr = {0}, pi = {0};
-    FN(growth)(ANY, m, c, &gr, &gi);
+    FN(growth)(m, c, &gr, &gi);
     const VEC er = (m->fr + gr * m->fr) - gi * m->fi, ei = (m->fi + gr * m->fi) + gi * m->fr;
     VEC jr = er * (1 / (REAL)(degree + more + 3)), ji = ei * (1 / (REAL)(degree + more + 3));
-    UNROLL
     for (int n = degree + 2 + more; n > 0; n--) {
         const VEC next = (er - (wr * jr - wi * ji)) * (1 / (REAL)n);
         ji = (ei - (wr * ji + wi * jr)) * (1 / (REAL)n), jr = next;
@@ -128,16 +135,13 @@ INLINE void FN(expand)(const int degree, const FN(mode) *m, REAL c, VEC *re, VEC
             re[n - 1] = jr, im[n - 1] = ji;
     }
     pr += 1;
-    UNROLL
     for (int n = 1; n <= degree + 2; n++) {
         const VEC power = (wr * pr - wi * pi) * (1 / (REAL)n), term = re[n];
         pi = (wr * pi + wi * pr) * (1 / (REAL)n), pr = power;
         re[n] = pr * term - pi * im[n], im[n] = pr * im[n] + pi * term;
     }
-    UNROLL
     for (int n = degree + 1; n <= degree + 2; n++) {
         double part = 1;  /* of x^k in T_n / 2^(n-1) */
-        UNROLL
         for (int k = n - 2, i = 1; k >= 0; k -= 2, i++) {
             part *= -(k + 2.) * (k + 1.) / (4. * i * (n - i));
             re[k] -= (REAL)part * re[n], im[k] -= (REAL)part * im[n];
@@ -152,6 +156,16 @@ static double FN(fastest)(const FN(mode) *m)
     for (int p = 0; p < PAIR; p++)
         most = m[p].fast > most ? m[p].fast : most;
     return most;
+}
+
+/* The range of PAIR modes in steps up to 2 c, whose polynomials are made if they are of another c. */
+TARGET static int FN(ready)(double c, const FN(mode) *m, FN(polynomials) *of)
+{
+    const int range = range_of(2 * c * FN(fastest)(m));
+    for (int p = 0; range < FAR && of->c != c && p < PAIR; p++)
+        FN(expand)(TYPED(DEGREE)(range), m + p, (REAL)c, of->re[p], of->im[p]);
+    of->c = c;
+    return range;
 }
 
 /* PAIR modes that are not slow, and those that are, with zeros in the place of others; and back. */

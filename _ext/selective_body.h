@@ -43,7 +43,7 @@ TARGET static void FN(look_up)(const selective_t *s, ptrdiff_t b, ptrdiff_t h, p
         for (ptrdiff_t j = 0; j < M; j += W) {
             const VEC mr = *(const VEC *)(t.inverse + j), mi = *(const VEC *)(t.inverse + M + j);
             VEC sine, cosine, re, im;
-            FN(turn)(FAR, *(const VEC *)(frequency + j) * half, &sine, &cosine);
+            FN(turn)(*(const VEC *)(frequency + j) * half, &sine, &cosine);
             FN(grow)((VEC){0} + f, sine, cosine, &re, &im);
             *(VEC *)(t.decay + j) = 1 + re, *(VEC *)(t.decay + M + j) = im;
             *(VEC *)(t.enter + j) = re * mr - im * mi, *(VEC *)(t.enter + M + j) = re * mi + im * mr;

@@ -98,15 +98,25 @@ static item_t item_of(const space_t *s, ptrdiff_t i, ptrdiff_t block)
 
 /* How large the z of a stretch are: up to LARGE, (e^z - 1) / z is a polynomial of the step, of the lower a degree the smaller
  * they are. It is wrong by no more than a half of a last digit. */
-enum { TINY, SMALL, MEDIUM, LARGE, ANY, FAR };
+enum { TINY, SMALL, LARGE, FAR };
 
-#define DEGREE_float(range) ((range) == TINY ? 3 : (range) == SMALL ? 4 : (range) == MEDIUM ? 6 : 8)
-#define DEGREE_double(range) ((range) == TINY ? 7 : (range) == SMALL ? 9 : (range) == MEDIUM ? 12 : 15)
+#define DEGREE_float(range) ((range) == TINY ? 3 : (range) == SMALL ? 5 : 8)
+#define DEGREE_double(range) ((range) == TINY ? 7 : (range) == SMALL ? 10 : 15)
 #define MOST_TERMS 18  /* two more than the highest degree has */
 
-static int range_of(double z, double farthest)
+static int range_of(double z)
 {
-    return z < 0.145 ? TINY : z < 0.405 ? SMALL : z < 1.38 ? MEDIUM : z < 2.89 ? LARGE : z < farthest ? ANY : FAR;
+    return z < 0.145 ? TINY : z < 0.76 ? SMALL : z < 2.89 ? LARGE : FAR;
+}
+
+/* Half of a step that those of a stretch are not longer than: of the sequence's longest one, halved as often as may be, so that
+ * most stretches have the same one. */
+static double center_of(double longest, double most)
+{
+    double c = most / 2;
+    while (longest > 0 && c >= longest)
+        c /= 2;
+    return c;
 }
 
 typedef void (*space_fn)(const space_t *, ptrdiff_t first, ptrdiff_t last, void *scratch);
@@ -131,7 +141,8 @@ static void *aligned(void *scratch)
 /* Numbers of scratch that a thread needs, for any instruction set. */
 static ptrdiff_t scratch_of(ptrdiff_t n_modes)
 {
-    return MOST_LANES + MOST_LANES * ((24 + 2 * (4 * RUN + 2)) * n_modes + (8 + 4 * PAIR) * (STRETCH + 1) + 2 * RUN + 32 * PAIR);
+    return MOST_LANES + MOST_LANES * ((24 + 2 * (4 * RUN + 2)) * n_modes + (8 + 4 * PAIR) * (STRETCH + 1) + 2 * RUN
+                         + (2 * MOST_TERMS + 24) * (n_modes + PAIR));
 }
 
 static ptrdiff_t scratch_of_selective(ptrdiff_t n_modes, ptrdiff_t n_channels)

@@ -1,8 +1,8 @@
 /* Diagonal state spaces whose steps differ: e^z is another one in each of them. See ssm.h and each_simd.h. */
 
 /* A stretch: u[0] is the input before it. Inputs rise by their slopes, and jump where they are held, or take no time. Steps are
- * (1 + place) / 2 of the longest one. */
-static void FN(inputs)(const space_t *s, item_t i, ptrdiff_t k, ptrdiff_t n, double longest, REAL *u, REAL *slope, REAL *jump,
+ * c (1 + place). */
+static void FN(inputs)(const space_t *s, item_t i, ptrdiff_t k, ptrdiff_t n, double c, REAL *u, REAL *slope, REAL *jump,
                        REAL *place)
 {
     const ptrdiff_t W = FN(LANE), H = s->width, at = (i.b * s->length + k) * H + i.h;
@@ -12,7 +12,7 @@ static void FN(inputs)(const space_t *s, item_t i, ptrdiff_t k, ptrdiff_t n, dou
     for (ptrdiff_t r = 0; r < n; r++) {
         const int rises = steps[r] > 0 && !s->held;
         const REAL inverse = rises ? (REAL)(1 / steps[r]) : 0;
-        place[r] = (REAL)(2 * steps[r] / longest - 1);
+        place[r] = (REAL)(steps[r] / c - 1);
         for (ptrdiff_t l = 0; l < W; l++) {
             const REAL more = u[(r + 1) * W + l] - u[r * W + l];
             slope[r * W + l] = inverse * more, jump[r * W + l] = rises ? 0 : more;
@@ -20,21 +20,16 @@ static void FN(inputs)(const space_t *s, item_t i, ptrdiff_t k, ptrdiff_t n, dou
     }
 }
 
-/* PAIR modes through a stretch, of whose steps none is longer than 2 c, and which are at h / c - 1. Where they are wanted, parts
- * of y are added to it; `path` has, of each, the states before and behind all steps, and e^z - 1. */
-INLINE void FN(travel)(const int range, const FN(mode) *m, ptrdiff_t n, const double *steps, double c, const REAL *place,
-                       int held, const REAL *slope, const REAL *jump, VEC *re, VEC *im, REAL *y, REAL *path)
+/* PAIR modes through a stretch. Where they are wanted, parts of y are added to it; `path` has, of each, the states before and
+ * behind all steps, and e^z - 1. */
+INLINE void FN(travel)(const int range, const FN(mode) *m, const FN(polynomials) *of, ptrdiff_t n, const double *steps,
+                       const REAL *place, int held, const REAL *slope, const REAL *jump, VEC *re, VEC *im, REAL *y, REAL *path)
 {
     const ptrdiff_t W = FN(LANE);
     const int degree = TYPED(DEGREE)(range);
-    VEC pr[PAIR][MOST_TERMS], pi[PAIR][MOST_TERMS];  /* of e^z - 1 */
     UNROLL
-    for (int p = 0; p < PAIR; p++) {
-        if (range < ANY)
-            FN(expand)(degree, m + p, (REAL)c, pr[p], pi[p]);
-        if (path != NULL)
-            ((VEC *)path)[4 * p] = re[p], ((VEC *)path)[4 * p + 1] = im[p];
-    }
+    for (int p = 0; path != NULL && p < PAIR; p++)
+        ((VEC *)path)[4 * p] = re[p], ((VEC *)path)[4 * p + 1] = im[p];
     for (ptrdiff_t r = 0; r < n; r++) {
         VEC er[PAIR] = {0}, ei[PAIR] = {0};
         if (held || !(steps[r] > 0)) {
@@ -47,14 +42,14 @@ INLINE void FN(travel)(const int range, const FN(mode) *m, ptrdiff_t n, const do
             UNROLL
             for (int p = 0; p < PAIR; p++) {
                 const VEC qr = re[p] + m[p].mr * s, qi = im[p] + m[p].mi * s;
-                if (range < ANY) {
-                    er[p] = pr[p][degree], ei[p] = pi[p][degree];
+                if (range < FAR) {
+                    er[p] = of->re[p][degree], ei[p] = of->im[p][degree];
                     UNROLL
                     for (int k = degree - 1; k >= 0; k--)
-                        er[p] = er[p] * place[r] + pr[p][k], ei[p] = ei[p] * place[r] + pi[p][k];
+                        er[p] = er[p] * place[r] + of->re[p][k], ei[p] = ei[p] * place[r] + of->im[p][k];
                     er[p] *= (REAL)steps[r], ei[p] *= (REAL)steps[r];
                 } else
-                    FN(growth)(range, m + p, (REAL)steps[r], er + p, ei + p);
+                    FN(growth)(m + p, (REAL)steps[r], er + p, ei + p);
                 re[p] = (re[p] + er[p] * qr) - ei[p] * qi;  /* what waits is short */
                 im[p] = (im[p] + er[p] * qi) + ei[p] * qr;
             }
@@ -75,15 +70,13 @@ INLINE void FN(travel)(const int range, const FN(mode) *m, ptrdiff_t n, const do
     }
 }
 
-/* `travel`, of the range that the longest of these steps is in. */
-#define TRAVEL(longest, m, n, steps, ...) \
-    switch (range_of(FN(fastest)(m) * (longest), TYPED(LARGEST_ANGLE))) { \
-    case TINY: FN(travel)(TINY, m, n, steps, 0.5 * (longest), __VA_ARGS__); break; \
-    case SMALL: FN(travel)(SMALL, m, n, steps, 0.5 * (longest), __VA_ARGS__); break; \
-    case MEDIUM: FN(travel)(MEDIUM, m, n, steps, 0.5 * (longest), __VA_ARGS__); break; \
-    case LARGE: FN(travel)(LARGE, m, n, steps, 0.5 * (longest), __VA_ARGS__); break; \
-    case ANY: FN(travel)(ANY, m, n, steps, 0.5 * (longest), __VA_ARGS__); break; \
-    default: FN(travel)(FAR, m, n, steps, 0.5 * (longest), __VA_ARGS__); \
+/* `travel`, of the range that they are in. */
+#define TRAVEL(c, m, of, ...) \
+    switch (FN(ready)(c, m, of)) { \
+    case TINY: FN(travel)(TINY, m, of, __VA_ARGS__); break; \
+    case SMALL: FN(travel)(SMALL, m, of, __VA_ARGS__); break; \
+    case LARGE: FN(travel)(LARGE, m, of, __VA_ARGS__); break; \
+    default: FN(travel)(FAR, m, of, __VA_ARGS__); \
     }
 
 /* Likewise, a slow one; v is the input at the beginning of each step. */
@@ -124,21 +117,23 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
     const ptrdiff_t n_stretches = (L + STRETCH - 1) / STRETCH;
     REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *D = S + P, *u = D + W, *slope = u + (STRETCH + 1) * W;
     REAL *jump = slope + STRETCH * W, *y = jump + STRETCH * W, place[STRETCH];
-    FN(mode) *modes = (FN(mode) *)(y + STRETCH * W);
+    FN(polynomials) *polynomials = (FN(polynomials) *)(y + STRETCH * W);
+    FN(mode) *modes = (FN(mode) *)(polynomials + (M + PAIR - 1) / PAIR);
     for (ptrdiff_t item = first; item < last; item++) {
         const item_t i = item_of(s, item, W);
         const ptrdiff_t length = s->lengths[i.b];
+        const FN(bounds) bounds = FN(bounds_of)(s, i.b);
         FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C);
         FN(gather_set)(s, i, 1, s->pass, D);
-        FN(load_modes)(M, lambda, C, i.n, FN(bounds_of)(s, i.b), D, modes);
+        FN(load_modes)(M, lambda, C, i.n, bounds, D, modes, polynomials);
         REAL *state = (REAL *)s->state + i.b * 2 * M * H + i.h;
         FN(gather)(2 * M, H, i.n, W, state, S);
         for (ptrdiff_t k = 0; k < length; k += STRETCH) {
             const ptrdiff_t n = length - k < STRETCH ? length - k : STRETCH;
-            const double *steps = s->step + i.b * L + k, longest = FN(longest)(n, steps);
+            const double *steps = s->step + i.b * L + k, longest = FN(longest)(n, steps), c = center_of(longest, bounds.longest);
             if (s->kept != NULL)
                 FN(scatter)(2 * M, H, i.n, W, S, (REAL *)s->kept + (i.b * n_stretches + k / STRETCH) * 2 * M * H + i.h);
-            FN(inputs)(s, i, k, n, longest, u, slope, jump, place);
+            FN(inputs)(s, i, k, n, c, u, slope, jump, place);
             if (k == 0)
                 FN(exchange)(0, M, modes, u, S);
             for (ptrdiff_t r = 0; r < n; r++)
@@ -148,7 +143,7 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
                 FN(states) q, x;
                 FN(apart)(M, j, m, S, &q, &x);
                 if (FN(fastest)(m) > 0)
-                    TRAVEL(longest, m, n, steps, place, s->held, slope, jump, q.re, q.im, y, NULL)
+                    TRAVEL(c, m, polynomials + j / PAIR, n, steps, place, s->held, slope, jump, q.re, q.im, y, NULL)
                 for (int p = 0; p < PAIR; p++)
                     if (m[p].slow > 0)
                         FN(crawl)(m + p, FN(terms)(m[p].slow * longest), n, steps, s->held ? u + W : u, slope, x.re + p, x.im + p,

@@ -205,7 +205,12 @@ def test_the_plain_path_is_exported(how, equal):
 
 
 @pytest.mark.usefixtures("instructions")
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-5)])
+# Of modes that are just not slow, the gradients of q are duration / LITTLE = 105 / 4 times those of x: as many last digits are
+# lost in those of inputs, and of 75 steps they add up as their square root does.
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float64, 1e-10), (torch.float32, 105 / 4 * 75**0.5 * torch.finfo(torch.float32).eps)],
+)
 @pytest.mark.parametrize("discretization", ["foh", "zoh"])
 @pytest.mark.parametrize("equal", [0, 1, 5])
 def test_gradients_are_those_of_plain_pytorch(dtype, tolerance, discretization, equal):
