@@ -205,8 +205,8 @@ def test_the_plain_path_is_exported(how, equal):
 
 
 @pytest.mark.usefixtures("instructions")
-# Of modes that are just not slow, the gradients of q are duration / LITTLE = 105 / 4 times those of x: as many last digits are
-# lost in those of inputs, and of 75 steps they add up as their square root does.
+# Of modes that are just not slow, the gradients of q are duration / LITTLE = 105 / 4 times those of x: as many last
+# digits are lost in those of inputs, and of 75 steps they add up as their square root does.
 @pytest.mark.parametrize(
     ("dtype", "tolerance"),
     [(torch.float64, 1e-10), (torch.float32, 105 / 4 * 75**0.5 * torch.finfo(torch.float32).eps)],
