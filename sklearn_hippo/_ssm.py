@@ -66,7 +66,7 @@ _PARAMETERS = """
 _NOTES = """
     Observations of one stamp are one observation, of each channel the last one that is not missing. Where all series of
     a batch are sampled regularly, each at a rate of its own, a layer makes the same step again and again; otherwise
-    every observation has a step of its own, which takes three to five times as long. Predictions are computed in double
+    every observation has a step of its own, which takes about three times as long. Predictions are computed in double
     precision on the CPU. Ctrl-C ends a training and keeps the finished epochs. The defaults are by cross-validation on
     the training parts of eight sets (``examples/ssm_defaults.py``). ``warm_start`` and `partial_fit` keep the network
     and the scales of the channels; of the parameters, those of the training may change in between.

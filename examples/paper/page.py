@@ -65,15 +65,26 @@ def sequences():
     results = rows("sequences")
     if results.empty:
         return pd.DataFrame({"model": [NOT_RUN]}).set_index("model")
-    value = results["symbols"].fillna(results["error"])
-    results = results.assign(value=value)
+    results["value"] = results["symbols"].fillna(results["error"])
+    table = by_task(results)
+    table["seeds"] = results.groupby("model")["seed"].nunique()
+    return table
+
+
+def spaces():
+    """Likewise, of state spaces by how their modes begin."""
+    results = rows("state_spaces")
+    results["value"] = results["test"].fillna(results["error"])
+    return by_task(results[~results["model"].isin((*OTHERS, "HiPPO-RNN")) & ~results["task"].str.endswith("MNIST")])
+
+
+def by_task(results):
+    """Means and standard deviations over seeds."""
     spread = results.groupby(["model", "task"], sort=False)["value"].agg(["mean", "std", "count"])
     text = spread.apply(
         lambda row: f"{row['mean']:.3g}" + (f" ± {row['std']:.1g}" if row["count"] > 1 else ""), axis=1
     )  # fmt: skip
-    table = text.unstack("task", sort=False).fillna(NOT_RUN)
-    table["seeds"] = results.groupby("model")["seed"].nunique()
-    return table.rename_axis("model")
+    return text.unstack("task", sort=False).fillna(NOT_RUN).rename_axis("model")
 
 
 def verdicts(shifted, lossy):
@@ -211,6 +222,7 @@ def main():
     lossy["seeds"] = lossy["seeds"].map("{:.0f}".format, na_action="ignore")
     write("missing_table", lossy, float_format="%.1f")
     write("sequences_table", sequences())
+    write("state_spaces_table", spaces())
     memory = rows("function_approximation").drop(columns=["minutes", "threads", "torch", "sklearn_hippo", "machine"])
     write("function_approximation_table", memory, index=False)
 
