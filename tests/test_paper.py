@@ -121,6 +121,19 @@ def test_a_small_version_of_it(tmp_path):
     assert results.read_bytes() == before
 
 
+def test_digits_of_one_pixel(tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    pixels = np.zeros((120, 784), np.uint8)
+    pixels[np.arange(120), 100 + 500 * y] = rng.integers(100, 256, 120)
+    split = np.repeat([0, 1], [80, 40])
+    np.savez(tmp_path / "MNIST.npz", values=pixels.reshape(-1, 1), offsets=784 * np.arange(121), y=y, split=split)
+    only = "--only", "permuted", "--data", str(tmp_path), "--checkpoints", "elsewhere"
+    finish(start(PAPER / "digits.py", tmp_path, "--quick", *only))
+    (row,) = table(tmp_path / "elsewhere" / "digits_quick.csv")
+    assert row["test"] == "100.0"
+
+
 CELLS = ("lstm", "gru", "mgu", "exprnn", "lmu", "gru-d", "ode-rnn", "neural cde")
 
 
