@@ -110,37 +110,45 @@ INLINE void FN(creep)(const FN(mode) *m, int terms, REAL h, VEC v, VEC s, VEC *r
 }
 
 /* e^z - 1 of the others. */
-INLINE void FN(growth)(const FN(mode) *m, REAL h, VEC *re, VEC *im)
+INLINE void FN(growth)(const int range, const FN(mode) *m, REAL h, VEC *re, VEC *im)
 {
-    VEC sine, cosine;
-    FN(turn)(m->fi * (h * (REAL)0.5), &sine, &cosine);
-    FN(grow)(FN(shrink)(m->fr * h), sine, cosine, re, im);
+    if (range < ENDLESS) {
+        VEC sine, cosine;
+        FN(turn)(m->fi * (h * (REAL)0.5), &sine, &cosine);
+        FN(grow)(FN(shrink)(m->fr * h), sine, cosine, re, im);
+        return;
+    }
+    for (ptrdiff_t l = 0; l < FN(LANE); l++) {
+        const REAL x = ((const REAL *)&m->fr)[l] * h, y = ((const REAL *)&m->fi)[l] * h;
+        const double f = expm1(x), half = sin(0.5 * y);
+        ((REAL *)re)[l] = (REAL)(f - 2 * (f + 1) * half * half), ((REAL *)im)[l] = (REAL)((f + 1) * sin(y));
+    }
 }
 
 /* The polynomial of a mode, in x = h / c - 1. It is lambda times the integral over s from 0 to 1 of e^(s w) e^(s w x),
- * w = lambda c: a series of w^n x^n / n! J_n with J_(n-1) = (lambda e^w - w J_n) / n. Two terms more than the degree are taken,
- * but for the part in which T_n / 2^(n-1) is, the polynomial that begins with x^n and is nearest to zero. */
+ * w = lambda c: a series of w^n x^n / n! J_n with J_(n-1) = (lambda e^w - w J_n) / n. MORE terms than the degree are taken, one
+ * after the other without the part in which T_n / 2^(n-1) is, the polynomial that begins with x^n and is nearest to zero. */
 TARGET static void FN(expand)(int degree, const FN(mode) *m, REAL c, VEC *re, VEC *im)
 {
-    const int more = 3;  /* steps from where J_n is about what its end makes of it */
+    const int top = degree + MORE, first = top + 3;  /* from where J_n is about what its end makes of it */
     const VEC wr = m->fr * c, wi = m->fi * c;
     VEC gr, gi, pr = {0}, pi = {0};
-    FN(growth)(m, c, &gr, &gi);
+    FN(growth)(FAR, m, c, &gr, &gi);
     const VEC er = (m->fr + gr * m->fr) - gi * m->fi, ei = (m->fi + gr * m->fi) + gi * m->fr;
-    VEC jr = er * (1 / (REAL)(degree + more + 3)), ji = ei * (1 / (REAL)(degree + more + 3));
-    for (int n = degree + 2 + more; n > 0; n--) {
+    VEC jr = er * (1 / (REAL)(first + 1)), ji = ei * (1 / (REAL)(first + 1));
+    for (int n = first; n > 0; n--) {
         const VEC next = (er - (wr * jr - wi * ji)) * (1 / (REAL)n);
         ji = (ei - (wr * ji + wi * jr)) * (1 / (REAL)n), jr = next;
-        if (n <= degree + 3)
+        if (n <= top + 1)
             re[n - 1] = jr, im[n - 1] = ji;
     }
     pr += 1;
-    for (int n = 1; n <= degree + 2; n++) {
+    for (int n = 1; n <= top; n++) {
         const VEC power = (wr * pr - wi * pi) * (1 / (REAL)n), term = re[n];
         pi = (wr * pi + wi * pr) * (1 / (REAL)n), pr = power;
         re[n] = pr * term - pi * im[n], im[n] = pr * im[n] + pi * term;
     }
-    for (int n = degree + 1; n <= degree + 2; n++) {
+    for (int n = top; n > degree; n--) {
         double part = 1;  /* of x^k in T_n / 2^(n-1) */
         for (int k = n - 2, i = 1; k >= 0; k -= 2, i++) {
             part *= -(k + 2.) * (k + 1.) / (4. * i * (n - i));
@@ -161,7 +169,7 @@ static double FN(fastest)(const FN(mode) *m)
 /* The range of PAIR modes in steps up to 2 c, whose polynomials are made if they are of another c. */
 TARGET static int FN(ready)(double c, const FN(mode) *m, FN(polynomials) *of)
 {
-    const int range = range_of(2 * c * FN(fastest)(m));
+    const int range = range_of(2 * c * FN(fastest)(m), TYPED(LAST), 2 * TYPED(LARGEST_ANGLE));
     for (int p = 0; range < FAR && of->c != c && p < PAIR; p++)
         FN(expand)(TYPED(DEGREE)(range), m + p, (REAL)c, of->re[p], of->im[p]);
     of->c = c;

@@ -97,16 +97,20 @@ static item_t item_of(const space_t *s, ptrdiff_t i, ptrdiff_t block)
 }
 
 /* How large the z of a stretch are: up to LARGE, (e^z - 1) / z is a polynomial of the step, of the lower a degree the smaller
- * they are. It is wrong by no more than a half of a last digit. */
-enum { TINY, SMALL, LARGE, FAR };
+ * they are. It is wrong by no more than a half of a last digit, but is so in the same way at every step: in single precision,
+ * which would show that after a thousand of them, only small z have one. Beyond FAR, angles are reduced with all digits. */
+enum { TINY, SMALL, LARGE, FAR, ENDLESS };
 
-#define DEGREE_float(range) ((range) == TINY ? 3 : (range) == SMALL ? 5 : 8)
+#define DEGREE_float(range) ((range) == TINY ? 3 : 5)
 #define DEGREE_double(range) ((range) == TINY ? 7 : (range) == SMALL ? 10 : 15)
-#define MOST_TERMS 18  /* two more than the highest degree has */
+#define LAST_float 0.76
+#define LAST_double 2.89
+#define MORE 4         /* terms that an expansion has beyond its degree, before they are economized */
+#define MOST_TERMS 20
 
-static int range_of(double z)
+static int range_of(double z, double last, double farthest)
 {
-    return z < 0.145 ? TINY : z < 0.76 ? SMALL : z < 2.89 ? LARGE : FAR;
+    return z < 0.145 ? TINY : z < 0.76 ? SMALL : z < last ? LARGE : z < farthest ? FAR : ENDLESS;
 }
 
 /* Half of a step that those of a stretch are not longer than: of the sequence's longest one, halved as often as may be, so that

@@ -49,7 +49,7 @@ INLINE void FN(travel)(const int range, const FN(mode) *m, const FN(polynomials)
                         er[p] = er[p] * place[r] + of->re[p][k], ei[p] = ei[p] * place[r] + of->im[p][k];
                     er[p] *= (REAL)steps[r], ei[p] *= (REAL)steps[r];
                 } else
-                    FN(growth)(m + p, (REAL)steps[r], er + p, ei + p);
+                    FN(growth)(range, m + p, (REAL)steps[r], er + p, ei + p);
                 re[p] = (re[p] + er[p] * qr) - ei[p] * qi;  /* what waits is short */
                 im[p] = (im[p] + er[p] * qi) + ei[p] * qr;
             }
@@ -76,7 +76,8 @@ INLINE void FN(travel)(const int range, const FN(mode) *m, const FN(polynomials)
     case TINY: FN(travel)(TINY, m, of, __VA_ARGS__); break; \
     case SMALL: FN(travel)(SMALL, m, of, __VA_ARGS__); break; \
     case LARGE: FN(travel)(LARGE, m, of, __VA_ARGS__); break; \
-    default: FN(travel)(FAR, m, of, __VA_ARGS__); \
+    case FAR: FN(travel)(FAR, m, of, __VA_ARGS__); break; \
+    default: FN(travel)(ENDLESS, m, of, __VA_ARGS__); \
     }
 
 /* Likewise, a slow one; v is the input at the beginning of each step. */

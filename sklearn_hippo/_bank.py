@@ -7,7 +7,7 @@ and whatever comes in is checked. (Half of these lines are documentation.)
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from numbers import Real
 from typing import Any, Self
 
@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 
 from ._bank_file import describe, read, write
-from ._columns import as_times, capital, is_none, names_in, unwrapped
+from ._bank_ids import all_of, cells_of, check_zones, is_missing_id, kind_of, plain, told_kind
+from ._columns import as_times, capital, names_in
 from ._compat import output_of, pandas_frame, polars_frame
 from ._ext_tables import find
 from ._ids import called
@@ -94,7 +95,7 @@ class MemoryBank:
     """
 
     _kind: str | None = None  # of the times; None before the first
-    _id_kind: type | None = None
+    _id_kind: Any = None  # a type, or those of all parts
     _id_names: tuple[str, ...] = ()
     _known: tuple[Any, ...] | None = None  # names of columns of events that were found to be right
 
@@ -173,7 +174,7 @@ class MemoryBank:
                     return self
                 events = _as_table(events, id)
             fresh: dict[Any, int] = {}
-            kinds: list[type] = []
+            kinds: list[Any] = []
 
             def code(columns: dict[str, Any]) -> tuple[NDArray[np.intp], Callable[[int], Any]]:
                 return self._code(columns, fresh, kinds)
@@ -221,33 +222,42 @@ class MemoryBank:
         return self._streams.add_one(row, when, block)
 
     def _code(
-        self, columns: dict[str, Any], fresh: dict[Any, int], kinds: list[type]
+        self, columns: dict[str, Any], fresh: dict[Any, int], kinds: list[Any]
     ) -> tuple[NDArray[np.intp], Callable[[int], Any]]:
         """Rows of the ids in columns; new ones are put into ``fresh``, and their kind into ``kinds``."""
-        items = [_cells(column) for column in columns.values()]
+        items = [cells_of(column) for column in columns.values()]
         (first, *others), names = items, tuple(columns)
         told = f"Column {names[0]!r}" if not others else f"Columns {names!r}"
-        ids = list(zip(*items, strict=True)) if others else first
-        width = len(next(iter(self._index))) if self._id_kind is tuple else 1
-        if self._index and len(items) != width:
+        width = len(self._id_kind) if isinstance(self._id_kind, tuple) else 1
+        if self._id_kind and len(items) != width:
             raise ValueError(f"{told}: ids have {len(items)} parts, those of this bank have {width}.")
+        if others:
+            kinds.append(self._id_kind or tuple(type(plain(column[0])) for column in items))
+            items = [
+                all_of(kind, column, name) for kind, column, name in zip(kinds[0], items, names, strict=True)
+            ]  # fmt: skip
+        else:
+            kinds.append(self._id_kind or type(plain(first[0])))
+        if datetime in (kinds[0] if others else kinds):
+            items = [[plain(cell) for cell in column] for column in items]
+            check_zones(next(iter(self._index), None), items, names)
+        ids = list(zip(*items, strict=True)) if others else items[0]
         rows = np.empty(len(ids), np.intp)
-        kind = self._id_kind or type(_plain(ids[0]))
+        kind = tuple if others else kinds[0]
         try:
             stop = find(self._index, ids, kind, len(self._ids), fresh, rows)
             if stop >= 0:
-                ids = [_plain(item) for item in ids]
+                ids = [plain(item) for item in ids]
                 stop = find(self._index, ids, kind, len(self._ids), fresh, rows)
         except TypeError:
             raise TypeError(f"{told} holds what is no id.") from None
-        if any(map(_is_missing, fresh)) or (stop >= 0 and _is_missing(ids[stop])):
-            raise ValueError(f"{told} has no id at position {[_is_missing(item) for item in ids].index(True)}.")
+        if any(map(is_missing_id, fresh)) or (stop >= 0 and is_missing_id(ids[stop])):
+            raise ValueError(f"{told} has no id at position {[is_missing_id(item) for item in ids].index(True)}.")
         if stop >= 0:
             raise TypeError(
                 f"{told}: the id {ids[stop]!r} at position {stop} is of another kind ({type(ids[stop]).__name__}) than "
                 f"the others ({kind.__name__})."
             )
-        kinds.append(kind)
         return rows, lambda row: self._ids[row] if row < len(self._ids) else list(fresh)[row - len(self._ids)]
 
     def _check(self, rows: Rows, fresh: dict[Any, int]) -> None:
@@ -355,7 +365,8 @@ class MemoryBank:
         names, ids = self.get_feature_names_out().tolist(), [self._ids[row] for row in rows]
         if kind == "pandas":
             return pandas_frame(features, ids, self._id_names, names)
-        parts = list(zip(*ids, strict=True)) if self._id_kind is tuple else [ids]
+        parts = list(zip(*ids, strict=True)) if isinstance(self._id_kind, tuple) else [ids]
+        parts = parts if ids else [[]] * len(self._id_names)
         columns = dict(zip(self._id_names, map(list, parts), strict=True))
         return polars_frame(columns | dict(zip(names, features.T, strict=True)))
 
@@ -395,7 +406,7 @@ class MemoryBank:
         return len(self._index)
 
     def __contains__(self, id: Any) -> bool:
-        return _plain(id) in self._index
+        return plain(id) in self._index
 
     @property
     def ids(self) -> list[Any]:
@@ -405,7 +416,8 @@ class MemoryBank:
     @property
     def times(self) -> Array:
         """Times of the last events of all ids, shape (n_ids,); datetimes are seconds since 1970."""
-        return self._streams.latest[self._rows()]
+        with self._lock:
+            return self._streams.latest[self._rows()]
 
     @property
     def n_observations(self) -> Array:
@@ -473,6 +485,8 @@ class MemoryBank:
             item, self._ids[row] = self._ids[row], None
             del self._index[item]
             self._n_late.pop(item, None)
+        if not self._index:  # as if there had never been one
+            self._id_kind, self._id_names = None, ()
         if len(self._ids) > 2 * len(self._index):  # more holes than rows
             self._streams = self._streams.select(self._rows())
             self._ids = list(self._index)
@@ -537,7 +551,9 @@ class MemoryBank:
             raise ValueError(f"Only banks of transformers that make the same features merge; these have {told}.")
         for what, a, b in (("times", self._kind, other._kind), ("ids", self._id_kind, other._id_kind)):
             if a and b and a != b:
-                raise ValueError(f"The {what} of these banks are of different kinds: {a} and {b}.")
+                raise ValueError(
+                    f"The {what} of these banks are of different kinds: {told_kind(a)} and {told_kind(b)}."
+                )
 
     def _like(self) -> "MemoryBank":
         """An empty bank of the same transformer."""
@@ -574,7 +590,7 @@ class MemoryBank:
             described = {
                 "parameters": self._memory._used_parameters(), "lateness": self.lateness, "late": self.late,
                 "times": self._kind, "id_names": self._id_names, "limit": streams.limit,
-                "width": len(self._id_names) if self._id_kind is tuple else 1,
+                "width": len(self._id_kind) if isinstance(self._id_kind, tuple) else 1,
             }  # fmt: skip
             order = np.argsort(streams.log[0], kind="stable")
             waiting_rows, times, values = streams.log
@@ -627,7 +643,7 @@ class MemoryBank:
         bank._streams = Streams(bank._evolution, state, latest, bank.lateness)
         bank._streams.keep(*log)
         bank._streams.limit = limit
-        bank._kind, bank._id_kind, bank._id_names = kind, type(ids[0]) if ids else None, names
+        bank._kind, bank._id_kind, bank._id_names = kind, kind_of(ids[0]) if ids else None, names
         bank._n_late = {ids[row]: int(late[row]) for row in np.flatnonzero(late)}
         return bank
 
@@ -641,12 +657,12 @@ class MemoryBank:
             return np.fromiter(self._index.values(), np.intp, len(self._index))
         if isinstance(ids, (str, bytes)) or not hasattr(ids, "__len__"):
             raise TypeError(f"ids must be a sequence of ids, got {type(ids).__name__}.")
-        items = [_plain(item) for item in _cells(ids)]
+        items = [plain(item) for item in cells_of(ids)]
         try:
             rows = [self._index.get(item) for item in items]
         except TypeError:
             raise TypeError("ids must be a sequence of ids, which are numbers, strings, dates or tuples.") from None
-        wrong = [item for item, row in zip(items, rows, strict=True) if row is None or type(item) is not self._id_kind]
+        wrong = [item for item, row in zip(items, rows, strict=True) if row is None or kind_of(item) != self._id_kind]
         if wrong:
             raise ValueError(f"There is no id {wrong[0]!r} in this bank, which has {len(self)}.")
         return np.array(rows, np.intp)
@@ -685,6 +701,7 @@ class MemoryBank:
             return state | {
                 "_streams": self._streams.select(np.arange(self._streams.n)),
                 "_index": self._index.copy(), "_ids": self._ids.copy(), "_n_late": self._n_late.copy(),
+                "_sklearn_output_config": self._sklearn_output_config.copy(),
             }  # fmt: skip
 
     def __repr__(self) -> str:
@@ -695,40 +712,8 @@ class MemoryBank:
         )
 
 
-# Units of NumPy's datetimes that those of Python do not have.
-_FINE = ("ns", "ps", "fs", "as")
-
-
-def _cells(column: Any) -> list[Any]:
-    """The cells of a column of ids, as Python has them."""
-    column = unwrapped(column)
-    if isinstance(column, (list, tuple)):
-        return list(column)
-    if isinstance(column, np.ndarray) and column.dtype.kind == "M" and np.datetime_data(column.dtype)[0] in _FINE:
-        column = column.astype("datetime64[us]")
-    for method in ("to_pylist", "tolist", "to_list"):
-        if hasattr(column, method):
-            return list(getattr(column, method)())
-    return list(column)
-
-
-def _plain(item: Any) -> Any:
-    """An id without its library."""
-    if isinstance(item, tuple):
-        return tuple(_plain(part) for part in item)
-    if isinstance(item, np.generic):
-        return _cells(np.array([item]))[0]
-    return item.to_pydatetime() if hasattr(item, "to_pydatetime") and not is_none(item) else item
-
-
-def _is_missing(item: Any) -> bool:
-    if isinstance(item, tuple):
-        return any(map(_is_missing, item))
-    return bool(is_none(item) or item != item)
-
-
 def _as_table(event: dict[str, Any], id: Any) -> dict[str, Any]:
     """One event as a table, if its cells are no columns."""
     head = next((event[name] for name in names_in(id) if name in event), ())
-    plain = isinstance(head, (str, bytes)) or not hasattr(head, "__len__")
-    return {name: [cell] for name, cell in event.items()} if plain else event
+    plain = isinstance(head, (str, bytes)) or not hasattr(head, "__len__") or getattr(head, "shape", None) == ()
+    return {name: [cell[()] if hasattr(cell, "shape") else cell] for name, cell in event.items()} if plain else event

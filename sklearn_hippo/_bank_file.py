@@ -66,6 +66,8 @@ def write(
 
 def _id_type(pa: Any, part: Any) -> Any:
     kind = type(part[0]) if len(part) else None
+    if kind is int and max(part) >= 2**63:
+        return pa.uint64()
     return pa.large_string() if kind is str else pa.large_binary() if kind is bytes else None
 
 
@@ -89,6 +91,7 @@ def describe(path: Any) -> tuple[dict[str, Any], Any]:
     try:
         with pa.memory_map(os.fspath(path)) as source:
             table = pa.ipc.open_file(source).read_all()
+            table.validate(full=True)
     except (pa.ArrowInvalid, pa.ArrowSerializationError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise

@@ -39,6 +39,8 @@ def column_of(frame: Any, name: Any) -> Any:
     if found.count(name) > 1:
         raise ValueError(f"The table has {found.count(name)} columns {name!r}. Give them different names.")
     column = unwrapped(frame[name])
+    if str(getattr(column, "type", "")) == "string_view":  # pyarrow, whose own functions do not all take it
+        column = column.cast("large_string")
     if isinstance(column, (str, bytes)) or not hasattr(column, "__len__"):
         raise TypeError(f"Column {name!r} is a {type(column).__name__}, not a sequence with an entry for every row.")
     return column
@@ -192,6 +194,14 @@ _STRINGS = " Strings become datetimes by pandas.to_datetime(..., utc=True)."
 def as_times(times: Any, where: str) -> tuple[Array, str]:
     """Times as float64, and of which kind they were."""
     return read_times(times, where)[1:]
+
+
+def as_elapsed(times: Any, where: str) -> Array:
+    """Times since a beginning as float64: numbers, or durations in seconds."""
+    found, kind = as_times(times, where)
+    if kind.startswith("datetime"):
+        raise TypeError(f"{where} must be times since the first observation, numbers or durations; got datetimes.")
+    return np.asarray(found)
 
 
 def read_times(times: Any, where: str, of: Callable[[int], str] = nobody) -> tuple[Array, Array, str]:

@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
-from ._columns import as_times, refuse_masked
+from ._columns import as_elapsed, refuse_masked
 from ._compat import CallbackSupportMixin, HasMethods, Interval, Linked, fit_task, set_parameters
 from ._head import calibrate
 from ._panel import Panel
@@ -233,7 +233,13 @@ class EarlyClassifier(Linked, Scores, CallbackSupportMixin, MetaEstimatorMixin, 
     def _folds(self, panel: Panel, y: Array, used: Array) -> list[tuple[Array, Array]]:
         """Folds of those series that are used, by their places among these."""
         if self.cv is None:
-            smallest = int(np.unique(y[used], return_counts=True)[1].min())
+            classes, sizes = np.unique(y[used], return_counts=True)
+            smallest = int(sizes.min())
+            if smallest < 2 <= len(classes):
+                raise ValueError(
+                    f"The class {classes.tolist()[int(sizes.argmin())]!r} has one series only, which cannot be left "
+                    "out: give more of them, or folds of your own as cv."
+                )
             return list(StratifiedKFold(max(2, min(5, smallest))).split(used, y[used]))
         places = np.full(len(panel), -1)
         places[used] = np.arange(len(used))
@@ -267,7 +273,7 @@ class EarlyClassifier(Linked, Scores, CallbackSupportMixin, MetaEstimatorMixin, 
         if isinstance(self.checkpoints, Integral):
             times = spread(panel, weights, int(self.checkpoints))
         else:
-            times = np.atleast_1d(as_times(self.checkpoints, "checkpoints")[0])
+            times = np.atleast_1d(as_elapsed(self.checkpoints, "checkpoints"))
             if times.ndim != 1 or not np.isfinite(times).all() or (times < 0).any() or (np.diff(times) <= 0).any():
                 raise ValueError(
                     "checkpoints must be times after the first observation of a series, each of them later than the "
@@ -319,7 +325,7 @@ class EarlyClassifier(Linked, Scores, CallbackSupportMixin, MetaEstimatorMixin, 
 
     def _check_elapsed(self, elapsed: Any, panel: Panel) -> Array:
         refuse_masked(elapsed, "elapsed")
-        found = np.asarray(as_times(elapsed, "elapsed")[0])
+        found = as_elapsed(elapsed, "elapsed")
         if found.ndim > 1 or (found.ndim and len(found) != len(panel)):
             raise ValueError(f"elapsed must be one time, or {len(panel)}, one for each series; got {found.shape}.")
         found = np.broadcast_to(found, len(panel))

@@ -9,7 +9,7 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._columns import all_finite, as_times, as_values, capital, names_in, refuse_masked
+from ._columns import all_finite, as_elapsed, as_times, as_values, capital, names_in, refuse_masked
 from ._conversions import Conversions
 from ._ids import as_ids, called_series
 
@@ -447,8 +447,8 @@ class Panel(Conversions):
 
         Parameters
         ----------
-        elapsed : float or array-like of shape (n_series,)
-            In units of the times, from zero on.
+        elapsed : float, timedelta or array-like of shape (n_series,)
+            In units of the times, from zero on; a duration is one in seconds.
 
         Returns
         -------
@@ -458,6 +458,8 @@ class Panel(Conversions):
         ------
         ValueError
             For times of another number than the series, or that are negative or no numbers.
+        TypeError
+            For datetimes.
 
         Examples
         --------
@@ -466,7 +468,7 @@ class Panel(Conversions):
         array([2, 2])
         """
         refuse_masked(elapsed, "elapsed")
-        limit = np.asarray(elapsed, np.float64)
+        limit = as_elapsed(elapsed, "elapsed")
         if limit.shape not in ((), (len(self),)) or not (limit >= 0).all():
             raise ValueError(
                 f"elapsed must be one time from zero on, or {len(self)}, one for each series; got {elapsed!r}."

@@ -672,3 +672,103 @@ def test_size_of_a_bank():
     arrays = [*vars(bank._streams.state).values(), bank._streams.latest, *bank._streams._log]
     used = sum(array.nbytes for array in arrays) + sys.getsizeof(bank._index) + sys.getsizeof(bank._ids)
     assert used / n + 2 * 32 - 16 * 8 < 600  # two integers of Python as well
+
+
+V = {"time": "t", "values": CHANNELS}
+
+
+def pair(a, b, time=0.0):
+    return {"a": [a], "b": [b], "t": [time], "x": [1.0], "y": [2.0]}
+
+
+def test_ids_of_several_parts_are_of_one_kind_in_each():
+    bank = MemoryBank(fitted()).update(pair(1, "u"), id=["a", "b"], **V)
+    for other in ("1", 1.0, True, np.float64(1)):
+        with pytest.raises(TypeError, match=r"Column 'a': .* at position 0 is of another kind"):
+            bank.update(pair(other, "u", 1.0), id=["a", "b"], **V)
+    assert bank.update(pair(np.int32(1), "u", 1.0), id=["a", "b"], **V).ids == [(1, "u")]
+    with pytest.raises(ValueError, match=r"no id \(True, 'u'\)"):
+        bank.transform([(True, "u")])
+    for ids in (["a"], ["b", "a"]):
+        with pytest.raises(ValueError, match="ids of these banks are of different kinds"):
+            bank.merge(MemoryBank(fitted()).update(pair(1, "u"), id=ids, **V))
+
+
+def test_a_bank_that_was_emptied_begins_anew(tmp_path):
+    optional("pyarrow")
+    bank = MemoryBank(fitted()).update(pair(1, "u"), id=["a", "b"], **V)
+    assert bank.expire(9.0) == [(1, "u")]
+    bank.save(tmp_path / "empty")
+    for empty in (bank, MemoryBank.load(tmp_path / "empty")):
+        assert empty.update(pair("k", "u"), id="a", **V).ids == ["k"]
+
+
+def test_frames_without_ids():
+    optional("polars")
+    bank = MemoryBank(fitted()).set_output(transform="polars")
+    assert bank.transform().shape == (0, 12)
+    bank.update(pair(1, "u"), id=["a", "b"], **V)
+    assert bank.transform([]).columns[:2] == ["a", "b"]
+
+
+def test_instants_are_other_ids_than_hours_of_clocks(tmp_path):
+    pd = optional("pandas")
+    optional("pyarrow")
+    hours = pd.to_datetime(["2024-10-27 00:30", "2024-10-27 01:30"], utc=True).tz_convert("Europe/Berlin")
+    table = pd.DataFrame({"a": hours, "t": [0.0, 1.0], "x": 1.0, "y": 2.0})  # half past two, twice
+    bank = MemoryBank(fitted()).update(table, id="a", **V)
+    assert bank.ids == [hour.to_pydatetime().astimezone(UTC) for hour in hours]
+    assert all(hour in bank for hour in hours)
+    bank.save(tmp_path / "file")
+    again = MemoryBank.load(tmp_path / "file")
+    assert again.ids == bank.ids
+    with pytest.raises(TypeError, match="position 0 has a time zone, or has none"):
+        again.update(pair(datetime(2020, 1, 1), 0), id="a", **V)
+    fine = np.array(["2020-01-01T00:00:00.000000001"], "M8[ns]")
+    with pytest.raises(ValueError, match="finer than a microsecond"):
+        bank.update(pair(0, 0) | {"a": fine}, id="a", **V)
+
+
+def test_large_integers_as_ids(tmp_path):
+    optional("pyarrow")
+    bank = MemoryBank(fitted()).update(pair(2**63 + 5, 0), id="a", **V)
+    bank.save(tmp_path / "file")
+    assert MemoryBank.load(tmp_path / "file").ids == [2**63 + 5]
+
+
+def test_views_of_strings():
+    pa = optional("pyarrow")
+    if not hasattr(pa, "string_view"):
+        pytest.skip("this release has none")
+    channel = pa.array(["x", "y"], pa.string_view())
+    table = pa.table({"a": [1, 1], "t": [0.0, 0.0], "which": channel, "v": [1.0, 2.0]})
+    bank = MemoryBank(fitted()).update(table, id="a", time="t", values="v", channel="which")
+    assert_array_equal(bank.transform(), MemoryBank(fitted()).update(pair(1, 0), id="a", **V).transform())
+
+
+def test_one_event_of_arrays_without_axes_and_copies_that_do_not_share():
+    bank = MemoryBank(fitted()).update({name: np.array(cells[0]) for name, cells in pair(1, 2).items()}, id="a", **V)
+    other = copy.copy(bank).set_output(transform="pandas")
+    assert isinstance(bank.transform(), np.ndarray)
+    assert other.ids == bank.ids == [1]
+
+
+def test_times_while_others_write():
+    bank, wrong, done = MemoryBank(fitted()), [], threading.Event()
+
+    def read():
+        while not done.is_set():
+            try:
+                bank.times  # noqa: B018
+            except Exception as error:
+                wrong.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for k in range(2000):
+        bank.update(pair(k, 0, float(k)), id="a", **V)
+        if k % 20 == 19:
+            bank.expire(k - 5.0)
+    done.set()
+    reader.join()
+    assert not wrong

@@ -232,6 +232,33 @@ def test_gradients_are_those_of_plain_pytorch(dtype, tolerance, discretization, 
         assert spread(compiled, plain) < tolerance
 
 
+@pytest.mark.usefixtures("instructions")
+@pytest.mark.parametrize("length", [0.1, 0.5, 1.0, 2.0, 2.85, 3.0])
+def test_a_thousand_turns_of_a_mode_that_hardly_fades(length):
+    layer = HiPPOSSM(1, 2, dtype=torch.float64)
+    with torch.no_grad():
+        layer.frequency.fill_(1.0), layer.log_decay.fill_(-9.0), layer.log_step.zero_()
+        steps = length * (0.98 + 0.02 * torch.rand(1, 1000, dtype=torch.float64))
+        begin = HiPPOSSMState(torch.ones(1, 1, 1, dtype=torch.complex128), torch.zeros(1, 1, dtype=torch.float64))
+        end = layer(torch.zeros(1, 1000, 1, dtype=torch.float64), steps, None, begin)[1].modes
+        expected = torch.exp(complex(-np.exp(-9.0), 1.0) * steps.sum())
+    # each e^z is right to a few last digits, and as many as there are steps are lost at most
+    assert abs(end.item() - expected.item()) < 1000 * 4 * np.finfo(float).eps
+
+
+@pytest.mark.usefixtures("instructions")
+@pytest.mark.parametrize(("dtype", "angle"), [(torch.float32, 1e5), (torch.float64, 8e9)])
+def test_huge_angles(dtype, angle):
+    layer = HiPPOSSM(17, 2, dtype=dtype)
+    with torch.no_grad():
+        layer.frequency.fill_(angle), layer.log_decay.fill_(-9.0), layer.log_step.zero_()
+        begin = HiPPOSSMState(torch.ones(1, 1, 17, dtype=dtype.to_complex()), torch.zeros(1, 17, dtype=dtype))
+        u, step = torch.zeros(1, 1, 17, dtype=dtype), torch.ones(1, 1)
+        end = layer(u, step, None, begin)[1].modes
+        expected = np.exp(complex(-np.exp(-9.0), layer.frequency[0, 0].item()))
+    assert_allclose(end, np.full((1, 1, 17), expected), rtol=8 * torch.finfo(dtype).eps)
+
+
 def test_the_layer_passes_gradcheck():
     torch.manual_seed(0)
     layer = HiPPOSSM(3, order=4, dtype=torch.float64, longest=1.0)
