@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._columns import as_times, capital, is_none
+from ._columns import as_times, capital, is_none, names_in
 from ._ids import called
 from ._measures import feature_names
 from ._memory import HiPPOMemory
@@ -78,7 +78,7 @@ class HiPPOFeatures(Transformer):
         of an id are at 0, 1, 2, ...
     id : str, optional
         Key that tells whose an event is; by default all events are of one series.
-    channels : sequence of str, optional
+    channels : str or sequence of str, optional
         Keys of the channels; others are left alone. By default all keys but those of time and id. A value that is None,
         NaN or absent was not observed.
     interpolation : {"linear", "hold"}, default="linear"
@@ -222,7 +222,8 @@ class HiPPOFeatures(Transformer):
                     "only; MemoryBank takes late events."
                 )
         values = {}
-        for name in [key for key in x if key not in (self.time, self.id)] if self.channels is None else self.channels:
+        others = (key for key in x if key not in (self.time, self.id))
+        for name in others if self.channels is None else names_in(self.channels):
             cell = x.get(name)
             if is_none(cell):
                 continue
@@ -233,6 +234,11 @@ class HiPPOFeatures(Transformer):
                 raise ValueError(f"Channel {name!r} of {event} is infinite or too large: {value}. Divide the values.")
             if not isnan(value):
                 values[name] = value
+        called_so = {str(name): name for name in (() if series is None else series.channels)}
+        for name in values:
+            other = called_so.setdefault(str(name), name)
+            if other != name:
+                raise ValueError(f"Channels {other!r} and {name!r} of {event} would have features of one name.")
         return item, kind, when, values
 
     def _unit_test_skips(self) -> set[str]:

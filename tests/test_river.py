@@ -225,3 +225,13 @@ def test_pipelines_with_learners(during):
             (score if k > 400 else early).update(y, model.predict_one(x))
             model.learn_one(x, y)
     assert score.get() > 0.9
+
+
+def test_names_of_channels():
+    features = HiPPOFeatures(order=2, channels="xy")
+    features.learn_one({"xy": 1.0, "z": 5.0})
+    assert set(features.transform_one({"xy": 1.0})) == {"xy__legs_c0", "xy__legs_c1"}
+    features = HiPPOFeatures(order=2)
+    features.learn_one({3: 1.0})
+    with pytest.raises(ValueError, match="Channels 3 and '3' of an event would have features of one name"):
+        features.learn_one({"3": 1.0})
