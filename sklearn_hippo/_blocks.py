@@ -39,7 +39,27 @@ class Block(nn.Module):
         y, _ = self.space(self.norm(x), step, lengths)
         if last:
             x, y = (last_of(part, lengths, part.new_zeros(len(x), x.shape[2]))[:, None] for part in (x, y))
+        return self.mixed(x, y)
+
+    def mixed(self, x: Tensor, y: Tensor) -> Tensor:
+        """Outputs, from inputs and what the state space makes of them."""
         return x + F.glu(self.mix(self._dropped(F.gelu(y))))
+
+    def end(self, into: nn.Linear, x: Tensor, step: Tensor) -> Tensor:
+        """The last output (batch, 1, width) of ``into(x)``, which is not made: x has fewer numbers an observation.
+
+        Where each column of A has the mean zero, the norm of A x is A (x / size), size^2 = x^T A^T A x / width. What
+        weights of the observations make of it is A times what they make of x / size.
+        """
+        x = F.pad(x, (0, 1), value=1.0)
+        A = torch.cat([into.weight, into.bias[:, None]], dim=1)
+        centered = A - A.mean(dim=0)
+        square = ((x @ (centered.T @ centered / len(A))) * x).sum(dim=2, keepdim=True)
+        assert isinstance(self.space, HiPPOSSM)
+        share = self.space._shares_of_end(step, x.shape[1])
+        seen = ((x * (square + self.norm.eps).rsqrt()).transpose(1, 2) @ share).transpose(1, 2)  # (batch, width, ...)
+        y = self.norm.weight * (seen * centered).sum(dim=2) + self.norm.bias * share.sum(dim=0)
+        return self.mixed(x[:, -1:] @ A.T, y[:, None])
 
     def _dropped(self, x: Tensor) -> Tensor:
         """Without some channels, the same ones all along a series."""
@@ -112,8 +132,11 @@ class Network(Head):
             part = elapsed / unit[:, None]
             own = self.own(x, observed, UNITS * part)
             filled = torch.cat([filled, ages(observed, part).to(x.dtype), own], dim=2)
-        x = self.into(filled)
         last = self.pooling == "last" and not every
+        only = self.blocks[0]
+        if last and isinstance(only, Block) and self._is_product(only.space, steps, lengths, length):
+            return self.norm(only.end(self.into, filled, steps)[:, 0])
+        x = self.into(filled)
         for k, block in enumerate(self.blocks, start=1):
             x = block(x, steps, lengths, last=last and k == len(self.blocks))
         if last:
@@ -129,6 +152,13 @@ class Network(Head):
             )
             x = torch.where(so_far > 0, total / torch.where(so_far > 0, so_far, 1.0), x)
         return self.norm(x[inside])
+
+    def _is_product(self, space: nn.Module, steps: Tensor, lengths: Tensor, length: int) -> bool:
+        """Whether the end is a product of series and weights, the same for all of them."""
+        return (
+            len(self.blocks) == 1 and isinstance(space, HiPPOSSM) and not (space.low_rank or space.bidirectional)
+            and steps.ndim == 0 and not torch.compiler.is_compiling() and bool((lengths == length).all())
+        )  # fmt: skip
 
     def _weights(self, x: Tensor, share: Tensor, inside: Tensor) -> Tensor:
         """Of a mean over time: what each observation is worth, or its part of it by the gate; sums of 1 or 0."""

@@ -777,3 +777,29 @@ def test_modes_and_clocks_have_a_rate_of_their_own():
     groups = net.optimizer_.param_groups
     assert sorted((group["lr"], group["weight_decay"]) for group in groups)[0] == (0.003, 0)
     assert sorted((group["lr"], group["weight_decay"]) for group in groups)[-1] == (0.02, 0.01)
+
+
+@pytest.mark.parametrize("discretization", ["foh", "zoh", "bilinear"])
+@pytest.mark.parametrize("length", [1, 2, 3, 50])
+def test_the_end_of_a_single_layer_is_a_product(monkeypatch, discretization, length):
+    torch.manual_seed(0)
+    own = {"order": 8, "measure": "legs_lti", "discretization": discretization, "selective": None}
+    network = _blocks.Network(
+        3, 2, 16, n_layers=1, dropout=0.0, pooling="last", timescale=None, mask_input=True, **own
+    ).double()  # fmt: skip
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    x = torch.randn(4, length, 2, dtype=torch.float64)
+    x[1, length // 2] = torch.nan
+    lengths, found = torch.full((4,), length), []
+    for product in (True, False):
+        if not product:
+            monkeypatch.setattr(network, "_is_product", lambda *_: False)
+        network.zero_grad()
+        y = network(x, lengths)
+        (y * torch.arange(12.0).reshape(4, 3)).sum().backward()
+        zeros = (torch.zeros_like(weight) for weight in network.parameters())
+        found.append([y, *(z if w.grad is None else w.grad for w, z in zip(network.parameters(), zeros, strict=True))])
+    for one, other in zip(*found, strict=True):
+        assert_allclose(one.detach(), other.detach(), rtol=0, atol=1e-12 * max(1.0, other.detach().abs().max()))

@@ -197,6 +197,12 @@ def delayed(u: Tensor, kernel: Tensor) -> Tensor:
 
 def vandermonde(E: Tensor, length: int) -> Tensor:
     """Powers E^0 to E^(length - 1) on a last axis, as products of two of about sqrt(length) powers each."""
+    outer, inner = factors(E, length)
+    return (outer[..., None] * inner[..., None, :]).flatten(-2)[..., :length]
+
+
+def factors(E: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """Every m-th power of E, and the first m, each on a last axis: what powers up to E^(length - 1) are products of."""
     inner = max(1, math.isqrt(length))
     ones = torch.ones_like(E)[..., None]
 
@@ -204,8 +210,22 @@ def vandermonde(E: Tensor, length: int) -> Tensor:
         return torch.cat([ones, x[..., None].expand(*x.shape, n - 1)], dim=-1).cumprod(dim=-1) if n > 1 else ones
 
     few = powers(E, inner)
-    outer = -(-length // inner)
-    return (powers(few[..., -1] * E, outer)[..., None] * few[..., None, :]).flatten(-2)[..., :length]
+    return powers(few[..., -1] * E, -(-length // inner)), few
+
+
+def shares_of_end(space: Space, step: Step, length: int) -> Tensor:
+    """What each of as many inputs adds to the last output, (length, width), of fresh sequences of equal steps."""
+    E, P, Q = step
+    if length == 1:
+        return space.through[None]
+    outer, inner = factors(E, length - 1)
+    outer = ((space.read * (E * Q + P))[..., None] * outer).permute(1, 2, 0)  # (width, ..., n_modes)
+    inner = inner.permute(1, 0, 2)
+    lags = outer.real.contiguous() @ inner.real.contiguous() - outer.imag.contiguous() @ inner.imag.contiguous()
+    lags = 2 * lags.flatten(1)[:, : length - 1].T  # lag 1, 2, ...
+    # The first input has nothing to rise from: it does not enter by its own Q.
+    first = lags[-1] - 2 * (space.read * Q * E ** (length - 1)).real.sum(dim=0)
+    return torch.cat([first[None], lags[:-1].flip(0), direct(space, step)[None]])
 
 
 def multiply(space: Space, step: Step, u: Tensor, begin: Tensor, R: Tensor) -> Tensor:

@@ -14,7 +14,17 @@ from .._measures import dynamics_of
 from ._described import Described
 from ._inputs import none
 from ._low_rank import LowRank, run_low_rank
-from ._space import DISCRETIZATIONS, Memory, Space, check_state, checked, reversed_in_time, run
+from ._space import (
+    DISCRETIZATIONS,
+    Memory,
+    Space,
+    check_state,
+    checked,
+    reversed_in_time,
+    run,
+    shares_of_end,
+    step_of,
+)
 from ._steps import mind_forks
 
 Array = NDArray[Any]
@@ -234,18 +244,26 @@ class HiPPOSSM(Described):
     def _least_decay(self) -> float:
         return 1e-13 if self.low_rank else LEAST_DECAY  # V makes modes fade that do not by themselves
 
+    def _shares_of_end(self, step: Tensor, length: int) -> Tensor:
+        """What each input adds to the last output of sequences of one length and equal steps, (length, d_model)."""
+        space = self._space(self.read, self.through)
+        return shares_of_end(space, step_of(space, step.to(self.read.dtype)), length)
+
+    def _space(self, read: Tensor, through: Tensor) -> Space:
+        delta = self.log_step.exp()
+        rate = torch.complex(-self.log_decay.exp().clamp(min=self._least_decay), self.frequency) * delta
+        # The states are those of the channel's own clock, divided by its rate.
+        return Space(rate, torch.view_as_complex(read) * delta, through, self.discretization)
+
     def _run(
         self, read: Tensor, through: Tensor, u: Tensor, step: Tensor, lengths: Tensor, memory: Memory, *, fresh: bool
     ) -> tuple[Tensor, Memory]:
-        delta = self.log_step.exp()
-        rate = torch.complex(-self.log_decay.exp().clamp(min=self._least_decay), self.frequency) * delta
-        C = torch.view_as_complex(read)
+        space = self._space(read, through)
         if self.low_rank:  # A = Delta (lambda - V^T V)
-            B = torch.view_as_complex(self.enter) * delta
-            system = LowRank(rate, self.V * delta.sqrt(), B, C, through, self.discretization)
+            delta = self.log_step.exp()
+            B, C = (torch.view_as_complex(x) for x in (self.enter, read))
+            system = LowRank(space.rate, self.V * delta.sqrt(), B * delta, C, through, self.discretization)
             return run_low_rank(system, u, step, lengths, memory, fresh=fresh)
-        # The states are those of the channel's own clock, divided by its rate.
-        space = Space(rate, C * delta, through, self.discretization)
         return run(space, u, step, lengths, memory, fresh=fresh, compiled=self._compiled)
 
     def forward(
