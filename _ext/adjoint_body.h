@@ -120,7 +120,7 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
     REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *g = S + P, *sums = g + P, *D = sums + all, *grad_D = D + W;
     REAL *carry = grad_D + W, *u = carry + W, *slope = u + T + W, *jump = slope + T, *gy = jump + T, *of_v = gy + T, *of_s = of_v + T;
     REAL place[STRETCH], *of_jump = of_s + T, *path = of_jump + T, *gu = path + 4 * PAIR * (T + W);
-    FN(polynomials) *polynomials = (FN(polynomials) *)(gu + T + W);
+    FN(polynomials) *polynomials = aligned(gu + T + W);
     FN(mode) *modes = (FN(mode) *)(polynomials + (M + PAIR - 1) / PAIR);
     const FN(grads) of = {gy, of_v, of_s, of_jump};
     for (ptrdiff_t item = first; item < last; item++) {

@@ -118,7 +118,7 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
     const ptrdiff_t n_stretches = (L + STRETCH - 1) / STRETCH;
     REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *D = S + P, *u = D + W, *slope = u + (STRETCH + 1) * W;
     REAL *jump = slope + STRETCH * W, *y = jump + STRETCH * W, place[STRETCH];
-    FN(polynomials) *polynomials = (FN(polynomials) *)(y + STRETCH * W);
+    FN(polynomials) *polynomials = aligned(y + STRETCH * W);
     FN(mode) *modes = (FN(mode) *)(polynomials + (M + PAIR - 1) / PAIR);
     for (ptrdiff_t item = first; item < last; item++) {
         const item_t i = item_of(s, item, W);
