@@ -228,9 +228,8 @@ class MemoryBank:
         items = [cells_of(column) for column in columns.values()]
         (first, *others), names = items, tuple(columns)
         told = f"Column {names[0]!r}" if not others else f"Columns {names!r}"
-        width = len(self._id_kind) if isinstance(self._id_kind, tuple) else 1
-        if self._id_kind and len(items) != width:
-            raise ValueError(f"{told}: ids have {len(items)} parts, those of this bank have {width}.")
+        if self._id_kind and len(items) != self._n_parts:
+            raise ValueError(f"{told}: ids have {len(items)} parts, those of this bank have {self._n_parts}.")
         if others:
             kinds.append(self._id_kind or tuple(type(plain(column[0])) for column in items))
             items = [
@@ -365,7 +364,7 @@ class MemoryBank:
         names, ids = self.get_feature_names_out().tolist(), [self._ids[row] for row in rows]
         if kind == "pandas":
             return pandas_frame(features, ids, self._id_names, names)
-        parts = list(zip(*ids, strict=True)) if isinstance(self._id_kind, tuple) else [ids]
+        parts = list(zip(*ids, strict=True)) if self._n_parts > 1 else [ids]
         parts = parts if ids else [[]] * len(self._id_names)
         columns = dict(zip(self._id_names, map(list, parts), strict=True))
         return polars_frame(columns | dict(zip(names, features.T, strict=True)))
@@ -590,7 +589,7 @@ class MemoryBank:
             described = {
                 "parameters": self._memory._used_parameters(), "lateness": self.lateness, "late": self.late,
                 "times": self._kind, "id_names": self._id_names, "limit": streams.limit,
-                "width": len(self._id_kind) if isinstance(self._id_kind, tuple) else 1,
+                "width": self._n_parts,
             }  # fmt: skip
             order = np.argsort(streams.log[0], kind="stable")
             waiting_rows, times, values = streams.log
@@ -648,6 +647,11 @@ class MemoryBank:
         return bank
 
     # --- inside ---------------------------------------------------------------------------------------
+
+    @property
+    def _n_parts(self) -> int:
+        """Columns that tell an id."""
+        return len(self._id_kind) if isinstance(self._id_kind, tuple) else 1
 
     def _rows(self, ids: Any = None) -> Array:
         """Rows of ids; of all, in the order of rows, if none are given."""
@@ -715,5 +719,5 @@ class MemoryBank:
 def _as_table(event: dict[str, Any], id: Any) -> dict[str, Any]:
     """One event as a table, if its cells are no columns."""
     head = next((event[name] for name in names_in(id) if name in event), ())
-    plain = isinstance(head, (str, bytes)) or not hasattr(head, "__len__") or getattr(head, "shape", None) == ()
-    return {name: [cell[()] if hasattr(cell, "shape") else cell] for name, cell in event.items()} if plain else event
+    alone = isinstance(head, (str, bytes)) or not hasattr(head, "__len__") or getattr(head, "shape", None) == ()
+    return {name: [cell[()] if hasattr(cell, "shape") else cell] for name, cell in event.items()} if alone else event

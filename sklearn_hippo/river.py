@@ -234,11 +234,13 @@ class HiPPOFeatures(Transformer):
                 raise ValueError(f"Channel {name!r} of {event} is infinite or too large: {value}. Divide the values.")
             if not isnan(value):
                 values[name] = value
-        called_so = {str(name): name for name in (() if series is None else series.channels)}
-        for name in values:
-            other = called_so.setdefault(str(name), name)
-            if other != name:
-                raise ValueError(f"Channels {other!r} and {name!r} of {event} would have features of one name.")
+        known = {} if series is None else series.channels
+        if values.keys() - known:
+            called_so: dict[str, Hashable] = {}
+            for name in (*known, *values):
+                other = called_so.setdefault(str(name), name)
+                if other != name:
+                    raise ValueError(f"Channels {other!r} and {name!r} of {event} would have features of one name.")
         return item, kind, when, values
 
     def _unit_test_skips(self) -> set[str]:

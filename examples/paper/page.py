@@ -116,7 +116,8 @@ def accuracies():
             yield task, figure, source, NOT_RUN, "", NOT_RUN
             continue
         mean = own.groupby(["model", "task"])["test"].mean()
-        model, best = mean.idxmax()[0], own.set_index(["model", "task"]).loc[[mean.idxmax()]]
+        winner = mean.idxmax()
+        model, best = winner[0], own.set_index(["model", "task"]).loc[[winner]]
         units, epochs = int(best["hidden_size"].iloc[0]), int(best["epochs"].iloc[0])
         differs = f"a state space ({model}) of {units} units, {epochs} epochs, {len(best)} seed"
         differs += "" if "HiPPO-RNN" in set(own["model"]) else "; the HiPPO-RNN was not run"
