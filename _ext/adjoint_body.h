@@ -1,10 +1,5 @@
 /* The adjoint of a diagonal state space whose steps differ. See varying_body.h, ssm.h and each_simd.h. */
 
-/* What the adjoint of a mode sums up: of lambda and 2 C where it is slow, and of lambda, mu and 2 C mu elsewhere. */
-typedef struct {
-    VEC lr, li, cr, ci, fr, fi, mr, mi, dr, di;
-} FN(sums);
-
 /* The gradients of a stretch: of y, and what is added to those of v, of slopes and of jumps. */
 typedef struct {
     const REAL *y;
@@ -51,33 +46,6 @@ INLINE void FN(untravel)(const FN(mode) *m, ptrdiff_t n, const double *steps, in
     }
 }
 
-/* The adjoint of `crawl`. */
-INLINE void FN(uncrawl)(const FN(mode) *m, int terms, ptrdiff_t n, const double *steps, const REAL *v, const REAL *slope, const REAL *path,
-                        FN(grads) of, VEC *gr, VEC *gi, FN(sums) *t)
-{
-    const ptrdiff_t W = FN(LANE);
-    for (ptrdiff_t r = n - 1; r >= 0; r--) {
-        const VEC *now = (const VEC *)(path + 4 * r * W), gy = *(const VEC *)(of.y + r * W);
-        t->cr += gy * now[4], t->ci -= gy * now[5];
-        *gr += gy * m->cr, *gi -= gy * m->ci;
-        if (!(steps[r] > 0))
-            continue;
-        const REAL h = (REAL)steps[r];
-        const VEC x = m->lr * h, y = m->li * h, start = *(const VEC *)(v + r * W), w = h * h * *(const VEC *)(slope + r * W);
-        VEC a3, b3;
-        FN(series)(3, terms, x, y, &a3, &b3);
-        const VEC a2 = (REAL)0.5 + x * a3 - y * b3, b2 = x * b3 + y * a3, a1 = 1 + x * a2 - y * b2, b1 = x * b2 + y * a2;
-        const VEC a = 1 + x * a1 - y * b1, b = x * b1 + y * a1;
-        const VEC qr = a * now[0] - b * now[1] + h * (a1 - a2) * start + (a2 - 2 * a3) * w;  /* d x+ / dz */
-        const VEC qi = a * now[1] + b * now[0] + h * (b1 - b2) * start + (b2 - 2 * b3) * w;
-        t->lr += h * (qr * *gr + qi * *gi), t->li += h * (qr * *gi - qi * *gr);
-        *(VEC *)(of.v + r * W) += h * (a1 * *gr + b1 * *gi);
-        *(VEC *)(of.slope + r * W) += h * h * (a2 * *gr + b2 * *gi);
-        const VEC next = a * *gr + b * *gi;
-        *gi = a * *gi - b * *gr, *gr = next;
-    }
-}
-
 /* The gradients of x behind the last observation, g, as those of q, where modes are not slow, and that of the last input. */
 INLINE void FN(end)(const FN(mode) *m, VEC re, VEC im, VEC u, VEC *gr, VEC *gi, REAL *of_end, FN(sums) *t)
 {
@@ -119,8 +87,11 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
     const ptrdiff_t n_stretches = (L + STRETCH - 1) / STRETCH;
     REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *g = S + P, *sums = g + P, *D = sums + all, *grad_D = D + W;
     REAL *carry = grad_D + W, *u = carry + W, *slope = u + T + W, *jump = slope + T, *gy = jump + T, *of_v = gy + T, *of_s = of_v + T;
-    REAL place[STRETCH], *of_jump = of_s + T, *path = of_jump + T, *gu = path + 4 * PAIR * (T + W);
-    FN(polynomials) *polynomials = aligned(gu + T + W);
+    REAL *of_jump = of_s + T, *path = of_jump + T, *gu = path + 4 * PAIR * (T + W);
+    REAL weight[STRETCH * (MOST_POWERS + 2)];
+    FN(clock) clock;
+    VEC *c = aligned(gu + T + W), *of_c = c + STRETCH * (MOST_POWERS + 1);
+    FN(polynomials) *polynomials = aligned(of_c + STRETCH * (MOST_POWERS + 1));
     FN(mode) *modes = (FN(mode) *)(polynomials + (M + PAIR - 1) / PAIR);
     const FN(grads) of = {gy, of_v, of_s, of_jump};
     for (ptrdiff_t item = first; item < last; item++) {
@@ -130,19 +101,23 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
         const FN(bounds) bounds = FN(bounds_of)(s, i.b);
         FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C);
         FN(gather_set)(s, i, 1, s->pass, D);
-        FN(load_modes)(M, lambda, C, i.n, bounds, D, modes, polynomials);
+        const double slow = FN(load_modes)(M, lambda, C, i.n, bounds, D, modes, polynomials);
         FN(gather)(2 * M, H, i.n, W, (REAL *)s->grad_state + of_item, g);
         memset(sums, 0, all * sizeof(REAL)), memset(grad_D, 0, W * sizeof(REAL)), memset(carry, 0, W * sizeof(REAL));
         for (ptrdiff_t k = (length - 1) / STRETCH * STRETCH; k >= 0 && length > 0; k -= STRETCH) {
             const ptrdiff_t n = length - k < STRETCH ? length - k : STRETCH, at = (i.b * L + k) * H + i.h;
-            const double *steps = s->step + i.b * L + k, longest = FN(longest)(n, steps), c = center_of(longest, bounds.longest);
+            const double *steps = s->step + i.b * L + k, longest = FN(longest)(n, steps), center = center_of(longest, bounds.longest);
+            const int few = slow * longest < FEW;
             FN(gather)(2 * M, H, i.n, W, kept + k / STRETCH * 2 * M * H, S);
-            FN(inputs)(s, i, k, n, c, u, slope, jump, place);
+            FN(inputs)(s, i, k, n, center, u, slope, jump, &clock);
             if (k == 0)
                 FN(exchange)(0, M, modes, u, S);
             FN(gather)(n, H, i.n, W, (const REAL *)s->grad_y + at, gy);
             memset(of_v, 0, 3 * T * sizeof(REAL));
-            const REAL *v = s->held ? u + W : u;
+            if (slow > 0) {
+                FN(weigh)(POWERS(few), n, steps, s->held ? u + W : u, slope, weight, c);
+                memset(of_c, 0, n * (MOST_POWERS + 1) * sizeof(VEC));
+            }
             for (ptrdiff_t j = 0; j < M; j += PAIR) {
                 const FN(mode) *m = modes + j;
                 FN(states) q, x, of_q, of_x;
@@ -150,7 +125,7 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
                 FN(apart)(M, j, m, S, &q, &x), FN(apart)(M, j, m, g, &of_q, &of_x);
                 memcpy(t, sums + 10 * j * W, sizeof t);
                 if (FN(fastest)(m) > 0) {
-                    TRAVEL(c, m, polynomials + j / PAIR, n, steps, place, s->held, slope, jump, q.re, q.im, NULL, path)
+                    TRAVEL(center, m, polynomials + j / PAIR, n, &clock, s->held, slope, jump, q.re, q.im, NULL, path)
                     if (k + n == length)
                         for (int p = 0; p < PAIR; p++)
                             FN(end)(m + p, q.re[p], q.im[p], *(const VEC *)(u + n * W), of_q.re + p, of_q.im + p, carry, t + p);
@@ -158,13 +133,14 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
                 }
                 for (int p = 0; p < PAIR; p++)
                     if (m[p].slow > 0) {
-                        const int terms = FN(terms)(m[p].slow * longest);
-                        FN(crawl)(m + p, terms, n, steps, v, slope, x.re + p, x.im + p, NULL, path);
-                        FN(uncrawl)(m + p, terms, n, steps, v, slope, path, of, of_x.re + p, of_x.im + p, t + p);
+                        CRAWL(few, m + p, n, weight, c, x.re + p, x.im + p, NULL, (VEC *)path);
+                        UNCRAWL(few, m + p, n, steps, c, (const VEC *)path, gy, of_c, of_x.re + p, of_x.im + p, t + p);
                     }
                 memcpy(sums + 10 * j * W, t, sizeof t);
                 FN(together)(M, j, m, &of_q, &of_x, g);
             }
+            if (slow > 0)
+                FN(unweigh)(POWERS(few), n, weight, of_c, of_v, of_s);
             /* Of u: the carry is of its last row, which is of the stretch behind, or of the end. */
             memcpy(gu + n * W, carry, W * sizeof(REAL));
             for (ptrdiff_t r = n - 1; r >= 0; r--)
@@ -195,5 +171,9 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
 }
 
 #undef TRAVEL
+#undef CRAWL
+#undef UNCRAWL
+#undef POWERS
+#undef FEW
 #undef BELOW
 #undef BITS

@@ -9,11 +9,24 @@ typedef struct __attribute__((aligned(64))) {
     double slow, fast;           /* the greatest |lambda| of each, 0 if there are none */
 } FN(mode);
 
-/* (e^z - 1) / h of PAIR modes and steps h from 0 to 2 c as a polynomial in h / c - 1. */
+/* What the adjoint of a mode sums up: of lambda and 2 C where it is slow, and of lambda, mu and 2 C mu elsewhere. */
+typedef struct {
+    VEC lr, li, cr, ci, fr, fi, mr, mi, dr, di;
+} FN(sums);
+
+/* (e^z - 1) / h of PAIR modes and steps h from 0 to 2 c as a polynomial in h / c - 1. Where modes are LARGE, it is of the CELLS-th
+ * part of c, and there is e^z - 1 of as many steps from 0 on. */
 typedef struct __attribute__((aligned(64))) {
-    VEC re[PAIR][MOST_TERMS], im[PAIR][MOST_TERMS];
+    VEC re[PAIR][MOST_TERMS], im[PAIR][MOST_TERMS], cell_re[PAIR][CELLS], cell_im[PAIR][CELLS];
     double c;  /* 0 before there is one */
 } FN(polynomials);
+
+/* The steps of a stretch, c (1 + place), and what is left of them behind the beginning of their cells. */
+typedef struct {
+    const double *steps;
+    REAL place[STRETCH], rest[STRETCH], rest_place[STRETCH];
+    int cell[STRETCH];
+} FN(clock);
 
 /* Of a sequence: up to which |lambda| modes are slow, and up to which they can be; its longest step. */
 typedef struct {
@@ -21,10 +34,11 @@ typedef struct {
 } FN(bounds);
 
 /* All modes of an item; what the others' outputs have too much of the input is taken from D. If one is slow, all of its vector
- * are, where they can be. */
-TARGET static void FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const REAL *C, ptrdiff_t n, FN(bounds) of,
-                                  REAL *D, FN(mode) *m, FN(polynomials) *polynomials)
+ * are, where they can be. Returns the greatest |lambda| of slow ones, 0 if there are none. */
+TARGET static double FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const REAL *C, ptrdiff_t n, FN(bounds) of,
+                                    REAL *D, FN(mode) *m, FN(polynomials) *polynomials)
 {
+    double slow_ones = 0;
     const ptrdiff_t W = FN(LANE), M = n_modes * W;
     const VEC none = {0};
     for (ptrdiff_t j = 0; j < n_modes; j++, lambda += W, C += W, m++) {
@@ -50,9 +64,11 @@ TARGET static void FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const R
             *greatest = size > *greatest ? size : *greatest;
         }
         m->slow = sqrt(m->slow), m->fast = sqrt(m->fast);
+        slow_ones = m->slow > slow_ones ? m->slow : slow_ones;
         polynomials[j / PAIR].c = 0;
     }
     memset(m, 0, (PAIR - 1) * sizeof *m);  /* one that is nothing, if they are not pairs */
+    return slow_ones;
 }
 
 /* The longest of some steps. */
@@ -73,43 +89,7 @@ static FN(bounds) FN(bounds_of)(const space_t *s, ptrdiff_t b)
     return (FN(bounds)){LITTLE / time < most ? LITTLE / time : most, most, longest};
 }
 
-/* Terms of the series that are enough where |z| is no more than r, up to SLOW. */
-static int FN(terms)(double r)
-{
-    if (sizeof(REAL) == 4)
-        return r < 1. / 1024 ? 2 : r < 1. / 64 ? 3 : 6;
-    return r < 1. / 1024 ? 5 : r < 1. / 64 ? 7 : 11;
-}
-
-/* phi_j(z) by its first terms. */
-INLINE void FN(series)(const int j, int terms, VEC x, VEC y, VEC *re, VEC *im)
-{
-    static const REAL inverse[15] = {
-        1, 1, (REAL)(1. / 2), (REAL)(1. / 6), (REAL)(1. / 24), (REAL)(1. / 120), (REAL)(1. / 720), (REAL)(1. / 5040),
-        (REAL)(1. / 40320), (REAL)(1. / 362880), (REAL)(1. / 3628800), (REAL)(1. / 39916800), (REAL)(1. / 479001600),
-        (REAL)(1. / 6227020800), (REAL)(1. / 87178291200)};
-    VEC a = (VEC){0} + inverse[terms - 1 + j], b = {0};
-    for (int n = terms - 2; n >= 0; n--) {
-        const VEC next = a * x - b * y + inverse[n + j];
-        b = a * y + b * x;
-        a = next;
-    }
-    *re = a, *im = b;
-}
-
-/* x+ of slow modes, (E16). */
-INLINE void FN(creep)(const FN(mode) *m, int terms, REAL h, VEC v, VEC s, VEC *re, VEC *im)
-{
-    const VEC x = m->lr * h, y = m->li * h, w = h * h * s, hv = h * v;
-    VEC a2, b2;
-    FN(series)(2, terms, x, y, &a2, &b2);
-    const VEC a1 = 1 + x * a2 - y * b2, b1 = x * b2 + y * a2, er = x * a1 - y * b1, ei = x * b1 + y * a1;
-    const VEC next = (*re + (hv * a1 + w * a2) + er * *re) - ei * *im;
-    *im = (*im + (hv * b1 + w * b2) + er * *im) + ei * *re;
-    *re = next;
-}
-
-/* e^z - 1 of the others. */
+/* e^z - 1 of modes that are not slow. */
 INLINE void FN(growth)(const int range, const FN(mode) *m, REAL h, VEC *re, VEC *im)
 {
     if (range < ENDLESS) {
@@ -169,9 +149,12 @@ static double FN(fastest)(const FN(mode) *m)
 /* The range of PAIR modes in steps up to 2 c, whose polynomials are made if they are of another c. */
 TARGET static int FN(ready)(double c, const FN(mode) *m, FN(polynomials) *of)
 {
-    const int range = range_of(2 * c * FN(fastest)(m), TYPED(LAST), 2 * TYPED(LARGEST_ANGLE));
-    for (int p = 0; range < FAR && of->c != c && p < PAIR; p++)
-        FN(expand)(TYPED(DEGREE)(range), m + p, (REAL)c, of->re[p], of->im[p]);
+    const int range = range_of(2 * c * FN(fastest)(m), 2 * TYPED(LARGEST_ANGLE));
+    for (int p = 0; range < FAR && of->c != c && p < PAIR; p++) {
+        FN(expand)(TYPED(DEGREE)(range), m + p, (REAL)(range == LARGE ? c / CELLS : c), of->re[p], of->im[p]);
+        for (int k = 0; range == LARGE && k < CELLS; k++)
+            FN(growth)(FAR, m + p, (REAL)(2 * c / CELLS * k), of->cell_re[p] + k, of->cell_im[p] + k);
+    }
     of->c = c;
     return range;
 }

@@ -15,8 +15,7 @@
  *
  * and q jumps with u where u is held or a step takes no time. Nothing is lost, but in x, and twice in the gradient of lambda,
  * where |lambda| times the duration is small. Where it is less than LITTLE, and z is never more than SLOW, modes of a sequence
- * are slow, and have x+ = x + phi_1(z) (z x + step v) + phi_2(z) step^2 s, v = u_k, or, held, v = u_{k+1} and s = 0, by the
- * series of phi_j = sum_k z^k / (k + j)!, whose derivatives are phi_1 - phi_2 and phi_2 - 2 phi_3.
+ * are slow, and go on by powers of lambda, slow_body.h, v = u_k, or, held, v = u_{k+1} and s = 0.
  *
  * Where all are equal, runs of observations are taken at once, runs_body.h.
  *
@@ -34,6 +33,7 @@
 #define PAIR 2         /* modes at once, where steps differ: while one waits, another goes on */
 #define LITTLE 4.      /* see above */
 #define SLOW 0.25
+#define MOST_POWERS 12 /* of lambda, for the series of slow modes */
 #define SPELL 32       /* observations in a stretch of selective ones */
 #define MOST_LANES 16  /* numbers in a vector */
 
@@ -96,21 +96,21 @@ static item_t item_of(const space_t *s, ptrdiff_t i, ptrdiff_t block)
     return (item_t){i / n_blocks, h, s->width - h < block ? s->width - h : block};
 }
 
-/* How large the z of a stretch are: up to LARGE, (e^z - 1) / z is a polynomial of the step, of the lower a degree the smaller
- * they are. It is wrong by no more than a half of a last digit, but is so in the same way at every step: in single precision,
- * which would show that after a thousand of them, only small z have one. Beyond FAR, angles are reduced with all digits. */
+/* How large the z of a stretch are: (e^z - 1) / z is a polynomial of the step, of the lower a degree the smaller they are. It is
+ * wrong by no more than a half of a last digit, but is so in the same way at every step, which would show after a thousand of them
+ * if z were large. LARGE ones have a table of e^z - 1 for CELLS steps, and the polynomial of what is left of a step. Beyond FAR,
+ * angles are reduced with all digits. */
 enum { TINY, SMALL, LARGE, FAR, ENDLESS };
 
 #define DEGREE_float(range) ((range) == TINY ? 3 : 5)
-#define DEGREE_double(range) ((range) == TINY ? 7 : (range) == SMALL ? 10 : 15)
-#define LAST_float 0.76
-#define LAST_double 2.89
+#define DEGREE_double(range) ((range) == TINY ? 7 : 10)
+#define CELLS 16
 #define MORE 4         /* terms that an expansion has beyond its degree, before they are economized */
-#define MOST_TERMS 20
+#define MOST_TERMS 15
 
-static int range_of(double z, double last, double farthest)
+static int range_of(double z, double farthest)
 {
-    return z < 0.145 ? TINY : z < 0.76 ? SMALL : z < last ? LARGE : z < farthest ? FAR : ENDLESS;
+    return z < 0.145 ? TINY : z < 0.76 ? SMALL : z < 0.76 * CELLS ? LARGE : z < farthest ? FAR : ENDLESS;
 }
 
 /* Half of a step that those of a stretch are not longer than: of the sequence's longest one, halved as often as may be, so that
@@ -146,7 +146,7 @@ static void *aligned(void *scratch)
 static ptrdiff_t scratch_of(ptrdiff_t n_modes)
 {
     return MOST_LANES + MOST_LANES * ((24 + 2 * (4 * RUN + 2)) * n_modes + (8 + 4 * PAIR) * (STRETCH + 1) + 2 * RUN
-                         + (2 * MOST_TERMS + 24) * (n_modes + PAIR));
+                         + (2 * MOST_TERMS + 2 * CELLS + 24) * (n_modes + PAIR) + 2 * STRETCH * (MOST_POWERS + 1) + 2);
 }
 
 static ptrdiff_t scratch_of_selective(ptrdiff_t n_modes, ptrdiff_t n_channels)

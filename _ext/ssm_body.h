@@ -51,6 +51,7 @@ static void FN(gather_set)(const space_t *s, item_t i, ptrdiff_t rows, const voi
 #include "steady_body.h"
 #include "angle_body.h"
 #include "mode_body.h"
+#include "slow_body.h"
 #include "varying_body.h"
 #include "adjoint_body.h"
 #include "selective_body.h"

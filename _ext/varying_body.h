@@ -1,18 +1,21 @@
 /* Diagonal state spaces whose steps differ: e^z is another one in each of them. See ssm.h and each_simd.h. */
 
 /* A stretch: u[0] is the input before it. Inputs rise by their slopes, and jump where they are held, or take no time. Steps are
- * c (1 + place). */
+ * no longer than 2 c. */
 static void FN(inputs)(const space_t *s, item_t i, ptrdiff_t k, ptrdiff_t n, double c, REAL *u, REAL *slope, REAL *jump,
-                       REAL *place)
+                       FN(clock) *clock)
 {
     const ptrdiff_t W = FN(LANE), H = s->width, at = (i.b * s->length + k) * H + i.h;
     FN(gather)(1, H, i.n, W, k > 0 ? (const REAL *)s->u + at - H : (const REAL *)s->before + i.b * H + i.h, u);
     FN(gather)(n, H, i.n, W, (const REAL *)s->u + at, u + W);
-    const double *steps = s->step + i.b * s->length + k;
+    const double *steps = clock->steps = s->step + i.b * s->length + k;
     for (ptrdiff_t r = 0; r < n; r++) {
         const int rises = steps[r] > 0 && !s->held;
         const REAL inverse = rises ? (REAL)(1 / steps[r]) : 0;
-        place[r] = (REAL)(steps[r] / c - 1);
+        const double cell = 2 * c / CELLS;
+        const int k = steps[r] < 2 * c ? (int)(steps[r] / cell) : CELLS - 1;
+        clock->place[r] = (REAL)(steps[r] / c - 1), clock->cell[r] = k;
+        clock->rest[r] = (REAL)(steps[r] - cell * k), clock->rest_place[r] = (REAL)(2 * (steps[r] / cell - k) - 1);
         for (ptrdiff_t l = 0; l < W; l++) {
             const REAL more = u[(r + 1) * W + l] - u[r * W + l];
             slope[r * W + l] = inverse * more, jump[r * W + l] = rises ? 0 : more;
@@ -22,9 +25,11 @@ static void FN(inputs)(const space_t *s, item_t i, ptrdiff_t k, ptrdiff_t n, dou
 
 /* PAIR modes through a stretch. Where they are wanted, parts of y are added to it; `path` has, of each, the states before and
  * behind all steps, and e^z - 1. */
-INLINE void FN(travel)(const int range, const FN(mode) *m, const FN(polynomials) *of, ptrdiff_t n, const double *steps,
-                       const REAL *place, int held, const REAL *slope, const REAL *jump, VEC *re, VEC *im, REAL *y, REAL *path)
+INLINE void FN(travel)(const int range, const FN(mode) *m, const FN(polynomials) *of, ptrdiff_t n,
+                       const FN(clock) *clock, int held, const REAL *slope, const REAL *jump, VEC *re, VEC *im, REAL *y, REAL *path)
 {
+    const double *steps = clock->steps;
+    const REAL *place = range == LARGE ? clock->rest_place : clock->place;
     const ptrdiff_t W = FN(LANE);
     const int degree = TYPED(DEGREE)(range);
     UNROLL
@@ -47,7 +52,12 @@ INLINE void FN(travel)(const int range, const FN(mode) *m, const FN(polynomials)
                     UNROLL
                     for (int k = degree - 1; k >= 0; k--)
                         er[p] = er[p] * place[r] + of->re[p][k], ei[p] = ei[p] * place[r] + of->im[p][k];
-                    er[p] *= (REAL)steps[r], ei[p] *= (REAL)steps[r];
+                    const REAL h = range == LARGE ? clock->rest[r] : (REAL)steps[r];
+                    er[p] *= h, ei[p] *= h;
+                    if (range == LARGE) {
+                        const VEC fr = of->cell_re[p][clock->cell[r]], fi = of->cell_im[p][clock->cell[r]], rest = er[p];
+                        er[p] = fr + (rest + fr * rest - fi * ei[p]), ei[p] = fi + (ei[p] + fr * ei[p] + fi * rest);
+                    }
                 } else
                     FN(growth)(range, m + p, (REAL)steps[r], er + p, ei + p);
                 re[p] = (re[p] + er[p] * qr) - ei[p] * qi;  /* what waits is short */
@@ -71,33 +81,14 @@ INLINE void FN(travel)(const int range, const FN(mode) *m, const FN(polynomials)
 }
 
 /* `travel`, of the range that they are in. */
-#define TRAVEL(c, m, of, ...) \
-    switch (FN(ready)(c, m, of)) { \
+#define TRAVEL(center, m, of, ...) \
+    switch (FN(ready)(center, m, of)) { \
     case TINY: FN(travel)(TINY, m, of, __VA_ARGS__); break; \
     case SMALL: FN(travel)(SMALL, m, of, __VA_ARGS__); break; \
     case LARGE: FN(travel)(LARGE, m, of, __VA_ARGS__); break; \
     case FAR: FN(travel)(FAR, m, of, __VA_ARGS__); break; \
     default: FN(travel)(ENDLESS, m, of, __VA_ARGS__); \
     }
-
-/* Likewise, a slow one; v is the input at the beginning of each step. */
-INLINE void FN(crawl)(const FN(mode) *m, int terms, ptrdiff_t n, const double *steps, const REAL *v, const REAL *slope, VEC *re, VEC *im,
-                      REAL *y, REAL *path)
-{
-    const ptrdiff_t W = FN(LANE);
-    if (path != NULL)
-        *(VEC *)path = *re, *(VEC *)(path + W) = *im;
-    for (ptrdiff_t r = 0; r < n; r++) {
-        if (steps[r] > 0)
-            FN(creep)(m, terms, (REAL)steps[r], *(const VEC *)(v + r * W), *(const VEC *)(slope + r * W), re, im);
-        if (y != NULL) {
-            const VEC part = *(VEC *)(y + r * W) + m->cr * *re;
-            *(VEC *)(y + r * W) = part - m->ci * *im;
-        }
-        if (path != NULL)
-            *(VEC *)(path + 4 * (r + 1) * W) = *re, *(VEC *)(path + (4 * r + 5) * W) = *im;
-    }
-}
 
 /* From x to q at the first observation's input before it, and back at the last one's, where modes are not slow. */
 TARGET static void FN(exchange)(int back, ptrdiff_t n_modes, const FN(mode) *m, const REAL *u, REAL *S)
@@ -117,8 +108,10 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
     const ptrdiff_t W = FN(LANE), M = s->n_modes, L = s->length, H = s->width, P = 2 * M * W;
     const ptrdiff_t n_stretches = (L + STRETCH - 1) / STRETCH;
     REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *D = S + P, *u = D + W, *slope = u + (STRETCH + 1) * W;
-    REAL *jump = slope + STRETCH * W, *y = jump + STRETCH * W, place[STRETCH];
-    FN(polynomials) *polynomials = aligned(y + STRETCH * W);
+    REAL *jump = slope + STRETCH * W, *y = jump + STRETCH * W, weight[STRETCH * (MOST_POWERS + 2)];
+    FN(clock) clock;
+    VEC *c = aligned(y + STRETCH * W);
+    FN(polynomials) *polynomials = aligned(c + STRETCH * (MOST_POWERS + 1));
     FN(mode) *modes = (FN(mode) *)(polynomials + (M + PAIR - 1) / PAIR);
     for (ptrdiff_t item = first; item < last; item++) {
         const item_t i = item_of(s, item, W);
@@ -126,15 +119,18 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
         const FN(bounds) bounds = FN(bounds_of)(s, i.b);
         FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C);
         FN(gather_set)(s, i, 1, s->pass, D);
-        FN(load_modes)(M, lambda, C, i.n, bounds, D, modes, polynomials);
+        const double slow = FN(load_modes)(M, lambda, C, i.n, bounds, D, modes, polynomials);
         REAL *state = (REAL *)s->state + i.b * 2 * M * H + i.h;
         FN(gather)(2 * M, H, i.n, W, state, S);
         for (ptrdiff_t k = 0; k < length; k += STRETCH) {
             const ptrdiff_t n = length - k < STRETCH ? length - k : STRETCH;
-            const double *steps = s->step + i.b * L + k, longest = FN(longest)(n, steps), c = center_of(longest, bounds.longest);
+            const double *steps = s->step + i.b * L + k, longest = FN(longest)(n, steps), center = center_of(longest, bounds.longest);
+            const int few = slow * longest < FEW;
             if (s->kept != NULL)
                 FN(scatter)(2 * M, H, i.n, W, S, (REAL *)s->kept + (i.b * n_stretches + k / STRETCH) * 2 * M * H + i.h);
-            FN(inputs)(s, i, k, n, c, u, slope, jump, place);
+            FN(inputs)(s, i, k, n, center, u, slope, jump, &clock);
+            if (slow > 0)
+                FN(weigh)(POWERS(few), n, steps, s->held ? u + W : u, slope, weight, c);
             if (k == 0)
                 FN(exchange)(0, M, modes, u, S);
             for (ptrdiff_t r = 0; r < n; r++)
@@ -144,11 +140,10 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
                 FN(states) q, x;
                 FN(apart)(M, j, m, S, &q, &x);
                 if (FN(fastest)(m) > 0)
-                    TRAVEL(c, m, polynomials + j / PAIR, n, steps, place, s->held, slope, jump, q.re, q.im, y, NULL)
+                    TRAVEL(center, m, polynomials + j / PAIR, n, &clock, s->held, slope, jump, q.re, q.im, y, NULL)
                 for (int p = 0; p < PAIR; p++)
                     if (m[p].slow > 0)
-                        FN(crawl)(m + p, FN(terms)(m[p].slow * longest), n, steps, s->held ? u + W : u, slope, x.re + p, x.im + p,
-                                  y, NULL);
+                        CRAWL(few, m + p, n, weight, c, x.re + p, x.im + p, y, NULL);
                 FN(together)(M, j, m, &q, &x, S);
             }
             FN(scatter)(n, H, i.n, W, y, (REAL *)s->y + (i.b * L + k) * H + i.h);
