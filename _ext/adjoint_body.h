@@ -26,54 +26,63 @@ INLINE void FN(untravel)(const FN(mode) *m, ptrdiff_t n, const double *steps, in
             UNROLL
             for (int p = 0; p < PAIR; p++) {
                 const VEC er = now[4 * p + 2], ei = now[4 * p + 3];
-                VEC re = last[4 * p];
-                if (jumps)
-                    re += *(const VEC *)(jump + r * W);
-                const VEC qr = h * (re + m[p].mr * s), qi = h * (last[4 * p + 1] + m[p].mi * s);
-                const VEC br = er * gr[p] + ei * gi[p], bi = er * gi[p] - ei * gr[p];
-                gr[p] += br, gi[p] += bi;  /* q+ = q + E p, and with dE = h (1 + E) d lambda it is what is behind h p */
-                t[p].fr = t[p].fr + qr * gr[p] + qi * gi[p], t[p].fi = t[p].fi + qr * gi[p] - qi * gr[p];
-                t[p].mr += br * s, t[p].mi += bi * s;
-                of_slope = of_slope + m[p].mr * br + m[p].mi * bi;
+                VEC re = last[4 * p], im = last[4 * p + 1];
+                if (jumps) {
+                    const VEC more = *(const VEC *)(jump + r * W);
+                    re += m[p].fr * more, im += m[p].fi * more;
+                }
+                const VEC pr = h * (re + s), pi = h * im, br = er * gr[p] + ei * gi[p], bi = er * gi[p] - ei * gr[p];
+                gr[p] += br, gi[p] += bi;  /* r+ = r + E p, and with dE = h (1 + E) d lambda it is what is behind h p */
+                t[p].fr = t[p].fr + pr * gr[p] + pi * gi[p], t[p].fi = t[p].fi + pr * gi[p] - pi * gr[p];
+                of_slope += br;
             }
             *(VEC *)(of.slope + r * W) = of_slope;
         }
         if (jumps) {
+            const VEC more = *(const VEC *)(jump + r * W);
             UNROLL
-            for (int p = 0; p < PAIR; p++)
-                *(VEC *)(of.jump + r * W) += gr[p];
+            for (int p = 0; p < PAIR; p++) {
+                *(VEC *)(of.jump + r * W) += m[p].fr * gr[p] + m[p].fi * gi[p];
+                t[p].fr += more * gr[p], t[p].fi += more * gi[p];
+            }
         }
     }
 }
 
-/* The gradients of x behind the last observation, g, as those of q, where modes are not slow, and that of the last input. */
+/* The gradients of x behind the last observation, g, as those of r, where modes are not slow, and that of the last input. */
 INLINE void FN(end)(const FN(mode) *m, VEC re, VEC im, VEC u, VEC *gr, VEC *gi, REAL *of_end, FN(sums) *t)
 {
-    const VEC xr = *gr, xi = *gi;
-    t->mr += (re - u) * xr + im * xi, t->mi += (re - u) * xi - im * xr;
-    *gr = m->mr * xr + m->mi * xi, *gi = m->mr * xi - m->mi * xr;
-    *(VEC *)of_end -= *gr;
+    const VEC xr = *gr, xi = *gi, qr = m->mr * re - m->mi * im, qi = m->mr * im + m->mi * re;  /* x = mu (q - u), q = mu r */
+    const VEC of_qr = m->mr * xr + m->mi * xi, of_qi = m->mr * xi - m->mi * xr;
+    t->mr += (qr - u) * xr + qi * xi + re * of_qr + im * of_qi, t->mi += (qr - u) * xi - qi * xr + re * of_qi - im * of_qr;
+    *gr = m->mr * of_qr + m->mi * of_qi, *gi = m->mr * of_qi - m->mi * of_qr;
+    *(VEC *)of_end -= of_qr;
 }
 
-/* The gradients of q before the first observation as those of x, S, and of the input before it, and all sums as those of
+/* The gradients of r before the first observation as those of x, S, and of u, the input before it, and all sums as those of
  * lambda and C, in S and g. */
-TARGET static void FN(begin)(ptrdiff_t n_modes, const FN(mode) *m, const REAL *C, const REAL *grad_D, REAL *sums, REAL *S, REAL *g,
-                             REAL *of_before, REAL *of_C)
+TARGET static void FN(begin)(ptrdiff_t n_modes, const FN(mode) *m, const REAL *C, const REAL *u, const REAL *grad_D, REAL *sums, REAL *S,
+                             REAL *g, REAL *of_before, REAL *of_C)
 {
     const ptrdiff_t W = FN(LANE), M = n_modes * W;
+    const VEC none = {0}, before = *(const VEC *)u, of_D = *(const VEC *)grad_D;
     for (ptrdiff_t j = 0; j < n_modes; j++, m++, C += W, S += W, g += W, of_C += W, sums += 10 * W) {
         FN(sums) t;
         memcpy(&t, sums, sizeof t);
         const BITS slow = m->is_slow;
-        const VEC none = {0}, gr = *(VEC *)g, gi = *(VEC *)(g + M), qr = FN(choose)(slow, none, gr), qi = FN(choose)(slow, none, gi);
+        const VEC gr = *(VEC *)g, gi = *(VEC *)(g + M), rr = FN(choose)(slow, none, gr), ri = FN(choose)(slow, none, gi);
         const VEC xr = *(VEC *)S, xi = *(VEC *)(S + M), cr = 2 * *(const VEC *)C, ci = 2 * *(const VEC *)(C + M);
-        t.fr += xr * qr + xi * qi, t.fi += xr * qi - xi * qr;  /* q = lambda x + u */
-        *(VEC *)of_before += qr;
-        *(VEC *)g = FN(choose)(slow, gr, m->fr * qr + m->fi * qi), *(VEC *)(g + M) = FN(choose)(slow, gi, m->fr * qi - m->fi * qr);
-        t.dr -= *(const VEC *)grad_D;
-        t.mr += cr * t.dr + ci * t.di, t.mi += cr * t.di - ci * t.dr;
-        *(VEC *)of_C = 2 * FN(choose)(slow, t.cr, m->mr * t.dr + m->mi * t.di);
-        *(VEC *)(of_C + M) = 2 * FN(choose)(slow, t.ci, m->mr * t.di - m->mi * t.dr);
+        const VEC qr = m->fr * xr - m->fi * xi + before, qi = m->fr * xi + m->fi * xr;  /* r = lambda q, q = lambda x + u */
+        const VEC of_qr = m->fr * rr + m->fi * ri, of_qi = m->fr * ri - m->fi * rr;
+        t.fr += qr * rr + qi * ri + xr * of_qr + xi * of_qi, t.fi += qr * ri - qi * rr + xr * of_qi - xi * of_qr;
+        *(VEC *)of_before += of_qr;
+        *(VEC *)g = FN(choose)(slow, gr, m->fr * of_qr + m->fi * of_qi);
+        *(VEC *)(g + M) = FN(choose)(slow, gi, m->fr * of_qi - m->fi * of_qr);
+        const VEC kr = cr * m->mr - ci * m->mi, ki = cr * m->mi + ci * m->mr;  /* 2 C mu, which D is less by */
+        const VEC of_kr = m->mr * t.dr + m->mi * t.di - of_D, of_ki = m->mr * t.di - m->mi * t.dr;
+        t.mr += cr * of_kr + ci * of_ki + kr * t.dr + ki * t.di, t.mi += cr * of_ki - ci * of_kr + kr * t.di - ki * t.dr;
+        *(VEC *)of_C = 2 * FN(choose)(slow, t.cr, m->mr * of_kr + m->mi * of_ki);
+        *(VEC *)(of_C + M) = 2 * FN(choose)(slow, t.ci, m->mr * of_ki - m->mi * of_kr);
         const VEC sr = m->mr * m->mr - m->mi * m->mi, si = 2 * m->mr * m->mi;  /* d mu = -mu^2 d lambda */
         *(VEC *)S = FN(choose)(slow, t.lr, t.fr - (sr * t.mr + si * t.mi));
         *(VEC *)(S + M) = FN(choose)(slow, t.li, t.fi - (sr * t.mi - si * t.mr));
@@ -158,7 +167,7 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
         memset(S, 0, P * sizeof(REAL)), memset(lambda, 0, P * sizeof(REAL));
         if (length > 0) {
             FN(gather)(2 * M, H, i.n, W, kept, S);
-            FN(begin)(M, modes, C, grad_D, sums, S, g, carry, lambda);
+            FN(begin)(M, modes, C, u, grad_D, sums, S, g, carry, lambda);
             FN(scatter)(2 * M, H, i.n, W, g, (REAL *)s->grad_state + of_item);
         }
         if (alone)

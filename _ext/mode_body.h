@@ -4,12 +4,12 @@
  * lies across two lines of the cache. */
 typedef struct __attribute__((aligned(64))) {
     VEC lr, li, cr, ci;          /* lambda, 2 C */
-    VEC fr, fi, mr, mi, dr, di;  /* lambda, mu, 2 C mu */
+    VEC fr, fi, mr, mi, dr, di;  /* lambda, mu, 2 C mu^2 */
     BITS is_slow;
     double slow, fast;           /* the greatest |lambda| of each, 0 if there are none */
 } FN(mode);
 
-/* What the adjoint of a mode sums up: of lambda and 2 C where it is slow, and of lambda, mu and 2 C mu elsewhere. */
+/* What the adjoint of a mode sums up: of lambda and 2 C where it is slow, and of lambda, mu and 2 C mu^2 elsewhere. */
 typedef struct {
     VEC lr, li, cr, ci, fr, fi, mr, mi, dr, di;
 } FN(sums);
@@ -55,8 +55,9 @@ TARGET static double FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const
         m->cr = FN(choose)(slow, cr, none), m->ci = FN(choose)(slow, ci, none);
         m->fr = FN(choose)(slow, none, lr), m->fi = FN(choose)(slow, none, li);
         m->mr = m->fr * norm, m->mi = -m->fi * norm;
-        m->dr = cr * m->mr - ci * m->mi, m->di = cr * m->mi + ci * m->mr;
-        *(VEC *)D -= m->dr;
+        const VEC kr = cr * m->mr - ci * m->mi, ki = cr * m->mi + ci * m->mr;
+        m->dr = kr * m->mr - ki * m->mi, m->di = kr * m->mi + ki * m->mr;
+        *(VEC *)D -= kr;  /* x = mu (mu r - u) */
         m->slow = m->fast = 0;
         for (ptrdiff_t i = 0; i < n; i++) {
             const double re = lambda[i], im = lambda[M + i], size = re * re + im * im;

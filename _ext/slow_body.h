@@ -1,6 +1,6 @@
 /* Slow modes of state spaces whose steps differ, by their powers. See ssm.h and each_simd.h.
  *
- * In a step h in which the input is v at first and rises by its slope s, (E16) is
+ * In a step h in which the input is v at first and rises by its slope s,
  *
  *     x+ = x + sum_(n > 0) lambda^n h^n / n! x + sum_n lambda^n c_n,   c_n = h^(n+1) / (n+1)! v + h^(n+2) / (n+2)! s,
  *
@@ -44,7 +44,7 @@ INLINE void FN(powers_of)(const FN(mode) *m, const int powers, VEC *re, VEC *im)
         re[k + 1] = re[k] * m->lr - im[k] * m->li, im[k + 1] = re[k] * m->li + im[k] * m->lr;
 }
 
-/* A slow mode through a stretch, as `travel`. */
+/* (E16) for a slow mode through a stretch, as `travel`. */
 INLINE void FN(crawl)(const int powers, const FN(mode) *m, ptrdiff_t n, const REAL *weight, const VEC *c, VEC *re, VEC *im, REAL *y,
                       VEC *path)
 {

@@ -8,10 +8,10 @@
  * with the input less, s+ = E s + R u_k, R = E Q + P, and y_k = 2 Re(C s_k) + d u_k, d = D + 2 Re(C Q): E, R, C and d are the
  * caller's, for every sequence or for all of them.
  *
- * Where they are not, z = lambda step is another one for every observation. With mu = 1 / lambda, q = lambda x + u, which
- * is the derivative of x, has q' = lambda q + s, where s is the slope of u. So in a step in which u rises
+ * Where they are not, z = lambda step is another one for every observation. The derivative of x, q = lambda x + u, has
+ * q' = lambda q + s, where s is the slope of u. So in a step in which u rises, r = lambda q, what its slope is more than s, has
  *
- *     q+ = q + (e^z - 1) (q + mu s),   x = mu (q - u),
+ *     r+ = r + (e^z - 1) (r + s),   q = mu r,   x = mu (q - u),   mu = 1 / lambda,
  *
  * and q jumps with u where u is held or a step takes no time. Nothing is lost, but in x, and twice in the gradient of lambda,
  * where |lambda| times the duration is small. Where it is less than LITTLE, and z is never more than SLOW, modes of a sequence

@@ -38,15 +38,16 @@ INLINE void FN(travel)(const int range, const FN(mode) *m, const FN(polynomials)
     for (ptrdiff_t r = 0; r < n; r++) {
         VEC er[PAIR] = {0}, ei[PAIR] = {0};
         if (held || !(steps[r] > 0)) {
+            const VEC more = *(const VEC *)(jump + r * W);
             UNROLL
             for (int p = 0; p < PAIR; p++)
-                re[p] += *(const VEC *)(jump + r * W);
+                re[p] += m[p].fr * more, im[p] += m[p].fi * more;
         }
         if (steps[r] > 0) {
             const VEC s = *(const VEC *)(slope + r * W);
             UNROLL
             for (int p = 0; p < PAIR; p++) {
-                const VEC qr = re[p] + m[p].mr * s, qi = im[p] + m[p].mi * s;
+                const VEC pr = re[p] + s, pi = im[p];
                 if (range < FAR) {
                     er[p] = of->re[p][degree], ei[p] = of->im[p][degree];
                     UNROLL
@@ -60,8 +61,8 @@ INLINE void FN(travel)(const int range, const FN(mode) *m, const FN(polynomials)
                     }
                 } else
                     FN(growth)(range, m + p, (REAL)steps[r], er + p, ei + p);
-                re[p] = (re[p] + er[p] * qr) - ei[p] * qi;  /* what waits is short */
-                im[p] = (im[p] + er[p] * qi) + ei[p] * qr;
+                re[p] = (re[p] + er[p] * pr) - ei[p] * pi;  /* what waits is short */
+                im[p] = (im[p] + er[p] * pi) + ei[p] * pr;
             }
         }
         if (y != NULL) {
@@ -90,16 +91,15 @@ INLINE void FN(travel)(const int range, const FN(mode) *m, const FN(polynomials)
     default: FN(travel)(ENDLESS, m, of, __VA_ARGS__); \
     }
 
-/* From x to q at the first observation's input before it, and back at the last one's, where modes are not slow. */
+/* From x to r at the first observation's input before it, and back at the last one's, where modes are not slow. */
 TARGET static void FN(exchange)(int back, ptrdiff_t n_modes, const FN(mode) *m, const REAL *u, REAL *S)
 {
     const ptrdiff_t W = FN(LANE), M = n_modes * W;
     const VEC now = *(const VEC *)u;
     for (ptrdiff_t j = 0; j < n_modes; j++, m++, S += W) {
-        const VEC re = *(VEC *)S, im = *(VEC *)(S + M), other = re - now;
-        const BITS slow = m->is_slow;
-        *(VEC *)S = FN(choose)(slow, re, back ? m->mr * other - m->mi * im : m->fr * re - m->fi * im + now);
-        *(VEC *)(S + M) = FN(choose)(slow, im, back ? m->mr * im + m->mi * other : m->fr * im + m->fi * re);
+        const VEC re = *(VEC *)S, im = *(VEC *)(S + M), fr = back ? m->mr : m->fr, fi = back ? m->mi : m->fi;
+        const VEC qr = fr * re - fi * im + (back ? -now : now), qi = fr * im + fi * re;
+        *(VEC *)S = FN(choose)(m->is_slow, re, fr * qr - fi * qi), *(VEC *)(S + M) = FN(choose)(m->is_slow, im, fr * qi + fi * qr);
     }
 }
 
