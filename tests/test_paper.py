@@ -134,6 +134,28 @@ def test_digits_of_one_pixel(tmp_path):
     assert row["test"] == "100.0"
 
 
+def test_series_of_which_most_is_missing(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(PAPER)
+    from irregular import statistics
+
+    nan = np.nan
+    X = Panel([[1.0, nan], [3.0, nan], [2.0, 5.0]], [0.0, 1.0, 4.0], [0, 3, 3])
+    told = [[3, 2, np.std([1, 3, 2]), 1, 3, 1, 2, 1, 5, 0, 5, 5, 5, 5, 4], [0, *[nan] * 6, 0, *[nan] * 6, 0]]
+    np.testing.assert_allclose(statistics(X), told)
+
+    rng = np.random.default_rng(0)
+    y, lengths = np.arange(80) % 2, rng.integers(2, 9, 80)
+    values = np.repeat(y, lengths)[:, None] * 5.0 + rng.normal(size=(lengths.sum(), 2))
+    values[rng.random(values.shape) < 0.5] = nan
+    times = np.concatenate([np.sort(rng.random(n)) for n in lengths])
+    np.savez(tmp_path / "Traj_GoTrack.npz", values=values, times=times, offsets=np.r_[0, lengths.cumsum()], y=y)
+    only = "--only", "set Traj_GoTrack", "--data", str(tmp_path), "--checkpoints", "elsewhere"
+    finish(start(PAPER / "irregular.py", tmp_path, "--quick", *only))
+    rows = table(tmp_path / "elsewhere" / "irregular_quick.csv")
+    assert len(rows) == 6
+    assert float(rows[0]["score"]) > 80
+
+
 CELLS = ("lstm", "gru", "mgu", "exprnn", "lmu", "gru-d", "ode-rnn", "neural cde")
 
 

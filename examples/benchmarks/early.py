@@ -1,4 +1,4 @@
-"""Early decisions beside aeon's: the table of the page on them.
+"""Early decisions beside aeon's and tslearn's: the table of the page on them.
 
     .venv-bench/bin/python examples/benchmarks/early.py FOLDER [set ...] [--methods ...]
 
@@ -6,7 +6,9 @@ FOLDER has the sets as npz files, as for classification.py, with the official sp
 which at most 1,000 each are drawn. Earliness is the share of its observations, or, where these are irregular, of its
 duration, after which a series is decided; the harmonic mean is that of accuracy and 1 - earliness. TEASER and
 ProbabilityThreshold have aeon's defaults, but for the classifier of the second, which is QUANT, since its default takes
-minutes at each checkpoint; they take regular series of one length. The full accuracy is that of the same classifier at
+minutes at each checkpoint. NonMyopicEarlyClassifier has tslearn's defaults, but for the cost of time: all of a series
+costs as much as an error, and, as a cluster of one series is an error to it, the random state is the first that has
+none. These take regular series of one length. The full accuracy is that of the same classifier at
 the end. One thread each; what Numba compiles is compiled before. On PowerCons, DodgerLoopGame,
 Trace and DodgerLoopWeekend, TEASER has not been run to its end.
 
@@ -97,10 +99,30 @@ def probability_threshold():
     return ProbabilityThresholdEarlyClassifier(estimator=QUANTClassifier(), random_state=0)
 
 
+def not_myopic(panel, y, test, y_test, regular):
+    """tslearn's early classifier."""
+    from tslearn.early_classification import NonMyopicEarlyClassifier
+
+    length = int(panel.lengths.max())
+    X, X_test = (on_a_grid(some, length).transpose(0, 2, 1) for some in (panel, test))
+    for seed in range(20):
+        model = NonMyopicEarlyClassifier(cost_time_parameter=1 / length, random_state=seed)
+        begin = time.perf_counter()
+        with suppress(ValueError):
+            model.fit(X, y)
+            break
+    fitted = time.perf_counter()
+    classes, times = model.predict_class_and_earliness(X_test)
+    end = time.perf_counter()
+    full = np.mean(model.classifiers_[length].predict(X_test) == y_test)
+    return np.mean(classes == y_test), np.mean(times) / length, full, fitted - begin, end - fitted
+
+
 METHODS = {
     "EarlyClassifier": ours,
     "TEASER": theirs(teaser),
     "ProbabilityThreshold": theirs(probability_threshold),
+    "NonMyopicEarlyClassifier": not_myopic,
 }
 
 

@@ -60,6 +60,11 @@ def missing():
     return table.rename_axis("model")
 
 
+def irregular():
+    """A row for each model, a column for each set."""
+    return by_task(rows("irregular").rename(columns={"set": "task", "score": "value"}))
+
+
 def sequences():
     """A row for each model, a column for each task."""
     results = rows("sequences")
@@ -229,6 +234,7 @@ def main():
     write("timescales_table", shifted, float_format="%.1f")
     lossy["seeds"] = lossy["seeds"].map("{:.0f}".format, na_action="ignore")
     write("missing_table", lossy, float_format="%.1f")
+    write("irregular_table", irregular())
     write("sequences_table", sequences())
     write("state_spaces_table", spaces())
     memory = rows("function_approximation").drop(columns=["minutes", "threads", "torch", "sklearn_hippo", "machine"])

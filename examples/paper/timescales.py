@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from sklearn_hippo import HiPPOClassifier, HiPPORNNClassifier, HiPPOTransformer
+from sklearn_hippo import HiPPOClassifier, HiPPORNNClassifier, HiPPOSSMClassifier, HiPPOTransformer
 from sklearn_hippo.datasets import drop_observations
 
 HIDDEN = 64
@@ -31,6 +31,9 @@ MODELS = {
 NETWORKS = {
     "HiPPO-RNN, timed gate, 4 memories": partial(HiPPORNNClassifier, gate="timed", memory_size=4, order=32),
     "HiPPO-RNN, the paper's cell": partial(HiPPORNNClassifier, gate="mgu", memory_size=1, order=HIDDEN),
+    "HiPPO-RNN, the paper's cell, LegT": partial(HiPPORNNClassifier, "legt", gate="mgu", memory_size=1, order=HIDDEN),
+    "HiPPO-RNN, the paper's cell, LagT": partial(HiPPORNNClassifier, "lagt", gate="mgu", memory_size=1, order=HIDDEN),
+    "HiPPO-SSM": HiPPOSSMClassifier,
     "LSTM": partial(BaselineClassifier, "lstm"),
     "GRU": partial(BaselineClassifier, "gru"),
     "MGU": partial(BaselineClassifier, "mgu"),
