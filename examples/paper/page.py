@@ -10,7 +10,7 @@ from runner import RESULTS, numbers, read
 
 NOT_RUN = "not run"
 OTHERS = ("LSTM", "GRU", "MGU", "expRNN", "LMU", "GRU-D", "ODE-RNN", "Neural CDE")
-TIMED, PAPERS = "HiPPO-RNN, timed gate, 4 memories", "HiPPO-RNN, the paper's cell"
+TIMED, PAPERS, SPACE = "HiPPO-RNN, timed gate, 4 memories", "HiPPO-RNN, the paper's cell", "HiPPO-SSM"
 DROPPED = [f"{percent} % dropped" for percent in (30, 50, 70, 90)]
 # By the least margin, in points; the test set has 429 series, and a point is four of them.
 SIZES = ("not under every shift", "as good or better, by less", "better, by less", "holds")
@@ -69,7 +69,7 @@ def sequences():
     """A row for each model, a column for each task."""
     results = rows("sequences")
     if results.empty:
-        return pd.DataFrame({"model": [NOT_RUN]}).set_index("model")
+        return by_task(results)
     results["value"] = results["symbols"].fillna(results["error"])
     table = by_task(results)
     table["seeds"] = results.groupby("model")["seed"].nunique()
@@ -85,6 +85,8 @@ def spaces():
 
 def by_task(results):
     """Means and standard deviations over seeds."""
+    if results.empty:
+        return pd.DataFrame({"model": [NOT_RUN]}).set_index("model")
     spread = results.groupby(["model", "task"], sort=False)["value"].agg(["mean", "std", "count"])
     text = spread.apply(
         lambda row: f"{row['mean']:.3g}" + (f" ± {row['std']:.1g}" if row["count"] > 1 else ""), axis=1
@@ -140,7 +142,7 @@ def accuracies():
 def robustness(table):
     """Trained at one rate, tested at another."""
     others = table[table.index.isin(OTHERS)]
-    networks = table[table.index.isin((*OTHERS, TIMED, PAPERS))]
+    networks = table[table.index.isin((*OTHERS, TIMED, PAPERS, SPACE))]
     lowest = networks["no shift"].idxmin()
     seeds = f"seeds: {networks['seeds'].min():.0f}"
     yield (
@@ -150,7 +152,7 @@ def robustness(table):
         "holds" if networks["no shift"].min() > 95 else "does not hold for all",
     )  # fmt: skip
     shifts = list(SHIFTS)
-    for model in (PAPERS, TIMED):
+    for model in (PAPERS, TIMED, SPACE):
         margin = table.loc[model, shifts] - others[shifts].max()
         yield (
             f"{model}: points above the best of the others, under another rate or timescale", "25 to 40",
