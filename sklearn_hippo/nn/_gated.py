@@ -57,15 +57,16 @@ def loop(
     outputs = []
     lost = torch.zeros_like(memory)
     h, c, gone = hidden, memory, lost  # before the first observation of a stamp
-    for t in range(len(x)):
+    # Taken apart at once: the gradient of each x[t] would be as large as x.
+    for t, (x_t, y_t, step_t) in enumerate(zip(x.unbind(), y.unbind(), step.unbind(), strict=True)):
         goes_on = (lengths > t)[:, None]
         again = None if tied is None else tied[t][:, None]
         h = hidden if again is None else torch.where(again, h, hidden)
         c = memory if again is None else torch.where(again[..., None], c, memory)
         gone = lost if again is None else torch.where(again[..., None], gone, lost)
-        u = x[t] + h @ weights.U.T
-        made, lost = advance(c, gone, u, step[t], own, discretization)
-        blended = blend(gate, y[t] + made.flatten(1) @ weights.W.T, h, step[t], weights.R)
+        u = x_t + h @ weights.U.T
+        made, lost = advance(c, gone, u, step_t, own, discretization)
+        blended = blend(gate, y_t + made.flatten(1) @ weights.W.T, h, step_t, weights.R)
         hidden = torch.where(goes_on, blended, hidden)
         memory = torch.where(goes_on[..., None], made, memory)
         outputs.append(torch.where(goes_on, blended, 0.0))
