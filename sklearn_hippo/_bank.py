@@ -635,7 +635,7 @@ class MemoryBank:
             own._check_alike(bank)
             bank._memory.n_jobs, bank._evolution = own._memory.n_jobs, own._evolution
             bank._sklearn_output_config = own._sklearn_output_config
-        ids, state, latest, late, log = read(path, described["width"], table, bank._streams.state.core.shape[1:])
+        ids, state, latest, late, log = read(path, described, table, bank._streams.state.core.shape[1:])
         bank._ids, bank._index = ids, dict(zip(ids, range(len(ids)), strict=True))
         if len(bank._index) < len(ids):
             raise ValueError(f"{str(path)!r} is not the file of a bank: an id is there twice.")

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import zlib
 from dataclasses import fields
 from pathlib import Path
 from secrets import token_hex
@@ -41,7 +43,9 @@ def write(
     for k, part in enumerate(parts or [[]] * described["width"]):
         try:
             columns[f"id_{k}"] = pa.array(part, type=_id_type(pa, part))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+        except (
+            pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeEncodeError
+        ) as error:  # fmt: skip
             raise TypeError(f"These ids cannot be stored in a file of Arrow: {error}") from None
     columns |= {"latest": pa.array(latest), "late": pa.array(late)}
     for field in fields(State):
@@ -49,8 +53,11 @@ def write(
     offsets = np.concatenate([[0], np.cumsum(np.bincount(log[0], minlength=len(ids)))])
     for name, array in (("waiting_times", log[1]), ("waiting_values", log[2])):
         columns[name] = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), _column(pa, array))
-    table = pa.table(columns).replace_schema_metadata({_META: json.dumps({"format": FORMAT, **described})})
-    path = Path(os.fspath(path))
+    table = pa.table(columns)
+    described = {"format": FORMAT, **described}
+    described["checksum"] = _checksum(table, described)
+    table = table.replace_schema_metadata({_META: json.dumps(described)})
+    path = Path(os.path.realpath(path))  # behind links
     partial = path.with_name(f".{path.name}.{token_hex(8)}")
     try:
         with partial.open("xb") as file:
@@ -58,6 +65,8 @@ def write(
                 writer.write_table(table, max_chunksize=_CHUNK)
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, partial)
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -79,6 +88,28 @@ def _column(pa: Any, array: Array) -> Any:
     return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(array.shape[1:])))
 
 
+def _flat(column: Any) -> tuple[Any, Array]:
+    """What is in a column, as far as there are no nulls, and how many each row has, where its type leaves that open."""
+    lengths = np.empty(0, np.int64)
+    while column.null_count == 0 and hasattr(column, "flatten"):
+        if hasattr(column, "offsets"):
+            lengths = np.diff(column.offsets.to_numpy())
+        column = column.flatten()
+    return column, lengths
+
+
+def _checksum(table: Any, described: dict[str, Any]) -> int:
+    """CRC-32 of what is said of a bank, of all ids, and of the bytes of all numbers."""
+    width = described["width"]
+    said = {name: what for name, what in described.items() if name != "checksum"}
+    text = json.dumps(said, sort_keys=True) + repr([table[f"id_{k}"].to_pylist() for k in range(width)])
+    total = zlib.crc32(text.encode())
+    for name in table.column_names[width:]:
+        flat, lengths = _flat(one_chunk(table[name]))
+        total = zlib.crc32(lengths.tobytes(), zlib.crc32(flat.to_numpy().tobytes(), total))
+    return total
+
+
 def describe(path: Any) -> tuple[dict[str, Any], Any]:
     """What a file says of its bank, and the table in it.
 
@@ -92,7 +123,7 @@ def describe(path: Any) -> tuple[dict[str, Any], Any]:
         with pa.memory_map(os.fspath(path)) as source:
             table = pa.ipc.open_file(source).read_all()
             table.validate(full=True)
-    except (pa.ArrowInvalid, pa.ArrowSerializationError, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise ValueError(f"{os.fspath(path)!r} is not the file of a bank, or not all of one: {error}") from None
@@ -100,22 +131,25 @@ def describe(path: Any) -> tuple[dict[str, Any], Any]:
         described = json.loads((table.schema.metadata or {})[_META])
         if described["format"] != FORMAT:
             raise ValueError(f"it is in format {described['format']}, this release reads format {FORMAT}")
+        if not isinstance(described["width"], int) or "checksum" not in described:
+            raise ValueError("its width or its checksum is missing")
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{os.fspath(path)!r} is not the file of a bank: {error}.") from None
     return described, table
 
 
 def read(
-    path: Any, width: int, table: Any, shape: tuple[int, int]
+    path: Any, described: dict[str, Any], table: Any, shape: tuple[int, int]
 ) -> tuple[list[Any], State, Array, Array, tuple[Array, Array, Array]]:
-    """Read what `write` wrote; ``shape`` is that of a core."""
+    """Read what `write` wrote and `describe` described; ``shape`` is that of a core."""
 
     def wrong(what: str) -> ValueError:
         return ValueError(f"{os.fspath(path)!r} is not the file of a bank: {what}.")
 
     pa = _arrow()
     n, (c, order) = len(table), shape
-    keys, float64, int64 = [f"id_{k}" for k in range(width)], pa.float64(), pa.int64()
+    width, float64, int64 = described["width"], pa.float64(), pa.int64()
+    keys = [f"id_{k}" for k in range(width)]
     kinds = {"latest": float64, "late": int64}
     sizes = {"count": None, "time": None, "heads": 2, "core": c * order}  # and of the channels' ends
     for field in fields(State):
@@ -132,13 +166,12 @@ def read(
         column = one_chunk(table[name])
         if column.type != kind:
             raise wrong(f"the column {name!r} is of the type {column.type}, not {kind}")
-        while column.null_count == 0 and hasattr(column, "flatten"):
-            if hasattr(column, "offsets"):
-                lengths[name] = np.diff(column.offsets.to_numpy())
-            column = column.flatten()
+        column, lengths[name] = _flat(column)
         if column.null_count:
             raise wrong(f"the column {name!r} has nulls")
         arrays[name] = np.array(column.to_numpy())
+    if _checksum(table, described) != described["checksum"]:
+        raise wrong("something in it is not what was written; take an older one")
     parts = [table[name].to_pylist() for name in keys]
     ids = parts[0] if width == 1 else list(zip(*parts, strict=True))
     shapes = {"heads": (n, 2), "core": (n, c, order), "count": (n,), "time": (n,)}
@@ -150,7 +183,7 @@ def read(
         raise wrong(f"{found[0]} {found[1]}")
     latest, late = arrays["latest"], arrays["late"]
     times, values = arrays["waiting_times"], arrays["waiting_values"].reshape(-1, c)
-    if (lengths["waiting_times"] != lengths["waiting_values"]).any():
+    if not np.array_equal(lengths["waiting_times"], lengths["waiting_values"]):
         raise wrong("waiting_times and waiting_values are not equally many")
     if not np.isfinite(times).all() or np.isinf(values).any():
         raise wrong("waiting_times or waiting_values are not finite")

@@ -608,13 +608,27 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path):
     bank, path = MemoryBank(fitted()).update(events(17), **WIDE), tmp_path / "bank.arrow"
     bank.save(path)
     before = path.read_bytes()
-    table = {"who": [2**70], "t": [0.0], "x": [1.0], "y": [1.0]}
-    with pytest.raises(TypeError, match="ids cannot be stored"):
-        MemoryBank(fitted()).update(table, **WIDE).save(path)
+    for item in (2**70, "\ud800"):
+        table = {"who": [item], "t": [0.0], "x": [1.0], "y": [1.0]}
+        with pytest.raises(TypeError, match="ids cannot be stored"):
+            MemoryBank(fitted()).update(table, **WIDE).save(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["bank.arrow"]
     with pytest.raises(FileNotFoundError):
         bank.save(tmp_path / "no such folder" / "bank.arrow")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and modes are Unix's")
+def test_a_file_behind_a_link_keeps_its_mode(tmp_path):
+    optional("pyarrow")
+    bank, path, link = MemoryBank(fitted()).update(events(17), **WIDE), tmp_path / "bank.arrow", tmp_path / "link"
+    bank.save(path)
+    path.chmod(0o640)
+    link.symlink_to(path)
+    bank.save(link)
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert bits(MemoryBank.load(link)) == bits(bank)
 
 
 def test_damaged_and_foreign_files(tmp_path):
@@ -650,6 +664,15 @@ def test_damaged_and_foreign_files(tmp_path):
         write(wrong)
         with pytest.raises(ValueError, match="not the file of a bank"):
             MemoryBank.load(path)
+    rng = np.random.default_rng(0)
+    for at, bit in zip(rng.integers(0, len(whole), 600), rng.integers(0, 8, 600), strict=True):
+        content = bytearray(whole)
+        content[at] ^= 1 << bit
+        path.write_bytes(content)
+        try:  # between the columns there are bytes that nobody reads
+            assert bits(MemoryBank.load(path)) == bits(bank)
+        except ValueError as error:
+            assert "not the file of a bank" in str(error)  # noqa: PT017
     path.write_bytes(whole)
     with pytest.raises(ValueError, match="order=7 and 6"):
         MemoryBank.load(path, fitted(order=7))
