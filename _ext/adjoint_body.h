@@ -96,36 +96,34 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
     const ptrdiff_t n_stretches = (L + STRETCH - 1) / STRETCH;
     REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *g = S + P, *sums = g + P, *D = sums + all, *grad_D = D + W;
     REAL *carry = grad_D + W, *u = carry + W, *slope = u + T + W, *jump = slope + T, *gy = jump + T, *of_v = gy + T, *of_s = of_v + T;
-    REAL *of_jump = of_s + T, *path = of_jump + T, *gu = path + 4 * PAIR * (T + W);
-    REAL weight[STRETCH * (MOST_POWERS + 2)];
+    REAL *of_jump = of_s + T, *path = of_jump + T, *gu = path + 4 * PAIR * (T + W), a[STRETCH];
     FN(clock) clock;
-    VEC *c = aligned(gu + T + W), *of_c = c + STRETCH * (MOST_POWERS + 1);
-    FN(polynomials) *polynomials = aligned(of_c + STRETCH * (MOST_POWERS + 1));
+    VEC *d = aligned(gu + T + W), *of_d = d + STRETCH * (MOST_POWERS + 2);
+    FN(polynomials) *polynomials = aligned(of_d + STRETCH * (MOST_POWERS + 2));
     FN(mode) *modes = (FN(mode) *)(polynomials + (M + PAIR - 1) / PAIR);
     const FN(grads) of = {gy, of_v, of_s, of_jump};
     for (ptrdiff_t item = first; item < last; item++) {
         const item_t i = item_of(s, item, W);
         const ptrdiff_t length = s->lengths[i.b], of_item = i.b * 2 * M * H + i.h;
         const REAL *kept = (const REAL *)s->kept + i.b * n_stretches * 2 * M * H + i.h;
-        const FN(bounds) bounds = FN(bounds_of)(s, i.b);
-        FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C);
-        FN(gather_set)(s, i, 1, s->pass, D);
-        const double slow = FN(load_modes)(M, lambda, C, i.n, bounds, D, modes, polynomials);
+        const double *steps = s->step + i.b * L, most = longest_of(length, steps), unit = unit_of(most, TYPED(FARTHEST));
+        const double slow = FN(prepare)(s, i, unit, most, lambda, C, D, modes, polynomials);
         FN(gather)(2 * M, H, i.n, W, (REAL *)s->grad_state + of_item, g);
+        FN(rescale)(P, unit, g);
         memset(sums, 0, all * sizeof(REAL)), memset(grad_D, 0, W * sizeof(REAL)), memset(carry, 0, W * sizeof(REAL));
         for (ptrdiff_t k = (length - 1) / STRETCH * STRETCH; k >= 0 && length > 0; k -= STRETCH) {
             const ptrdiff_t n = length - k < STRETCH ? length - k : STRETCH, at = (i.b * L + k) * H + i.h;
-            const double *steps = s->step + i.b * L + k, longest = FN(longest)(n, steps), center = center_of(longest, bounds.longest);
-            const int few = slow * longest < FEW;
+            FN(ticks)(n, steps + k, unit, most, &clock);
+            const int few = slow * 2 * clock.c < FEW;
             FN(gather)(2 * M, H, i.n, W, kept + k / STRETCH * 2 * M * H, S);
-            FN(inputs)(s, i, k, n, center, u, slope, jump, &clock);
+            FN(inputs)(s, i, k, n, &clock, u, slope, jump);
             if (k == 0)
                 FN(exchange)(0, M, modes, u, S);
             FN(gather)(n, H, i.n, W, (const REAL *)s->grad_y + at, gy);
             memset(of_v, 0, 3 * T * sizeof(REAL));
-            if (slow > 0) {
-                FN(weigh)(POWERS(few), n, steps, s->held ? u + W : u, slope, weight, c);
-                memset(of_c, 0, n * (MOST_POWERS + 1) * sizeof(VEC));
+            if (slow >= 0) {
+                FN(moments)(POWERS(few), n, clock.steps, 2 * clock.c, s->held ? u + W : u, slope, a, d);
+                memset(of_d, 0, n * (MOST_POWERS + 2) * sizeof(VEC));
             }
             for (ptrdiff_t j = 0; j < M; j += PAIR) {
                 const FN(mode) *m = modes + j;
@@ -133,29 +131,30 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
                 FN(sums) t[PAIR];
                 FN(apart)(M, j, m, S, &q, &x), FN(apart)(M, j, m, g, &of_q, &of_x);
                 memcpy(t, sums + 10 * j * W, sizeof t);
+                FN(polynomials) *made = polynomials + j / PAIR;
+                const int range = FN(ready)(clock.c, few, m, made);
                 if (FN(fastest)(m) > 0) {
-                    TRAVEL(center, m, polynomials + j / PAIR, n, &clock, s->held, slope, jump, q.re, q.im, NULL, path)
+                    TRAVEL(range, m, made, n, &clock, s->held, slope, jump, q.re, q.im, NULL, path)
                     if (k + n == length)
                         for (int p = 0; p < PAIR; p++)
                             FN(end)(m + p, q.re[p], q.im[p], *(const VEC *)(u + n * W), of_q.re + p, of_q.im + p, carry, t + p);
-                    FN(untravel)(m, n, steps, s->held, slope, jump, path, of, of_q.re, of_q.im, t);
+                    FN(untravel)(m, n, clock.steps, s->held, slope, jump, path, of, of_q.re, of_q.im, t);
                 }
-                for (int p = 0; p < PAIR; p++)
-                    if (m[p].slow > 0) {
-                        CRAWL(few, m + p, n, weight, c, x.re + p, x.im + p, NULL, (VEC *)path);
-                        UNCRAWL(few, m + p, n, steps, c, (const VEC *)path, gy, of_c, of_x.re + p, of_x.im + p, t + p);
-                    }
+                if (FN(slowest)(m) >= 0) {
+                    CRAWL(few, m, made, n, a, d, x.re, x.im, NULL, (VEC *)path);
+                    UNCRAWL(few, m, made, n, clock.steps, d, (const VEC *)path, gy, of_d, of_x.re, of_x.im, t);
+                }
                 memcpy(sums + 10 * j * W, t, sizeof t);
                 FN(together)(M, j, m, &of_q, &of_x, g);
             }
-            if (slow > 0)
-                FN(unweigh)(POWERS(few), n, weight, of_c, of_v, of_s);
+            if (slow >= 0)
+                FN(from_moments)(POWERS(few), n, clock.steps, a, of_d, of_v, of_s);
             /* Of u: the carry is of its last row, which is of the stretch behind, or of the end. */
             memcpy(gu + n * W, carry, W * sizeof(REAL));
             for (ptrdiff_t r = n - 1; r >= 0; r--)
                 for (ptrdiff_t l = 0; l < W; l++) {
-                    const int rises = steps[r] > 0 && !s->held;
-                    const REAL more = rises ? (REAL)(1 / steps[r]) * of_s[r * W + l] : of_jump[r * W + l];
+                    const int rises = clock.steps[r] > 0 && !s->held;
+                    const REAL more = rises ? (REAL)(1 / clock.steps[r]) * of_s[r * W + l] : of_jump[r * W + l];
                     gu[(r + 1) * W + l] += gy[r * W + l] * D[l] + more + (s->held ? of_v[r * W + l] : 0);
                     gu[r * W + l] = (s->held ? 0 : of_v[r * W + l]) - more;
                     grad_D[l] += gy[r * W + l] * u[(r + 1) * W + l];
@@ -163,11 +162,12 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
             FN(scatter)(n, H, i.n, W, gu + W, (REAL *)s->grad_u + at);
             memcpy(carry, gu, W * sizeof(REAL));
         }
-        const int alone = length == 0 || s->held || !(s->step[i.b * L] > 0);  /* of the input before, which is 0 then */
+        const int alone = length == 0 || s->held || !(clock.steps[0] > 0);  /* of the input before, which is 0 then */
         memset(S, 0, P * sizeof(REAL)), memset(lambda, 0, P * sizeof(REAL));
         if (length > 0) {
             FN(gather)(2 * M, H, i.n, W, kept, S);
             FN(begin)(M, modes, C, u, grad_D, sums, S, g, carry, lambda);
+            FN(rescale)(P, unit, S), FN(rescale)(P, unit, lambda), FN(rescale)(P, 1 / unit, g);  /* of lambda, C and x */
             FN(scatter)(2 * M, H, i.n, W, g, (REAL *)s->grad_state + of_item);
         }
         if (alone)

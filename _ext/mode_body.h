@@ -6,7 +6,7 @@ typedef struct __attribute__((aligned(64))) {
     VEC lr, li, cr, ci;          /* lambda, 2 C */
     VEC fr, fi, mr, mi, dr, di;  /* lambda, mu, 2 C mu^2 */
     BITS is_slow;
-    double slow, fast;           /* the greatest |lambda| of each, 0 if there are none */
+    double slow, fast;           /* the greatest |lambda| of each, -1 or 0 if there are none */
 } FN(mode);
 
 /* What the adjoint of a mode sums up: of lambda and 2 C where it is slow, and of lambda, mu and 2 C mu^2 elsewhere. */
@@ -18,76 +18,52 @@ typedef struct {
  * part of c, and there is e^z - 1 of as many steps from 0 on. */
 typedef struct __attribute__((aligned(64))) {
     VEC re[PAIR][MOST_TERMS], im[PAIR][MOST_TERMS], cell_re[PAIR][CELLS], cell_im[PAIR][CELLS];
-    double c;  /* 0 before there is one */
+    VEC power_re[PAIR][MOST_POWERS + MORE + 1], power_im[PAIR][MOST_POWERS + MORE + 1];  /* of slow ones, slow_body.h */
+    double c;  /* -1 before there is one */
 } FN(polynomials);
 
 /* The steps of a stretch, c (1 + place), and what is left of them behind the beginning of their cells. */
 typedef struct {
-    const double *steps;
+    double steps[STRETCH], c;
     REAL place[STRETCH], rest[STRETCH], rest_place[STRETCH];
     int cell[STRETCH];
 } FN(clock);
 
-/* Of a sequence: up to which |lambda| modes are slow, and up to which they can be; its longest step. */
-typedef struct {
-    double slow, most, longest;
-} FN(bounds);
-
-/* All modes of an item; what the others' outputs have too much of the input is taken from D. If one is slow, all of its vector
- * are, where they can be. Returns the greatest |lambda| of slow ones, 0 if there are none. */
-TARGET static double FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const REAL *C, ptrdiff_t n, FN(bounds) of,
-                                    REAL *D, FN(mode) *m, FN(polynomials) *polynomials)
+/* All modes of an item; what the others' outputs have too much of the input is taken from D. Slow ones move little even in the
+ * longest step. Returns the greatest |lambda| of them, -1 if there are none. */
+TARGET static double FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const REAL *C, ptrdiff_t n, double longest, REAL *D,
+                                    FN(mode) *m, FN(polynomials) *polynomials)
 {
-    double slow_ones = 0;
+    double slow_ones = -1;
     const ptrdiff_t W = FN(LANE), M = n_modes * W;
     const VEC none = {0};
+    const REAL bound = longest > 0 ? (REAL)(SLOW / longest) : INFINITY;
     for (ptrdiff_t j = 0; j < n_modes; j++, lambda += W, C += W, m++) {
-        const VEC lr = *(const VEC *)lambda, li = *(const VEC *)(lambda + M), norm = 1 / (lr * lr + li * li + (REAL)1e-30);
+        const VEC lr = *(const VEC *)lambda, li = *(const VEC *)(lambda + M);
         const VEC cr = 2 * *(const VEC *)C, ci = 2 * *(const VEC *)(C + M);
-        double least = INFINITY, most = 0;
-        for (ptrdiff_t i = 0; i < n; i++) {
-            const double re = lambda[i], im = lambda[M + i], size = sqrt(re * re + im * im);
-            least = size < least ? size : least, most = size > most ? size : most;
-        }
-        const REAL bound = (REAL)(least < of.slow && most < of.most ? of.most : of.slow);
         const BITS slow = m->is_slow = BELOW(lr * lr + li * li, none + bound * bound);
         m->lr = FN(choose)(slow, lr, none), m->li = FN(choose)(slow, li, none);
         m->cr = FN(choose)(slow, cr, none), m->ci = FN(choose)(slow, ci, none);
         m->fr = FN(choose)(slow, none, lr), m->fi = FN(choose)(slow, none, li);
+        const VEC norm = 1 / FN(choose)(slow, none + 1, lr * lr + li * li);
         m->mr = m->fr * norm, m->mi = -m->fi * norm;
         const VEC kr = cr * m->mr - ci * m->mi, ki = cr * m->mi + ci * m->mr;
         m->dr = kr * m->mr - ki * m->mi, m->di = kr * m->mi + ki * m->mr;
         *(VEC *)D -= kr;  /* x = mu (mu r - u) */
-        m->slow = m->fast = 0;
+        m->slow = -1, m->fast = 0;
         for (ptrdiff_t i = 0; i < n; i++) {
             const double re = lambda[i], im = lambda[M + i], size = re * re + im * im;
             double *greatest = ((const REAL *)&m->fr)[i] == 0 && ((const REAL *)&m->fi)[i] == 0 ? &m->slow : &m->fast;
             *greatest = size > *greatest ? size : *greatest;
         }
-        m->slow = sqrt(m->slow), m->fast = sqrt(m->fast);
+        m->slow = m->slow < 0 ? -1 : sqrt(m->slow), m->fast = sqrt(m->fast);
         slow_ones = m->slow > slow_ones ? m->slow : slow_ones;
-        polynomials[j / PAIR].c = 0;
+        polynomials[j / PAIR].c = -1;
     }
     memset(m, 0, (PAIR - 1) * sizeof *m);  /* one that is nothing, if they are not pairs */
+    for (int p = 0; p < PAIR - 1; p++)
+        m[p].slow = -1;
     return slow_ones;
-}
-
-/* The longest of some steps. */
-static double FN(longest)(ptrdiff_t n, const double *steps)
-{
-    double most = 0;
-    for (ptrdiff_t r = 0; r < n; r++)
-        most = steps[r] > most ? steps[r] : most;
-    return most;
-}
-
-static FN(bounds) FN(bounds_of)(const space_t *s, ptrdiff_t b)
-{
-    const double *steps = s->step + b * s->length, longest = FN(longest)(s->lengths[b], steps), most = SLOW / longest;
-    double time = 0;
-    for (ptrdiff_t k = 0; k < s->lengths[b]; k++)
-        time += steps[k];
-    return (FN(bounds)){LITTLE / time < most ? LITTLE / time : most, most, longest};
 }
 
 /* e^z - 1 of modes that are not slow. */
@@ -136,28 +112,6 @@ TARGET static void FN(expand)(int degree, const FN(mode) *m, REAL c, VEC *re, VE
             re[k] -= (REAL)part * re[n], im[k] -= (REAL)part * im[n];
         }
     }
-}
-
-/* The greatest |lambda| of modes that are not slow. */
-static double FN(fastest)(const FN(mode) *m)
-{
-    double most = 0;
-    for (int p = 0; p < PAIR; p++)
-        most = m[p].fast > most ? m[p].fast : most;
-    return most;
-}
-
-/* The range of PAIR modes in steps up to 2 c, whose polynomials are made if they are of another c. */
-TARGET static int FN(ready)(double c, const FN(mode) *m, FN(polynomials) *of)
-{
-    const int range = range_of(2 * c * FN(fastest)(m), 2 * TYPED(LARGEST_ANGLE));
-    for (int p = 0; range < FAR && of->c != c && p < PAIR; p++) {
-        FN(expand)(TYPED(DEGREE)(range), m + p, (REAL)(range == LARGE ? c / CELLS : c), of->re[p], of->im[p]);
-        for (int k = 0; range == LARGE && k < CELLS; k++)
-            FN(growth)(FAR, m + p, (REAL)(2 * c / CELLS * k), of->cell_re[p] + k, of->cell_im[p] + k);
-    }
-    of->c = c;
-    return range;
 }
 
 /* PAIR modes that are not slow, and those that are, with zeros in the place of others; and back. */

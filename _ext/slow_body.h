@@ -1,103 +1,137 @@
-/* Slow modes of state spaces whose steps differ, by their powers. See ssm.h and each_simd.h.
+/* Slow modes of state spaces whose steps differ. See ssm.h and each_simd.h.
  *
- * In a step h in which the input is v at first and rises by its slope s,
+ * With e^(lambda t) = sum_k p_k t^k, p_0 = 1, and the moments of the input over a step, which are of no mode,
  *
- *     x+ = x + sum_(n > 0) lambda^n h^n / n! x + sum_n lambda^n c_n,   c_n = h^(n+1) / (n+1)! v + h^(n+2) / (n+2)! s,
+ *     x+ = x + (e^(lambda h) - 1) x + sum_k p_k d_k,   d_k = int_0^h t^k u(h - t) dt,
  *
- * where no weight h^n / n! and no c_n is of a mode: they are computed once for all modes of a stretch. The derivative by lambda is
- * h (e^z x) + sum_n n lambda^(n-1) c_n. */
+ * where u is v at first and rises by its slope s: d_k = v h^(k+1) / (k+1) + s h^(k+2) / ((k+1) (k+2)). The derivatives by lambda are
+ * h e^(lambda h) and sum_k p_k d_(k+1). In t^k, time is counted in steps that are not exceeded, 2 c. */
 
-/* Powers that are enough in a stretch, and one more for the derivative: what is left out is r^n / (n + 1)!. */
-#define POWERS(few) (sizeof(REAL) == 4 ? ((few) ? 3 : 6) : ((few) ? 6 : MOST_POWERS))
-#define FEW 0.009
+/* Powers that are enough; see `powers_of`. */
+#define POWERS(few) (sizeof(REAL) == 4 ? ((few) ? 3 : 4) : ((few) ? 7 : MOST_POWERS))
+#define FEW 0.036
 
-/* Weights, (n, MOST_POWERS + 2), and c, (n, MOST_POWERS + 1, LANE), of a stretch. */
-TARGET static void FN(weigh)(int powers, ptrdiff_t n, const double *steps, const REAL *v, const REAL *slope, REAL *weight, VEC *c)
+static const REAL FN(inverse)[] = {
+    0, 1, (REAL)(1. / 2), (REAL)(1. / 3), (REAL)(1. / 4), (REAL)(1. / 5), (REAL)(1. / 6), (REAL)(1. / 7), (REAL)(1. / 8), (REAL)(1. / 9),
+    (REAL)(1. / 10), (REAL)(1. / 11), (REAL)(1. / 12)};
+
+/* Steps in `most`, a, and moments, (n, MOST_POWERS + 2, LANE), of a stretch. */
+TARGET static void FN(moments)(int powers, ptrdiff_t n, const double *steps, double most, const REAL *v, const REAL *slope,
+                               REAL *a, VEC *d)
 {
-    static const double inverse[] = {1., 1. / 2, 1. / 3, 1. / 4, 1. / 5, 1. / 6, 1. / 7, 1. / 8, 1. / 9, 1. / 10, 1. / 11, 1. / 12,
-                                     1. / 13, 1. / 14};
-    for (ptrdiff_t r = 0; r < n; r++, weight += MOST_POWERS + 2, c += MOST_POWERS + 1) {
-        double product = 1;
-        for (int k = 0; k < powers + 2; k++)
-            weight[k] = (REAL)(product *= steps[r] * inverse[k]);
-        const VEC start = *(const VEC *)(v + r * FN(LANE)), rise = *(const VEC *)(slope + r * FN(LANE));
-        for (int k = 0; k <= powers; k++)
-            c[k] = start * weight[k] + rise * weight[k + 1];
+    for (ptrdiff_t r = 0; r < n; r++, d += MOST_POWERS + 2) {
+        const VEC start = *(const VEC *)(v + r * FN(LANE)), rise = *(const VEC *)(slope + r * FN(LANE)) * (REAL)steps[r];
+        a[r] = most > 0 ? (REAL)(steps[r] / most) : 0;
+        REAL product = (REAL)steps[r];
+        for (int k = 0; k <= powers + 1; k++, product *= a[r])
+            d[k] = (start + rise * FN(inverse)[k + 2]) * (product * FN(inverse)[k + 1]);
     }
 }
 
-/* The adjoint: gradients of c become those of v and of slopes, which they are added to. */
-TARGET static void FN(unweigh)(int powers, ptrdiff_t n, const REAL *weight, const VEC *of_c, REAL *of_v, REAL *of_slope)
+/* The adjoint: gradients of moments become those of v and of slopes, which they are added to. */
+TARGET static void FN(from_moments)(int powers, ptrdiff_t n, const double *steps, const REAL *a, const VEC *of_d, REAL *of_v, REAL *of_slope)
 {
-    for (ptrdiff_t r = 0; r < n; r++, weight += MOST_POWERS + 2, of_c += MOST_POWERS + 1)
-        for (int k = 0; k < powers; k++) {
-            *(VEC *)(of_v + r * FN(LANE)) += of_c[k] * weight[k];
-            *(VEC *)(of_slope + r * FN(LANE)) += of_c[k] * weight[k + 1];
+    for (ptrdiff_t r = 0; r < n; r++, of_d += MOST_POWERS + 2) {
+        VEC of_start = {0}, of_rise = {0};
+        REAL product = (REAL)steps[r];
+        for (int k = 0; k <= powers; k++, product *= a[r]) {
+            const VEC part = of_d[k] * (product * FN(inverse)[k + 1]);
+            of_start += part, of_rise += part * FN(inverse)[k + 2];
         }
+        *(VEC *)(of_v + r * FN(LANE)) += of_start;
+        *(VEC *)(of_slope + r * FN(LANE)) += of_rise * (REAL)steps[r];
+    }
 }
 
-/* lambda^n, n from 0 on. */
-INLINE void FN(powers_of)(const FN(mode) *m, const int powers, VEC *re, VEC *im)
+/* p_k of a mode, where the longest step is `most`. (e^(lambda t) - 1) / t is taken by MORE terms than there are powers, one after the
+ * other without the part in which T_n is, the polynomial that begins with t^n and is nearest to zero in all steps. */
+TARGET static void FN(powers_of)(int powers, const FN(mode) *m, double most, VEC *re, VEC *im)
 {
+    const VEC zr = m->lr * (REAL)most, zi = m->li * (REAL)most;
     re[0] = (VEC){0} + 1, im[0] = (VEC){0};
-    for (int k = 0; k < powers; k++)
-        re[k + 1] = re[k] * m->lr - im[k] * m->li, im[k + 1] = re[k] * m->li + im[k] * m->lr;
+    for (int k = 1; k <= powers + MORE; k++) {
+        re[k] = (zr * re[k - 1] - zi * im[k - 1]) * FN(inverse)[k];
+        im[k] = (zr * im[k - 1] + zi * re[k - 1]) * FN(inverse)[k];
+    }
+    for (int n = powers + MORE - 1; n >= powers; n--) {
+        double part = 1;  /* of t^k in T_n, the Chebyshev polynomial of 2 t - 1 */
+        for (int k = n - 1; k >= 0; k--) {
+            part *= -(k + 1.) * (2 * k + 1.) / (2. * (n - k) * (n + k));
+            re[k + 1] -= (REAL)part * re[n + 1], im[k + 1] -= (REAL)part * im[n + 1];
+        }
+    }
 }
 
-/* (E16) for a slow mode through a stretch, as `travel`. */
-INLINE void FN(crawl)(const int powers, const FN(mode) *m, ptrdiff_t n, const REAL *weight, const VEC *c, VEC *re, VEC *im, REAL *y,
-                      VEC *path)
+/* (E16) for PAIR slow modes through a stretch, as `travel`. */
+INLINE void FN(crawl)(const int powers, const FN(mode) *m, const FN(polynomials) *of, ptrdiff_t n, const REAL *a, const VEC *d, VEC *re,
+                      VEC *im, REAL *y, VEC *path)
 {
-    VEC pr[MOST_POWERS + 1], pi[MOST_POWERS + 1];
-    FN(powers_of)(m, powers, pr, pi);
-    if (path != NULL)
-        path[0] = *re, path[1] = *im;
-    for (ptrdiff_t r = 0; r < n; r++, weight += MOST_POWERS + 2, c += MOST_POWERS + 1) {
-        VEC er = pr[powers] * weight[powers - 1], ei = pi[powers] * weight[powers - 1], more_re = {0}, more_im = {0};
+    UNROLL
+    for (int p = 0; path != NULL && p < PAIR; p++)
+        path[4 * p] = re[p], path[4 * p + 1] = im[p];
+    for (ptrdiff_t r = 0; r < n; r++, d += MOST_POWERS + 2) {
+        VEC er[PAIR], ei[PAIR];
         UNROLL
-        for (int k = powers - 1; k > 0; k--) {
-            er += pr[k] * weight[k - 1], ei += pi[k] * weight[k - 1];
-            more_re += pr[k] * c[k], more_im += pi[k] * c[k];
+        for (int p = 0; p < PAIR; p++) {
+            const VEC *pr = of->power_re[p], *pi = of->power_im[p];
+            VEC more_re = pr[powers] * d[powers], more_im = pi[powers] * d[powers];
+            er[p] = pr[powers], ei[p] = pi[powers];
+            UNROLL
+            for (int k = powers - 1; k > 0; k--) {
+                er[p] = er[p] * a[r] + pr[k], ei[p] = ei[p] * a[r] + pi[k];
+                more_re += pr[k] * d[k], more_im += pi[k] * d[k];
+            }
+            er[p] *= a[r], ei[p] *= a[r];
+            const VEC next = (re[p] + (more_re + d[0]) + er[p] * re[p]) - ei[p] * im[p];
+            im[p] = (im[p] + more_im + er[p] * im[p]) + ei[p] * re[p];
+            re[p] = next;
         }
-        const VEC next = (*re + (more_re + c[0]) + er * *re) - ei * *im;
-        *im = (*im + more_im + er * *im) + ei * *re;
-        *re = next;
         if (y != NULL) {
-            const VEC part = *(VEC *)(y + r * FN(LANE)) + m->cr * *re;
-            *(VEC *)(y + r * FN(LANE)) = part - m->ci * *im;
+            VEC part = *(VEC *)(y + r * FN(LANE));
+            UNROLL
+            for (int p = 0; p < PAIR; p++)
+                part = part + m[p].cr * re[p] - m[p].ci * im[p];
+            *(VEC *)(y + r * FN(LANE)) = part;
         }
         if (path != NULL) {
-            VEC *now = path + 4 * (r + 1);
-            now[0] = *re, now[1] = *im, now[2] = er, now[3] = ei;
+            VEC *now = path + 4 * PAIR * (r + 1);
+            UNROLL
+            for (int p = 0; p < PAIR; p++, now += 4)
+                now[0] = re[p], now[1] = im[p], now[2] = er[p], now[3] = ei[p];
         }
     }
 }
 
-/* The adjoint of `crawl`: g becomes the gradient of the state before the stretch. */
-INLINE void FN(uncrawl)(const int powers, const FN(mode) *m, ptrdiff_t n, const double *steps, const VEC *c, const VEC *path,
-                        const REAL *grad_y, VEC *of_c, VEC *gr, VEC *gi, FN(sums) *t)
+/* The adjoint of `crawl`: g becomes the gradient of the states before the stretch. */
+INLINE void FN(uncrawl)(const int powers, const FN(mode) *m, const FN(polynomials) *of, ptrdiff_t n, const double *steps, const VEC *d,
+                        const VEC *path, const REAL *grad_y, VEC *of_d, VEC *gr, VEC *gi, FN(sums) *t)
 {
-    VEC pr[MOST_POWERS + 1], pi[MOST_POWERS + 1];
-    FN(powers_of)(m, powers, pr, pi);
+    VEC kr[PAIR] = {0}, ki[PAIR] = {0};
     for (ptrdiff_t r = n - 1; r >= 0; r--) {
-        const VEC *last = path + 4 * r, *now = last + 4, *d = c + (MOST_POWERS + 1) * r, gy = *(const VEC *)(grad_y + r * FN(LANE));
-        VEC *of_d = of_c + (MOST_POWERS + 1) * r;
-        t->cr += gy * now[0], t->ci -= gy * now[1];
-        *gr += gy * m->cr, *gi -= gy * m->ci;
-        VEC dr = d[1], di = {0};
-        of_d[0] += *gr;
-        UNROLL
-        for (int k = 1; k < powers; k++) {
-            of_d[k] = of_d[k] + pr[k] * *gr + pi[k] * *gi;
-            const VEC part = (REAL)(k + 1) * d[k + 1];
-            dr += pr[k] * part, di += pi[k] * part;
-        }
-        t->lr = t->lr + dr * *gr + di * *gi, t->li = t->li + dr * *gi - di * *gr;
+        const VEC *last = path + 4 * PAIR * r, *now = last + 4 * PAIR, gy = *(const VEC *)(grad_y + r * FN(LANE));
+        const VEC *moment = d + (MOST_POWERS + 2) * r;
+        VEC *of_moment = of_d + (MOST_POWERS + 2) * r;
         const REAL h = (REAL)steps[r];
-        const VEC xr = h * last[0], xi = h * last[1], er = now[2], ei = now[3], was_re = *gr, was_im = *gi;
-        *gr = was_re + er * was_re + ei * was_im, *gi = was_im + er * was_im - ei * was_re;
-        t->lr = t->lr + xr * *gr + xi * *gi, t->li = t->li + xr * *gi - xi * *gr;  /* and with d e^z = h e^z d lambda */
+        UNROLL
+        for (int p = 0; p < PAIR; p++) {
+            const VEC *pr = of->power_re[p], *pi = of->power_im[p], er = now[4 * p + 2], ei = now[4 * p + 3];
+            t[p].cr += gy * now[4 * p], t[p].ci -= gy * now[4 * p + 1];
+            gr[p] += gy * m[p].cr, gi[p] -= gy * m[p].ci;
+            VEC dr = moment[1], di = {0};
+            of_moment[0] += gr[p];
+            UNROLL
+            for (int k = 1; k <= powers; k++) {
+                of_moment[k] = of_moment[k] + pr[k] * gr[p] + pi[k] * gi[p];
+                dr += pr[k] * moment[k + 1], di += pi[k] * moment[k + 1];
+            }
+            kr[p] = kr[p] + dr * gr[p] + di * gi[p], ki[p] = ki[p] + dr * gi[p] - di * gr[p];
+            const VEC xr = h * last[4 * p], xi = h * last[4 * p + 1], br = er * gr[p] + ei * gi[p], bi = er * gi[p] - ei * gr[p];
+            gr[p] += br, gi[p] += bi;
+            t[p].lr = t[p].lr + xr * gr[p] + xi * gi[p], t[p].li = t[p].li + xr * gi[p] - xi * gr[p];
+        }
     }
+    for (int p = 0; p < PAIR; p++)
+        t[p].lr += (REAL)(2 * of->c) * kr[p], t[p].li += (REAL)(2 * of->c) * ki[p];
 }
 
 /* `crawl` and `uncrawl`, by few powers or by many. */

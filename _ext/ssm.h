@@ -13,9 +13,9 @@
  *
  *     r+ = r + (e^z - 1) (r + s),   q = mu r,   x = mu (q - u),   mu = 1 / lambda,
  *
- * and q jumps with u where u is held or a step takes no time. Nothing is lost, but in x, and twice in the gradient of lambda,
- * where |lambda| times the duration is small. Where it is less than LITTLE, and z is never more than SLOW, modes of a sequence
- * are slow, and go on by powers of lambda, slow_body.h, v = u_k, or, held, v = u_{k+1} and s = 0.
+ * and q jumps with u where u is held or a step takes no time. Where |z| is small, digits of x would be lost, as many as it is smaller
+ * than u / lambda; modes of a sequence that are less than SLOW even in its longest step keep x, slow_body.h. The unit of time is a
+ * power of two that is about the longest step, so that no power of a step or of lambda overflows.
  *
  * Where all are equal, runs of observations are taken at once, runs_body.h.
  *
@@ -31,9 +31,12 @@
 #define ABREAST 4      /* runs at once */
 #define SHORT 32       /* observations of sequences that have no runs */
 #define PAIR 2         /* modes at once, where steps differ: while one waits, another goes on */
-#define LITTLE 4.      /* see above */
-#define SLOW 0.25
-#define MOST_POWERS 12 /* of lambda, for the series of slow modes */
+#define SLOW 0.1       /* see above */
+#define MOST_POWERS 8  /* of the time within a step of slow modes */
+#define NO_TIME_float 1e-30   /* steps that are less than this part of the longest take no time */
+#define NO_TIME_double 1e-290
+#define FARTHEST_float 100    /* exponent of a unit of time */
+#define FARTHEST_double 1000
 #define SPELL 32       /* observations in a stretch of selective ones */
 #define MOST_LANES 16  /* numbers in a vector */
 
@@ -113,6 +116,24 @@ static int range_of(double z, double farthest)
     return z < 0.145 ? TINY : z < 0.76 ? SMALL : z < 0.76 * CELLS ? LARGE : z < farthest ? FAR : ENDLESS;
 }
 
+/* The greatest of some steps. */
+static double longest_of(ptrdiff_t n, const double *steps)
+{
+    double most = 0;
+    for (ptrdiff_t r = 0; r < n; r++)
+        most = steps[r] > most ? steps[r] : most;
+    return most;
+}
+
+/* A power of two, about the longest step, if there is one. */
+static double unit_of(double longest, int farthest)
+{
+    int exponent = 0;
+    if (longest > 0)
+        frexp(longest, &exponent);
+    return ldexp(1, exponent < -farthest ? -farthest : exponent > farthest ? farthest : exponent);
+}
+
 /* Half of a step that those of a stretch are not longer than: of the sequence's longest one, halved as often as may be, so that
  * most stretches have the same one. */
 static double center_of(double longest, double most)
@@ -146,7 +167,7 @@ static void *aligned(void *scratch)
 static ptrdiff_t scratch_of(ptrdiff_t n_modes)
 {
     return MOST_LANES + MOST_LANES * ((24 + 2 * (4 * RUN + 2)) * n_modes + (8 + 4 * PAIR) * (STRETCH + 1) + 2 * RUN
-                         + (2 * MOST_TERMS + 2 * CELLS + 24) * (n_modes + PAIR) + 2 * STRETCH * (MOST_POWERS + 1) + 2);
+                         + (2 * MOST_TERMS + 2 * CELLS + 2 * (MOST_POWERS + MORE) + 26) * (n_modes + PAIR) + 2 * STRETCH * (MOST_POWERS + 2) + 2);
 }
 
 static ptrdiff_t scratch_of_selective(ptrdiff_t n_modes, ptrdiff_t n_channels)

@@ -1,26 +1,86 @@
 /* Diagonal state spaces whose steps differ: e^z is another one in each of them. See ssm.h and each_simd.h. */
 
-/* A stretch: u[0] is the input before it. Inputs rise by their slopes, and jump where they are held, or take no time. Steps are
- * no longer than 2 c. */
-static void FN(inputs)(const space_t *s, item_t i, ptrdiff_t k, ptrdiff_t n, double c, REAL *u, REAL *slope, REAL *jump,
-                       FN(clock) *clock)
+/* The steps of a stretch, in a unit of time; `most` is the longest of the sequence. */
+static void FN(ticks)(ptrdiff_t n, const double *steps, double unit, double most, FN(clock) *clock)
+{
+    for (ptrdiff_t r = 0; r < n; r++)
+        clock->steps[r] = steps[r] > TYPED(NO_TIME) * most ? steps[r] / unit : 0;
+    const double c = clock->c = center_of(longest_of(n, clock->steps), most / unit), cell = 2 * c / CELLS;
+    for (ptrdiff_t r = 0; r < n; r++) {
+        const double step = clock->steps[r];
+        const int k = step < 2 * c ? (int)(step / cell) : CELLS - 1;
+        clock->place[r] = (REAL)(step / c - 1), clock->cell[r] = k;
+        clock->rest[r] = (REAL)(step - cell * k), clock->rest_place[r] = (REAL)(2 * (step / cell - k) - 1);
+    }
+}
+
+/* A stretch: u[0] is the input before it. Inputs rise by their slopes, and jump where they are held, or take no time. */
+static void FN(inputs)(const space_t *s, item_t i, ptrdiff_t k, ptrdiff_t n, const FN(clock) *clock, REAL *u, REAL *slope, REAL *jump)
 {
     const ptrdiff_t W = FN(LANE), H = s->width, at = (i.b * s->length + k) * H + i.h;
     FN(gather)(1, H, i.n, W, k > 0 ? (const REAL *)s->u + at - H : (const REAL *)s->before + i.b * H + i.h, u);
     FN(gather)(n, H, i.n, W, (const REAL *)s->u + at, u + W);
-    const double *steps = clock->steps = s->step + i.b * s->length + k;
     for (ptrdiff_t r = 0; r < n; r++) {
-        const int rises = steps[r] > 0 && !s->held;
-        const REAL inverse = rises ? (REAL)(1 / steps[r]) : 0;
-        const double cell = 2 * c / CELLS;
-        const int k = steps[r] < 2 * c ? (int)(steps[r] / cell) : CELLS - 1;
-        clock->place[r] = (REAL)(steps[r] / c - 1), clock->cell[r] = k;
-        clock->rest[r] = (REAL)(steps[r] - cell * k), clock->rest_place[r] = (REAL)(2 * (steps[r] / cell - k) - 1);
+        const int rises = clock->steps[r] > 0 && !s->held;
+        const REAL inverse = rises ? (REAL)(1 / clock->steps[r]) : 0;
         for (ptrdiff_t l = 0; l < W; l++) {
             const REAL more = u[(r + 1) * W + l] - u[r * W + l];
             slope[r * W + l] = inverse * more, jump[r * W + l] = rises ? 0 : more;
         }
     }
+}
+
+/* The greatest |lambda| of PAIR modes: of slow ones, or -1, and of the others, or 0. */
+static double FN(slowest)(const FN(mode) *m)
+{
+    double most = -1;
+    for (int p = 0; p < PAIR; p++)
+        most = m[p].slow > most ? m[p].slow : most;
+    return most;
+}
+
+static double FN(fastest)(const FN(mode) *m)
+{
+    double most = 0;
+    for (int p = 0; p < PAIR; p++)
+        most = m[p].fast > most ? m[p].fast : most;
+    return most;
+}
+
+/* The range of PAIR modes in steps up to 2 c, whose polynomials are made if they are of another c. */
+TARGET static int FN(ready)(double c, int few, const FN(mode) *m, FN(polynomials) *of)
+{
+    const double fastest = FN(fastest)(m);
+    const int range = range_of(2 * c * fastest, 2 * TYPED(LARGEST_ANGLE));
+    for (int p = 0; of->c != c && p < PAIR; p++) {
+        if (m[p].slow >= 0)
+            FN(powers_of)(POWERS(few), m + p, 2 * c, of->power_re[p], of->power_im[p]);
+        else
+            memset(of->power_re[p], 0, sizeof of->power_re[p]), memset(of->power_im[p], 0, sizeof of->power_im[p]);
+        if (fastest > 0 && range < FAR)
+            FN(expand)(TYPED(DEGREE)(range), m + p, (REAL)(range == LARGE ? c / CELLS : c), of->re[p], of->im[p]);
+        for (int k = 0; range == LARGE && k < CELLS; k++)
+            FN(growth)(FAR, m + p, (REAL)(2 * c / CELLS * k), of->cell_re[p] + k, of->cell_im[p] + k);
+    }
+    of->c = c;
+    return range;
+}
+
+/* Numbers in another unit. */
+static void FN(rescale)(ptrdiff_t n, double factor, REAL *numbers)
+{
+    for (ptrdiff_t k = 0; k < n; k++)
+        numbers[k] *= (REAL)factor;
+}
+
+/* lambda, C and D of an item, and its modes. */
+TARGET static double FN(prepare)(const space_t *s, item_t i, double unit, double longest, REAL *lambda, REAL *C, REAL *D, FN(mode) *modes,
+                                 FN(polynomials) *polynomials)
+{
+    const ptrdiff_t M = s->n_modes, P = 2 * M * FN(LANE);
+    FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C), FN(gather_set)(s, i, 1, s->pass, D);
+    FN(rescale)(P, unit, lambda), FN(rescale)(P, unit, C);
+    return FN(load_modes)(M, lambda, C, i.n, longest / unit, D, modes, polynomials);
 }
 
 /* PAIR modes through a stretch. Where they are wanted, parts of y are added to it; `path` has, of each, the states before and
@@ -82,8 +142,8 @@ INLINE void FN(travel)(const int range, const FN(mode) *m, const FN(polynomials)
 }
 
 /* `travel`, of the range that they are in. */
-#define TRAVEL(center, m, of, ...) \
-    switch (FN(ready)(center, m, of)) { \
+#define TRAVEL(range, m, of, ...) \
+    switch (range) { \
     case TINY: FN(travel)(TINY, m, of, __VA_ARGS__); break; \
     case SMALL: FN(travel)(SMALL, m, of, __VA_ARGS__); break; \
     case LARGE: FN(travel)(LARGE, m, of, __VA_ARGS__); break; \
@@ -108,29 +168,28 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
     const ptrdiff_t W = FN(LANE), M = s->n_modes, L = s->length, H = s->width, P = 2 * M * W;
     const ptrdiff_t n_stretches = (L + STRETCH - 1) / STRETCH;
     REAL *lambda = aligned(scratch), *C = lambda + P, *S = C + P, *D = S + P, *u = D + W, *slope = u + (STRETCH + 1) * W;
-    REAL *jump = slope + STRETCH * W, *y = jump + STRETCH * W, weight[STRETCH * (MOST_POWERS + 2)];
+    REAL *jump = slope + STRETCH * W, *y = jump + STRETCH * W, a[STRETCH];
     FN(clock) clock;
-    VEC *c = aligned(y + STRETCH * W);
-    FN(polynomials) *polynomials = aligned(c + STRETCH * (MOST_POWERS + 1));
+    VEC *d = aligned(y + STRETCH * W);
+    FN(polynomials) *polynomials = aligned(d + STRETCH * (MOST_POWERS + 2));
     FN(mode) *modes = (FN(mode) *)(polynomials + (M + PAIR - 1) / PAIR);
     for (ptrdiff_t item = first; item < last; item++) {
         const item_t i = item_of(s, item, W);
         const ptrdiff_t length = s->lengths[i.b];
-        const FN(bounds) bounds = FN(bounds_of)(s, i.b);
-        FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C);
-        FN(gather_set)(s, i, 1, s->pass, D);
-        const double slow = FN(load_modes)(M, lambda, C, i.n, bounds, D, modes, polynomials);
+        const double *steps = s->step + i.b * L, most = longest_of(length, steps), unit = unit_of(most, TYPED(FARTHEST));
+        const double slow = FN(prepare)(s, i, unit, most, lambda, C, D, modes, polynomials);
         REAL *state = (REAL *)s->state + i.b * 2 * M * H + i.h;
         FN(gather)(2 * M, H, i.n, W, state, S);
+        FN(rescale)(P, 1 / unit, S);
         for (ptrdiff_t k = 0; k < length; k += STRETCH) {
             const ptrdiff_t n = length - k < STRETCH ? length - k : STRETCH;
-            const double *steps = s->step + i.b * L + k, longest = FN(longest)(n, steps), center = center_of(longest, bounds.longest);
-            const int few = slow * longest < FEW;
+            FN(ticks)(n, steps + k, unit, most, &clock);
+            const int few = slow * 2 * clock.c < FEW;
             if (s->kept != NULL)
                 FN(scatter)(2 * M, H, i.n, W, S, (REAL *)s->kept + (i.b * n_stretches + k / STRETCH) * 2 * M * H + i.h);
-            FN(inputs)(s, i, k, n, center, u, slope, jump, &clock);
-            if (slow > 0)
-                FN(weigh)(POWERS(few), n, steps, s->held ? u + W : u, slope, weight, c);
+            FN(inputs)(s, i, k, n, &clock, u, slope, jump);
+            if (slow >= 0)
+                FN(moments)(POWERS(few), n, clock.steps, 2 * clock.c, s->held ? u + W : u, slope, a, d);
             if (k == 0)
                 FN(exchange)(0, M, modes, u, S);
             for (ptrdiff_t r = 0; r < n; r++)
@@ -138,18 +197,20 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
             for (ptrdiff_t j = 0; j < M; j += PAIR) {
                 const FN(mode) *m = modes + j;
                 FN(states) q, x;
+                FN(polynomials) *of = polynomials + j / PAIR;
                 FN(apart)(M, j, m, S, &q, &x);
+                const int range = FN(ready)(clock.c, few, m, of);
                 if (FN(fastest)(m) > 0)
-                    TRAVEL(center, m, polynomials + j / PAIR, n, &clock, s->held, slope, jump, q.re, q.im, y, NULL)
-                for (int p = 0; p < PAIR; p++)
-                    if (m[p].slow > 0)
-                        CRAWL(few, m + p, n, weight, c, x.re + p, x.im + p, y, NULL);
+                    TRAVEL(range, m, of, n, &clock, s->held, slope, jump, q.re, q.im, y, NULL)
+                if (FN(slowest)(m) >= 0)
+                    CRAWL(few, m, of, n, a, d, x.re, x.im, y, NULL);
                 FN(together)(M, j, m, &q, &x, S);
             }
             FN(scatter)(n, H, i.n, W, y, (REAL *)s->y + (i.b * L + k) * H + i.h);
             if (k + n == length)
                 FN(exchange)(1, M, modes, u + n * W, S);
         }
+        FN(rescale)(P, unit, S);
         FN(scatter)(2 * M, H, i.n, W, S, state);
     }
 }
