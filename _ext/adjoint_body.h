@@ -1,11 +1,5 @@
 /* The adjoint of a diagonal state space whose steps differ. See varying_body.h, ssm.h and each_simd.h. */
 
-/* The gradients of a stretch: of y, and what is added to those of v, of slopes and of jumps. */
-typedef struct {
-    const REAL *y;
-    REAL *v, *slope, *jump;
-} FN(grads);
-
 /* The adjoint of `travel`: g becomes the gradient of the states before the stretch. */
 INLINE void FN(untravel)(const FN(mode) *m, ptrdiff_t n, const double *steps, int held, const REAL *slope, const REAL *jump,
                          const REAL *path, FN(grads) of, VEC *gr, VEC *gi, FN(sums) *t)
@@ -107,14 +101,15 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
         const ptrdiff_t length = s->lengths[i.b], of_item = i.b * 2 * M * H + i.h;
         const REAL *kept = (const REAL *)s->kept + i.b * n_stretches * 2 * M * H + i.h;
         const double *steps = s->step + i.b * L, most = longest_of(length, steps), unit = unit_of(most, TYPED(FARTHEST));
-        const double slow = FN(prepare)(s, i, unit, most, lambda, C, D, modes, polynomials);
+        const double reach = reach_of(length, steps, most);
+        const double slow = FN(prepare)(s, i, unit, reach, lambda, C, D, modes, polynomials);
         FN(gather)(2 * M, H, i.n, W, (REAL *)s->grad_state + of_item, g);
         FN(rescale)(P, unit, g);
         memset(sums, 0, all * sizeof(REAL)), memset(grad_D, 0, W * sizeof(REAL)), memset(carry, 0, W * sizeof(REAL));
         for (ptrdiff_t k = (length - 1) / STRETCH * STRETCH; k >= 0 && length > 0; k -= STRETCH) {
             const ptrdiff_t n = length - k < STRETCH ? length - k : STRETCH, at = (i.b * L + k) * H + i.h;
-            FN(ticks)(n, steps + k, unit, most, &clock);
-            const int few = slow * 2 * clock.c < FEW;
+            FN(ticks)(n, steps + k, unit, most, reach, &clock);
+            const int how = FN(how)(slow, reach / unit, &clock);
             FN(gather)(2 * M, H, i.n, W, kept + k / STRETCH * 2 * M * H, S);
             FN(inputs)(s, i, k, n, &clock, u, slope, jump);
             if (k == 0)
@@ -122,7 +117,7 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
             FN(gather)(n, H, i.n, W, (const REAL *)s->grad_y + at, gy);
             memset(of_v, 0, 3 * T * sizeof(REAL));
             if (slow >= 0) {
-                FN(moments)(POWERS(few), n, clock.steps, 2 * clock.c, s->held ? u + W : u, slope, a, d);
+                FN(moments)(POWERS(how), n, &clock, s->held ? u + W : u, slope, a, d);
                 memset(of_d, 0, n * (MOST_POWERS + 2) * sizeof(VEC));
             }
             for (ptrdiff_t j = 0; j < M; j += PAIR) {
@@ -132,7 +127,7 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
                 FN(apart)(M, j, m, S, &q, &x), FN(apart)(M, j, m, g, &of_q, &of_x);
                 memcpy(t, sums + 10 * j * W, sizeof t);
                 FN(polynomials) *made = polynomials + j / PAIR;
-                const int range = FN(ready)(clock.c, few, m, made);
+                const int range = FN(ready)(&clock, how, m, made);
                 if (FN(fastest)(m) > 0) {
                     TRAVEL(range, m, made, n, &clock, s->held, slope, jump, q.re, q.im, NULL, path)
                     if (k + n == length)
@@ -141,14 +136,14 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
                     FN(untravel)(m, n, clock.steps, s->held, slope, jump, path, of, of_q.re, of_q.im, t);
                 }
                 if (FN(slowest)(m) >= 0) {
-                    CRAWL(few, m, made, n, a, d, x.re, x.im, NULL, (VEC *)path);
-                    UNCRAWL(few, m, made, n, clock.steps, d, (const VEC *)path, gy, of_d, of_x.re, of_x.im, t);
+                    CRAWL(how, m, made, n, &clock, a, d, u, slope, x.re, x.im, NULL, (VEC *)path)
+                    UNCRAWL(how, m, made, n, &clock, d, u, slope, (const VEC *)path, s->held, of, of_d, of_x.re, of_x.im, t)
                 }
                 memcpy(sums + 10 * j * W, t, sizeof t);
                 FN(together)(M, j, m, &of_q, &of_x, g);
             }
             if (slow >= 0)
-                FN(from_moments)(POWERS(few), n, clock.steps, a, of_d, of_v, of_s);
+                FN(from_moments)(POWERS(how), n, clock.steps, a, of_d, of_v, of_s);
             /* Of u: the carry is of its last row, which is of the stretch behind, or of the end. */
             memcpy(gu + n * W, carry, W * sizeof(REAL));
             for (ptrdiff_t r = n - 1; r >= 0; r--)

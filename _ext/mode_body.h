@@ -14,6 +14,12 @@ typedef struct {
     VEC lr, li, cr, ci, fr, fi, mr, mi, dr, di;
 } FN(sums);
 
+/* The gradients of a stretch: of y, and what is added to those of v, of slopes and of jumps. */
+typedef struct {
+    const REAL *y;
+    REAL *v, *slope, *jump;
+} FN(grads);
+
 /* (e^z - 1) / h of PAIR modes and steps h from 0 to 2 c as a polynomial in h / c - 1. Where modes are LARGE, it is of the CELLS-th
  * part of c, and there is e^z - 1 of as many steps from 0 on. */
 typedef struct __attribute__((aligned(64))) {
@@ -24,20 +30,20 @@ typedef struct __attribute__((aligned(64))) {
 
 /* The steps of a stretch, c (1 + place), and what is left of them behind the beginning of their cells. */
 typedef struct {
-    double steps[STRETCH], c;
+    double steps[STRETCH], c, span;  /* span: up to which slow modes go by their powers at once */
     REAL place[STRETCH], rest[STRETCH], rest_place[STRETCH];
     int cell[STRETCH];
 } FN(clock);
 
-/* All modes of an item; what the others' outputs have too much of the input is taken from D. Slow ones move little even in the
- * longest step. Returns the greatest |lambda| of them, -1 if there are none. */
-TARGET static double FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const REAL *C, ptrdiff_t n, double longest, REAL *D,
+/* All modes of an item; what the others' outputs have too much of the input is taken from D. Slow ones move little in
+ * most steps, which are no longer than `reach`. Returns the greatest |lambda| of them, -1 if there are none. */
+TARGET static double FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const REAL *C, ptrdiff_t n, double reach, REAL *D,
                                     FN(mode) *m, FN(polynomials) *polynomials)
 {
     double slow_ones = -1;
     const ptrdiff_t W = FN(LANE), M = n_modes * W;
     const VEC none = {0};
-    const REAL bound = longest > 0 ? (REAL)(SLOW / longest) : INFINITY;
+    const REAL bound = reach > 0 ? (REAL)(SLOW / reach) : INFINITY;
     for (ptrdiff_t j = 0; j < n_modes; j++, lambda += W, C += W, m++) {
         const VEC lr = *(const VEC *)lambda, li = *(const VEC *)(lambda + M);
         const VEC cr = 2 * *(const VEC *)C, ci = 2 * *(const VEC *)(C + M);

@@ -14,7 +14,7 @@
  *     r+ = r + (e^z - 1) (r + s),   q = mu r,   x = mu (q - u),   mu = 1 / lambda,
  *
  * and q jumps with u where u is held or a step takes no time. Where |z| is small, digits of x would be lost, as many as it is smaller
- * than u / lambda; modes of a sequence that are less than SLOW even in its longest step keep x, slow_body.h. The unit of time is a
+ * than u / lambda; modes of a sequence in most of whose steps it is less than SLOW keep x, slow_body.h. The unit of time is a
  * power of two that is about the longest step, so that no power of a step or of lambda overflows.
  *
  * Where all are equal, runs of observations are taken at once, runs_body.h.
@@ -125,6 +125,22 @@ static double longest_of(ptrdiff_t n, const double *steps)
     return most;
 }
 
+/* Up to which step all but a few are: the longest one, halved as often as may be. */
+static double reach_of(ptrdiff_t n, const double *steps, double longest)
+{
+    ptrdiff_t longer[64] = {0};  /* than the longest one, halved k + 1 times, but not k times */
+    for (ptrdiff_t r = 0; r < n; r++) {
+        const double k = steps[r] > 0 ? log2(longest / steps[r]) : 64;
+        if (k < 64)
+            longer[k > 0 ? (int)k : 0]++;
+    }
+    double reach = longest;
+    ptrdiff_t few = n < 64 ? 1 : n / 32;
+    for (int k = 0; k < 64 && longer[k] <= few; k++)
+        few -= longer[k], reach /= 2;
+    return reach;
+}
+
 /* A power of two, about the longest step, if there is one. */
 static double unit_of(double longest, int farthest)
 {
@@ -143,6 +159,9 @@ static double center_of(double longest, double most)
         c /= 2;
     return c;
 }
+
+/* How slow modes go through a stretch, slow_body.h. */
+enum { FEW_POWERS, MANY_POWERS, LEAPS };
 
 typedef void (*space_fn)(const space_t *, ptrdiff_t first, ptrdiff_t last, void *scratch);
 

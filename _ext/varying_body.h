@@ -1,17 +1,24 @@
 /* Diagonal state spaces whose steps differ: e^z is another one in each of them. See ssm.h and each_simd.h. */
 
-/* The steps of a stretch, in a unit of time; `most` is the longest of the sequence. */
-static void FN(ticks)(ptrdiff_t n, const double *steps, double unit, double most, FN(clock) *clock)
+/* The steps of a stretch, in a unit of time; `most` is the longest of the sequence, and few are longer than `reach`. */
+static void FN(ticks)(ptrdiff_t n, const double *steps, double unit, double most, double reach, FN(clock) *clock)
 {
     for (ptrdiff_t r = 0; r < n; r++)
         clock->steps[r] = steps[r] > TYPED(NO_TIME) * most ? steps[r] / unit : 0;
     const double c = clock->c = center_of(longest_of(n, clock->steps), most / unit), cell = 2 * c / CELLS;
+    clock->span = 2 * c < reach / unit ? 2 * c : reach / unit;
     for (ptrdiff_t r = 0; r < n; r++) {
         const double step = clock->steps[r];
         const int k = step < 2 * c ? (int)(step / cell) : CELLS - 1;
         clock->place[r] = (REAL)(step / c - 1), clock->cell[r] = k;
         clock->rest[r] = (REAL)(step - cell * k), clock->rest_place[r] = (REAL)(2 * (step / cell - k) - 1);
     }
+}
+
+/* How slow modes, `slow` the fastest of them, go through a stretch: in the same way through all that have no leaps. */
+static int FN(how)(double slow, double reach, const FN(clock) *clock)
+{
+    return 2 * clock->c > clock->span ? LEAPS : slow * reach < FEW ? FEW_POWERS : MANY_POWERS;
 }
 
 /* A stretch: u[0] is the input before it. Inputs rise by their slopes, and jump where they are held, or take no time. */
@@ -48,13 +55,13 @@ static double FN(fastest)(const FN(mode) *m)
 }
 
 /* The range of PAIR modes in steps up to 2 c, whose polynomials are made if they are of another c. */
-TARGET static int FN(ready)(double c, int few, const FN(mode) *m, FN(polynomials) *of)
+TARGET static int FN(ready)(const FN(clock) *clock, int how, const FN(mode) *m, FN(polynomials) *of)
 {
-    const double fastest = FN(fastest)(m);
+    const double c = clock->c, fastest = FN(fastest)(m);
     const int range = range_of(2 * c * fastest, 2 * TYPED(LARGEST_ANGLE));
     for (int p = 0; of->c != c && p < PAIR; p++) {
         if (m[p].slow >= 0)
-            FN(powers_of)(POWERS(few), m + p, 2 * c, of->power_re[p], of->power_im[p]);
+            FN(powers_of)(POWERS(how), m + p, clock->span, of->power_re[p], of->power_im[p]);
         else
             memset(of->power_re[p], 0, sizeof of->power_re[p]), memset(of->power_im[p], 0, sizeof of->power_im[p]);
         if (fastest > 0 && range < FAR)
@@ -74,13 +81,13 @@ static void FN(rescale)(ptrdiff_t n, double factor, REAL *numbers)
 }
 
 /* lambda, C and D of an item, and its modes. */
-TARGET static double FN(prepare)(const space_t *s, item_t i, double unit, double longest, REAL *lambda, REAL *C, REAL *D, FN(mode) *modes,
+TARGET static double FN(prepare)(const space_t *s, item_t i, double unit, double reach, REAL *lambda, REAL *C, REAL *D, FN(mode) *modes,
                                  FN(polynomials) *polynomials)
 {
     const ptrdiff_t M = s->n_modes, P = 2 * M * FN(LANE);
     FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C), FN(gather_set)(s, i, 1, s->pass, D);
     FN(rescale)(P, unit, lambda), FN(rescale)(P, unit, C);
-    return FN(load_modes)(M, lambda, C, i.n, longest / unit, D, modes, polynomials);
+    return FN(load_modes)(M, lambda, C, i.n, reach / unit, D, modes, polynomials);
 }
 
 /* PAIR modes through a stretch. Where they are wanted, parts of y are added to it; `path` has, of each, the states before and
@@ -177,19 +184,20 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
         const item_t i = item_of(s, item, W);
         const ptrdiff_t length = s->lengths[i.b];
         const double *steps = s->step + i.b * L, most = longest_of(length, steps), unit = unit_of(most, TYPED(FARTHEST));
-        const double slow = FN(prepare)(s, i, unit, most, lambda, C, D, modes, polynomials);
+        const double reach = reach_of(length, steps, most);
+        const double slow = FN(prepare)(s, i, unit, reach, lambda, C, D, modes, polynomials);
         REAL *state = (REAL *)s->state + i.b * 2 * M * H + i.h;
         FN(gather)(2 * M, H, i.n, W, state, S);
         FN(rescale)(P, 1 / unit, S);
         for (ptrdiff_t k = 0; k < length; k += STRETCH) {
             const ptrdiff_t n = length - k < STRETCH ? length - k : STRETCH;
-            FN(ticks)(n, steps + k, unit, most, &clock);
-            const int few = slow * 2 * clock.c < FEW;
+            FN(ticks)(n, steps + k, unit, most, reach, &clock);
+            const int how = FN(how)(slow, reach / unit, &clock);
             if (s->kept != NULL)
                 FN(scatter)(2 * M, H, i.n, W, S, (REAL *)s->kept + (i.b * n_stretches + k / STRETCH) * 2 * M * H + i.h);
             FN(inputs)(s, i, k, n, &clock, u, slope, jump);
             if (slow >= 0)
-                FN(moments)(POWERS(few), n, clock.steps, 2 * clock.c, s->held ? u + W : u, slope, a, d);
+                FN(moments)(POWERS(how), n, &clock, s->held ? u + W : u, slope, a, d);
             if (k == 0)
                 FN(exchange)(0, M, modes, u, S);
             for (ptrdiff_t r = 0; r < n; r++)
@@ -199,11 +207,11 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
                 FN(states) q, x;
                 FN(polynomials) *of = polynomials + j / PAIR;
                 FN(apart)(M, j, m, S, &q, &x);
-                const int range = FN(ready)(clock.c, few, m, of);
+                const int range = FN(ready)(&clock, how, m, of);
                 if (FN(fastest)(m) > 0)
                     TRAVEL(range, m, of, n, &clock, s->held, slope, jump, q.re, q.im, y, NULL)
                 if (FN(slowest)(m) >= 0)
-                    CRAWL(few, m, of, n, a, d, x.re, x.im, y, NULL);
+                    CRAWL(how, m, of, n, &clock, a, d, u, slope, x.re, x.im, y, NULL)
                 FN(together)(M, j, m, &q, &x, S);
             }
             FN(scatter)(n, H, i.n, W, y, (REAL *)s->y + (i.b * L + k) * H + i.h);

@@ -205,10 +205,10 @@ def test_the_plain_path_is_exported(how, equal):
 
 
 @pytest.mark.usefixtures("instructions")
-# Of a mode that is just not slow, u / lambda is longest / SLOW = 30 / 0.1 times what an input adds to x in a step of 1: as
-# many last digits are lost.
+# Of a mode that is just not slow, u / lambda is 2 / SLOW times what an input adds to x in a step of 2: as many last
+# digits are lost, and of 75 steps they add up as their square root does.
 @pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 300 * torch.finfo(torch.float32).eps)]
+    ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 20 * 75**0.5 * torch.finfo(torch.float32).eps)]
 )
 @pytest.mark.parametrize("discretization", ["foh", "zoh"])
 @pytest.mark.parametrize("equal", [0, 1, 5])
@@ -248,9 +248,9 @@ def test_a_thousand_turns_of_a_mode_that_hardly_fades(length):
 def with_gradients(space, u, step, lengths, compiled=True):
     """Outputs, last states, and the gradients of inputs, lambda, C and D."""
     wanted = [x.clone().requires_grad_() for x in (u, *space[:3])]
-    y, end = run(
-        Space(*wanted[1:], space.discretization), wanted[0], step, lengths, None, fresh=True, compiled=compiled
-    )
+    memory = Memory(torch.zeros(len(u), *space.rate.shape, dtype=space.rate.dtype), u[:, 0])
+    space = Space(*wanted[1:], space.discretization)
+    y, end = run(space, wanted[0], step, lengths, memory, fresh=False, compiled=compiled)
     weight = torch.randn(y.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(y.dtype)
     return [y.detach(), end.modes.detach(), *torch.autograd.grad((y * weight).sum(), wanted)]
 
@@ -272,18 +272,24 @@ def test_inputs_that_cancel(discretization):
     expected = with_gradients(
         double._replace(through=double.through.double()), u.double(), step.double(), lengths, False
     )
-    # In a typical step a mode that is not slow moves by SLOW * 1.0 / 1.5 or more: as many digits are lost as its
-    # inverse has, twice in gradients of lambda; and those of inputs are sums over all steps behind.
-    lost = 1.5 / 0.1 * torch.finfo(torch.float32).eps
-    for k, tolerance in ((0, 8 * lost), (1, 8 * lost), (3, 15 * lost), (4, 15 * lost)):
-        for h in range(32):
-            assert spread(found[k][..., h], expected[k][..., h]) < tolerance, (k, h)
-    assert spread(found[2], expected[2]) < 15 * lost
+    plain = with_gradients(single, u, step, lengths, compiled=False)
+    # Slow modes lose what rounding takes from steps in any case, and from sums of as many terms. Others move by
+    # SLOW / 1.5 or more in a typical step, and lose as many digits as the inverse of that has: of an input that is
+    # held, and twice of one whose sums over two steps cancel as well; once more in gradients of lambda.
+    inverse, order = 1.5 / 0.1, 1 if discretization == "zoh" else 2
+    sums = 2 * length**0.5 * torch.finfo(torch.float32).eps
+    for h in range(32):
+        slow = 1.05 * speed[h] * step.max() < 0.1
+        for k in (0, 1, 3, 4):
+            lost = 1 if slow else inverse ** (order + (k == 3))
+            error, usual = (spread(some[k][..., h], expected[k][..., h]) for some in (found, plain))
+            assert error < lost * (4 * usual + sums), (k, h)
+    assert spread(found[2], expected[2]) < inverse * (4 * spread(plain[2], expected[2]) + sums)
 
 
 @pytest.mark.usefixtures("instructions")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("exponent", [-60, -20, 20, 60])
+@pytest.mark.parametrize("exponent", [-60, -20, 20, 40])
 @pytest.mark.parametrize("discretization", ["foh", "zoh"])
 def test_time_in_another_unit(dtype, exponent, discretization):
     """To the same bits, in units that are powers of two."""
