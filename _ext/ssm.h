@@ -128,15 +128,15 @@ static double longest_of(ptrdiff_t n, const double *steps)
 /* Up to which step all but a few are: the longest one, halved as often as may be. */
 static double reach_of(ptrdiff_t n, const double *steps, double longest)
 {
-    ptrdiff_t longer[64] = {0};  /* than the longest one, halved k + 1 times, but not k times */
-    for (ptrdiff_t r = 0; r < n; r++) {
-        const double k = steps[r] > 0 ? log2(longest / steps[r]) : 64;
-        if (k < 64)
-            longer[k > 0 ? (int)k : 0]++;
-    }
+    ptrdiff_t longer[64] = {0}, some = 0;  /* than the longest one, halved k + 1 times, but not k times */
+    for (ptrdiff_t r = 0; r < n; r++)
+        if (steps[r] > 0) {
+            const double k = log2(longest / steps[r]);
+            longer[k < 0 ? 0 : k < 63 ? (int)k : 63]++, some++;
+        }
     double reach = longest;
-    ptrdiff_t few = n < 64 ? 1 : n / 32;
-    for (int k = 0; k < 64 && longer[k] <= few; k++)
+    ptrdiff_t few = some < 8 ? 0 : some < 64 ? 1 : some / 32;
+    for (int k = 0; k < 63 && longer[k] <= few && some > 0; k++)
         few -= longer[k], reach /= 2;
     return reach;
 }
