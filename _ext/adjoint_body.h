@@ -102,7 +102,7 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
         const REAL *kept = (const REAL *)s->kept + i.b * n_stretches * 2 * M * H + i.h;
         const double *steps = s->step + i.b * L, most = longest_of(length, steps), unit = unit_of(most, TYPED(FARTHEST));
         const double reach = reach_of(length, steps, most);
-        const double slow = FN(prepare)(s, i, unit, reach, lambda, C, D, modes, polynomials);
+        const double slow = FN(prepare)(s, i, unit, bound_of(length, steps, reach), lambda, C, D, modes, polynomials);
         FN(gather)(2 * M, H, i.n, W, (REAL *)s->grad_state + of_item, g);
         FN(rescale)(P, unit, g);
         memset(sums, 0, all * sizeof(REAL)), memset(grad_D, 0, W * sizeof(REAL)), memset(carry, 0, W * sizeof(REAL));
@@ -178,6 +178,5 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
 #undef CRAWL
 #undef UNCRAWL
 #undef POWERS
-#undef FEW
 #undef BELOW
 #undef BITS

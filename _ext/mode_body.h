@@ -35,19 +35,18 @@ typedef struct {
     int cell[STRETCH];
 } FN(clock);
 
-/* All modes of an item; what the others' outputs have too much of the input is taken from D. Slow ones move little in
- * most steps, which are no longer than `reach`. Returns the greatest |lambda| of them, -1 if there are none. */
-TARGET static double FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const REAL *C, ptrdiff_t n, double reach, REAL *D,
+/* All modes of an item; what the others' outputs have too much of the input is taken from D. Slow ones are those
+ * whose |lambda| is less than the bound. Returns the greatest |lambda| of them, -1 if there are none. */
+TARGET static double FN(load_modes)(ptrdiff_t n_modes, const REAL *lambda, const REAL *C, ptrdiff_t n, double bound, REAL *D,
                                     FN(mode) *m, FN(polynomials) *polynomials)
 {
     double slow_ones = -1;
     const ptrdiff_t W = FN(LANE), M = n_modes * W;
     const VEC none = {0};
-    const REAL bound = reach > 0 ? (REAL)(SLOW / reach) : INFINITY;
     for (ptrdiff_t j = 0; j < n_modes; j++, lambda += W, C += W, m++) {
         const VEC lr = *(const VEC *)lambda, li = *(const VEC *)(lambda + M);
         const VEC cr = 2 * *(const VEC *)C, ci = 2 * *(const VEC *)(C + M);
-        const BITS slow = m->is_slow = BELOW(lr * lr + li * li, none + bound * bound);
+        const BITS slow = m->is_slow = BELOW(lr * lr + li * li, none + (REAL)bound * (REAL)bound);
         m->lr = FN(choose)(slow, lr, none), m->li = FN(choose)(slow, li, none);
         m->cr = FN(choose)(slow, cr, none), m->ci = FN(choose)(slow, ci, none);
         m->fr = FN(choose)(slow, none, lr), m->fi = FN(choose)(slow, none, li);

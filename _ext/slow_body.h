@@ -10,7 +10,6 @@
 
 /* Powers that are enough; see `powers_of`. */
 #define POWERS(how) (sizeof(REAL) == 4 ? ((how) == FEW_POWERS ? 3 : 4) : (how) == FEW_POWERS ? 7 : MOST_POWERS)
-#define FEW 0.036
 
 static const REAL FN(inverse)[] = {
     0, 1, (REAL)(1. / 2), (REAL)(1. / 3), (REAL)(1. / 4), (REAL)(1. / 5), (REAL)(1. / 6), (REAL)(1. / 7), (REAL)(1. / 8), (REAL)(1. / 9),
@@ -177,7 +176,8 @@ INLINE void FN(uncrawl)(const int powers, const int leaps, const FN(mode) *m, co
                 UNROLL
                 for (int k = 1; k <= powers; k++) {
                     of_moment[k] = of_moment[k] + pr[k] * gr[p] + pi[k] * gi[p];
-                    dr += pr[k] * moment[k + 1], di += pi[k] * moment[k + 1];
+                    if (k < powers)  /* one less is enough */
+                        dr += pr[k] * moment[k + 1], di += pi[k] * moment[k + 1];
                 }
                 kr[p] = kr[p] + dr * gr[p] + di * gi[p], ki[p] = ki[p] + dr * gi[p] - di * gr[p];
             }

@@ -14,7 +14,8 @@
  *     r+ = r + (e^z - 1) (r + s),   q = mu r,   x = mu (q - u),   mu = 1 / lambda,
  *
  * and q jumps with u where u is held or a step takes no time. Where |z| is small, digits of x would be lost, as many as it is smaller
- * than u / lambda; modes of a sequence in most of whose steps it is less than SLOW keep x, slow_body.h. The unit of time is a
+ * than u / lambda; modes of a sequence keep x, slow_body.h, if it is less than SLOW in most steps, or less than MOST, and than LITTLE
+ * over all of them. The unit of time is a
  * power of two that is about the longest step, so that no power of a step or of lambda overflows.
  *
  * Where all are equal, runs of observations are taken at once, runs_body.h.
@@ -31,7 +32,9 @@
 #define ABREAST 4      /* runs at once */
 #define SHORT 32       /* observations of sequences that have no runs */
 #define PAIR 2         /* modes at once, where steps differ: while one waits, another goes on */
-#define SLOW 0.1       /* see above */
+#define SLOW 0.036     /* see above */
+#define LITTLE 4.
+#define MOST 0.17
 #define MOST_POWERS 8  /* of the time within a step of slow modes */
 #define NO_TIME_float 1e-30   /* steps that are less than this part of the longest take no time */
 #define NO_TIME_double 1e-290
@@ -139,6 +142,16 @@ static double reach_of(ptrdiff_t n, const double *steps, double longest)
     for (int k = 0; k < 63 && longer[k] <= few && some > 0; k++)
         few -= longer[k], reach /= 2;
     return reach;
+}
+
+/* Up to which |lambda| modes are slow. */
+static double bound_of(ptrdiff_t n, const double *steps, double reach)
+{
+    double time = 0;
+    for (ptrdiff_t r = 0; r < n; r++)
+        time += steps[r];
+    const double little = LITTLE / time < MOST / reach ? LITTLE / time : MOST / reach;
+    return reach > 0 ? (little > SLOW / reach ? little : SLOW / reach) : INFINITY;
 }
 
 /* A power of two, about the longest step, if there is one. */

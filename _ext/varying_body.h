@@ -18,7 +18,7 @@ static void FN(ticks)(ptrdiff_t n, const double *steps, double unit, double most
 /* How slow modes, `slow` the fastest of them, go through a stretch: in the same way through all that have no leaps. */
 static int FN(how)(double slow, double reach, const FN(clock) *clock)
 {
-    return 2 * clock->c > clock->span ? LEAPS : slow * reach < FEW ? FEW_POWERS : MANY_POWERS;
+    return 2 * clock->c > clock->span ? LEAPS : slow * reach < SLOW ? FEW_POWERS : MANY_POWERS;
 }
 
 /* A stretch: u[0] is the input before it. Inputs rise by their slopes, and jump where they are held, or take no time. */
@@ -81,13 +81,13 @@ static void FN(rescale)(ptrdiff_t n, double factor, REAL *numbers)
 }
 
 /* lambda, C and D of an item, and its modes. */
-TARGET static double FN(prepare)(const space_t *s, item_t i, double unit, double reach, REAL *lambda, REAL *C, REAL *D, FN(mode) *modes,
+TARGET static double FN(prepare)(const space_t *s, item_t i, double unit, double bound, REAL *lambda, REAL *C, REAL *D, FN(mode) *modes,
                                  FN(polynomials) *polynomials)
 {
     const ptrdiff_t M = s->n_modes, P = 2 * M * FN(LANE);
     FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C), FN(gather_set)(s, i, 1, s->pass, D);
     FN(rescale)(P, unit, lambda), FN(rescale)(P, unit, C);
-    return FN(load_modes)(M, lambda, C, i.n, reach / unit, D, modes, polynomials);
+    return FN(load_modes)(M, lambda, C, i.n, bound * unit, D, modes, polynomials);
 }
 
 /* PAIR modes through a stretch. Where they are wanted, parts of y are added to it; `path` has, of each, the states before and
@@ -185,7 +185,7 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
         const ptrdiff_t length = s->lengths[i.b];
         const double *steps = s->step + i.b * L, most = longest_of(length, steps), unit = unit_of(most, TYPED(FARTHEST));
         const double reach = reach_of(length, steps, most);
-        const double slow = FN(prepare)(s, i, unit, reach, lambda, C, D, modes, polynomials);
+        const double slow = FN(prepare)(s, i, unit, bound_of(length, steps, reach), lambda, C, D, modes, polynomials);
         REAL *state = (REAL *)s->state + i.b * 2 * M * H + i.h;
         FN(gather)(2 * M, H, i.n, W, state, S);
         FN(rescale)(P, 1 / unit, S);
