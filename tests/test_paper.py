@@ -214,7 +214,7 @@ def test_tables_of_the_page(monkeypatch, tmp_path):
 
     monkeypatch.setattr(page, "write", write)
     page.main()
-    assert len(list(tmp_path.iterdir())) == 6
+    assert len(list(tmp_path.iterdir())) == 7
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (PAPER.parent / "results" / path.name).read_bytes(), "python examples/paper/page.py"
 
