@@ -138,7 +138,7 @@ static double reach_of(ptrdiff_t n, const double *steps, double longest)
             longer[k < 0 ? 0 : k < 63 ? (int)k : 63]++, some++;
         }
     double reach = longest;
-    ptrdiff_t few = some < 8 ? 0 : some < 64 ? 1 : some / 32;
+    ptrdiff_t few = some < 2 ? 0 : some < 64 ? 1 : some / 32;
     for (int k = 0; k < 63 && longer[k] <= few && some > 0; k++)
         few -= longer[k], reach /= 2;
     return reach;

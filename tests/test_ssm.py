@@ -290,6 +290,22 @@ def test_inputs_that_cancel(discretization):
 
 @pytest.mark.usefixtures("instructions")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("short", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("discretization", ["foh", "zoh"])
+def test_a_gap_behind_an_impulse(dtype, short, discretization):
+    """Which a mode that moves little in it, but not in the gap, remembers to the last digits."""
+    rate, read, through = (torch.full((1, 17), x, dtype=dtype) for x in (-1.0, 0.5, 0.0))
+    space = Space(rate.to(dtype.to_complex()), read.to(dtype.to_complex()), through[0], discretization)
+    u = torch.tensor([0.0, 1, 0, 0], dtype=dtype).reshape(1, 4, 1).expand(1, 4, 17)
+    step, lengths = torch.tensor([[0.0, short, short, 1.0]], dtype=torch.float64), torch.tensor([4])
+    found = with_gradients(space, u, step, lengths)
+    double = Space(*(x.to(torch.promote_types(x.dtype, torch.float64)) for x in space[:3]), discretization)
+    for one, wanted in zip(found, with_gradients(double, u.double(), step, lengths, compiled=False), strict=True):
+        assert spread(one, wanted) < 16 * torch.finfo(dtype).eps if wanted.any() else not one.any()
+
+
+@pytest.mark.usefixtures("instructions")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("exponent", [-60, -20, 20, 40])
 @pytest.mark.parametrize("discretization", ["foh", "zoh"])
 def test_time_in_another_unit(dtype, exponent, discretization):
