@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import zlib
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from secrets import token_hex
@@ -55,7 +56,11 @@ def write(
         columns[name] = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), _column(pa, array))
     table = pa.table(columns)
     described = {"format": FORMAT, **described}
-    described["checksum"] = _checksum(table, described)
+    width = described["width"]
+    flat = [part for name in table.column_names[width:] for part in _flat(one_chunk(table[name]))]
+    numbers = [np.asarray(part) for part in flat]
+    listed = [table[f"id_{k}"].to_pylist() for k in range(width)]  # as they will be read
+    described["checksum"] = _checksum(described, listed, numbers)
     table = table.replace_schema_metadata({_META: json.dumps(described)})
     path = Path(os.path.realpath(path))  # behind links
     partial = path.with_name(f".{path.name}.{token_hex(8)}")
@@ -98,15 +103,12 @@ def _flat(column: Any) -> tuple[Any, Array]:
     return column, lengths
 
 
-def _checksum(table: Any, described: dict[str, Any]) -> int:
+def _checksum(described: dict[str, Any], parts: list[list[Any]], numbers: Iterable[Array]) -> int:
     """CRC-32 of what is said of a bank, of all ids, and of the bytes of all numbers."""
-    width = described["width"]
     said = {name: what for name, what in described.items() if name != "checksum"}
-    text = json.dumps(said, sort_keys=True) + repr([table[f"id_{k}"].to_pylist() for k in range(width)])
-    total = zlib.crc32(text.encode())
-    for name in table.column_names[width:]:
-        flat, lengths = _flat(one_chunk(table[name]))
-        total = zlib.crc32(lengths.tobytes(), zlib.crc32(flat.to_numpy().tobytes(), total))
+    total = zlib.crc32((json.dumps(said, sort_keys=True) + repr(parts)).encode())
+    for array in numbers:
+        total = zlib.crc32(array.data, total)
     return total
 
 
@@ -170,9 +172,10 @@ def read(
         if column.null_count:
             raise wrong(f"the column {name!r} has nulls")
         arrays[name] = np.array(column.to_numpy())
-    if _checksum(table, described) != described["checksum"]:
-        raise wrong("something in it is not what was written; take an older one")
     parts = [table[name].to_pylist() for name in keys]
+    numbers = (array for name in kinds for array in (arrays[name], lengths[name]))
+    if _checksum(described, parts, numbers) != described["checksum"]:
+        raise wrong("something in it is not what was written; take an older one")
     ids = parts[0] if width == 1 else list(zip(*parts, strict=True))
     shapes = {"heads": (n, 2), "core": (n, c, order), "count": (n,), "time": (n,)}
     state = State(**{
