@@ -66,13 +66,13 @@ def statistics(panel):
 def load(folder, name):
     """Training and test series, and their classes."""
     with np.load(folder / f"{name}.npz") as stored:
-        panel, y = Panel(stored["values"], stored["times"], stored["offsets"]), stored["y"]
-        split = stored["split"] if name == "EROS_variable_stars" else None
-    if split is not None:
-        parts = np.flatnonzero(split == 0), np.flatnonzero(split)
-    else:
+        panel, y = Panel(stored["values"], stored.get("times"), stored["offsets"]), stored["y"]
+        split = None if name == "PhysioNet2012_ab" else stored.get("split")
+    if split is None:
         parts = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y, random_state=0)
-    return (*((panel[rows], y[rows]) for rows in parts),)
+    else:
+        parts = np.flatnonzero(split == 0), np.flatnonzero(split)
+    return [(panel[rows], y[rows]) for rows in parts]
 
 
 def measure(trial, checkpoint, folder, quick):

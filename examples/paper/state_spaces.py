@@ -38,11 +38,11 @@ import numpy as np
 import torch
 from baselines import BaselineClassifier
 from character_trajectories_rnn import conditions, letters, without_times
+from irregular import load
 from listops import listops
 from runner import arguments, run, train
 from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -207,13 +207,7 @@ def data(task, seed, folder):
     if task == "JapaneseVowels":
         return {"training": load_japanese_vowels("train"), "test": load_japanese_vowels("test")}
     if task in ("RacketSports", "GesturePebbleZ1", "PhysioNet2012_ab"):
-        with np.load(folder / f"{task}.npz") as stored:
-            panel = Panel(stored["values"], stored.get("times"), stored["offsets"])
-            y, split = stored["y"], stored["split"]
-        parts = np.flatnonzero(split == 0), np.flatnonzero(split)
-        if task == "PhysioNet2012_ab":
-            parts = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y, random_state=0)
-        return {name: (panel[rows], y[rows]) for name, rows in zip(("training", "test"), parts, strict=True)}
+        return dict(zip(("training", "test"), load(folder, task), strict=True))
     with np.load(folder / ("FSDD_mfcc.npz" if task == "FSDD" else "MNIST.npz")) as stored:
         values, offsets, y, split = (stored[name] for name in ("values", "offsets", "y", "split"))
     if task != "FSDD":
