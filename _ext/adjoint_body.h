@@ -100,16 +100,16 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
         const item_t i = item_of(s, item, W);
         const ptrdiff_t length = s->lengths[i.b], of_item = i.b * 2 * M * H + i.h;
         const REAL *kept = (const REAL *)s->kept + i.b * n_stretches * 2 * M * H + i.h;
-        const double *steps = s->step + i.b * L, most = longest_of(length, steps), unit = unit_of(most, TYPED(FARTHEST));
-        const double reach = reach_of(length, steps, most);
-        const double slow = FN(prepare)(s, i, unit, bound_of(length, steps, reach), lambda, C, D, modes, polynomials);
+        const double *steps = s->step + i.b * L;
+        const pace_t pace = pace_of(length, steps, TYPED(FARTHEST));
+        const double slow = FN(prepare)(s, i, pace, lambda, C, D, modes, polynomials);
         FN(gather)(2 * M, H, i.n, W, (REAL *)s->grad_state + of_item, g);
-        FN(rescale)(P, unit, g);
+        FN(rescale)(P, pace.unit, g);
         memset(sums, 0, all * sizeof(REAL)), memset(grad_D, 0, W * sizeof(REAL)), memset(carry, 0, W * sizeof(REAL));
         for (ptrdiff_t k = (length - 1) / STRETCH * STRETCH; k >= 0 && length > 0; k -= STRETCH) {
             const ptrdiff_t n = length - k < STRETCH ? length - k : STRETCH, at = (i.b * L + k) * H + i.h;
-            FN(ticks)(n, steps + k, unit, most, reach, &clock);
-            const int how = FN(how)(slow, reach / unit, &clock);
+            FN(ticks)(n, steps + k, pace, &clock);
+            const int how = FN(how)(slow, pace.reach, &clock);
             FN(gather)(2 * M, H, i.n, W, kept + k / STRETCH * 2 * M * H, S);
             FN(inputs)(s, i, k, n, &clock, u, slope, jump);
             if (k == 0)
@@ -162,7 +162,7 @@ TARGET static void FN(varying_backward)(const space_t *s, ptrdiff_t first, ptrdi
         if (length > 0) {
             FN(gather)(2 * M, H, i.n, W, kept, S);
             FN(begin)(M, modes, C, u, grad_D, sums, S, g, carry, lambda);
-            FN(rescale)(P, unit, S), FN(rescale)(P, unit, lambda), FN(rescale)(P, 1 / unit, g);  /* of lambda, C and x */
+            FN(rescale)(P, pace.unit, S), FN(rescale)(P, pace.unit, lambda), FN(rescale)(P, 1 / pace.unit, g);  /* of lambda, C and x */
             FN(scatter)(2 * M, H, i.n, W, g, (REAL *)s->grad_state + of_item);
         }
         if (alone)

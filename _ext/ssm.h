@@ -26,15 +26,13 @@
 #define HIPPO_SSM_H
 
 #include "simd.h"
+#include "pace.h"
 
 #define STRETCH 64     /* observations */
 #define RUN 8          /* observations in a run, where steps are equal */
 #define ABREAST 4      /* runs at once */
 #define SHORT 32       /* observations of sequences that have no runs */
 #define PAIR 2         /* modes at once, where steps differ: while one waits, another goes on */
-#define SLOW 0.036     /* see above */
-#define LITTLE 4.
-#define MOST 0.17
 #define MOST_POWERS 8  /* of the time within a step of slow modes */
 #define NO_TIME_float 1e-30   /* steps that are less than this part of the longest take no time */
 #define NO_TIME_double 1e-290
@@ -117,50 +115,6 @@ enum { TINY, SMALL, LARGE, FAR, ENDLESS };
 static int range_of(double z, double farthest)
 {
     return z < 0.145 ? TINY : z < 0.76 ? SMALL : z < 0.76 * CELLS ? LARGE : z < farthest ? FAR : ENDLESS;
-}
-
-/* The greatest of some steps. */
-static double longest_of(ptrdiff_t n, const double *steps)
-{
-    double most = 0;
-    for (ptrdiff_t r = 0; r < n; r++)
-        most = steps[r] > most ? steps[r] : most;
-    return most;
-}
-
-/* Up to which step all but a few are: the longest one, halved as often as may be. */
-static double reach_of(ptrdiff_t n, const double *steps, double longest)
-{
-    ptrdiff_t longer[64] = {0}, some = 0;  /* than the longest one, halved k + 1 times, but not k times */
-    for (ptrdiff_t r = 0; r < n; r++)
-        if (steps[r] > 0) {
-            const double k = log2(longest / steps[r]);
-            longer[k < 0 ? 0 : k < 63 ? (int)k : 63]++, some++;
-        }
-    double reach = longest;
-    ptrdiff_t few = some < 2 ? 0 : some < 64 ? 1 : some / 32;
-    for (int k = 0; k < 63 && longer[k] <= few && some > 0; k++)
-        few -= longer[k], reach /= 2;
-    return reach;
-}
-
-/* Up to which |lambda| modes are slow. */
-static double bound_of(ptrdiff_t n, const double *steps, double reach)
-{
-    double time = 0;
-    for (ptrdiff_t r = 0; r < n; r++)
-        time += steps[r];
-    const double little = LITTLE / time < MOST / reach ? LITTLE / time : MOST / reach;
-    return reach > 0 ? (little > SLOW / reach ? little : SLOW / reach) : INFINITY;
-}
-
-/* A power of two, about the longest step, if there is one. */
-static double unit_of(double longest, int farthest)
-{
-    int exponent = 0;
-    if (longest > 0)
-        frexp(longest, &exponent);
-    return ldexp(1, exponent < -farthest ? -farthest : exponent > farthest ? farthest : exponent);
 }
 
 /* Half of a step that those of a stretch are not longer than: of the sequence's longest one, halved as often as may be, so that

@@ -1,12 +1,12 @@
 /* Diagonal state spaces whose steps differ: e^z is another one in each of them. See ssm.h and each_simd.h. */
 
-/* The steps of a stretch, in a unit of time; `most` is the longest of the sequence, and few are longer than `reach`. */
-static void FN(ticks)(ptrdiff_t n, const double *steps, double unit, double most, double reach, FN(clock) *clock)
+/* The steps of a stretch, in the unit of time. */
+static void FN(ticks)(ptrdiff_t n, const double *steps, pace_t pace, FN(clock) *clock)
 {
     for (ptrdiff_t r = 0; r < n; r++)
-        clock->steps[r] = steps[r] > TYPED(NO_TIME) * most ? steps[r] / unit : 0;
-    const double c = clock->c = center_of(longest_of(n, clock->steps), most / unit), cell = 2 * c / CELLS;
-    clock->span = 2 * c < reach / unit ? 2 * c : reach / unit;
+        clock->steps[r] = steps[r] > TYPED(NO_TIME) * pace.longest ? steps[r] / pace.unit : 0;
+    const double c = clock->c = center_of(longest_of(n, clock->steps), pace.longest / pace.unit), cell = 2 * c / CELLS;
+    clock->span = 2 * c < pace.reach ? 2 * c : pace.reach;
     for (ptrdiff_t r = 0; r < n; r++) {
         const double step = clock->steps[r];
         const int k = step < 2 * c ? (int)(step / cell) : CELLS - 1;
@@ -81,13 +81,13 @@ static void FN(rescale)(ptrdiff_t n, double factor, REAL *numbers)
 }
 
 /* lambda, C and D of an item, and its modes. */
-TARGET static double FN(prepare)(const space_t *s, item_t i, double unit, double bound, REAL *lambda, REAL *C, REAL *D, FN(mode) *modes,
+TARGET static double FN(prepare)(const space_t *s, item_t i, pace_t pace, REAL *lambda, REAL *C, REAL *D, FN(mode) *modes,
                                  FN(polynomials) *polynomials)
 {
     const ptrdiff_t M = s->n_modes, P = 2 * M * FN(LANE);
     FN(gather_set)(s, i, 2 * M, s->rate, lambda), FN(gather_set)(s, i, 2 * M, s->read, C), FN(gather_set)(s, i, 1, s->pass, D);
-    FN(rescale)(P, unit, lambda), FN(rescale)(P, unit, C);
-    return FN(load_modes)(M, lambda, C, i.n, bound * unit, D, modes, polynomials);
+    FN(rescale)(P, pace.unit, lambda), FN(rescale)(P, pace.unit, C);
+    return FN(load_modes)(M, lambda, C, i.n, pace.bound, D, modes, polynomials);
 }
 
 /* PAIR modes through a stretch. Where they are wanted, parts of y are added to it; `path` has, of each, the states before and
@@ -183,16 +183,16 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
     for (ptrdiff_t item = first; item < last; item++) {
         const item_t i = item_of(s, item, W);
         const ptrdiff_t length = s->lengths[i.b];
-        const double *steps = s->step + i.b * L, most = longest_of(length, steps), unit = unit_of(most, TYPED(FARTHEST));
-        const double reach = reach_of(length, steps, most);
-        const double slow = FN(prepare)(s, i, unit, bound_of(length, steps, reach), lambda, C, D, modes, polynomials);
+        const double *steps = s->step + i.b * L;
+        const pace_t pace = pace_of(length, steps, TYPED(FARTHEST));
+        const double slow = FN(prepare)(s, i, pace, lambda, C, D, modes, polynomials);
         REAL *state = (REAL *)s->state + i.b * 2 * M * H + i.h;
         FN(gather)(2 * M, H, i.n, W, state, S);
-        FN(rescale)(P, 1 / unit, S);
+        FN(rescale)(P, 1 / pace.unit, S);
         for (ptrdiff_t k = 0; k < length; k += STRETCH) {
             const ptrdiff_t n = length - k < STRETCH ? length - k : STRETCH;
-            FN(ticks)(n, steps + k, unit, most, reach, &clock);
-            const int how = FN(how)(slow, reach / unit, &clock);
+            FN(ticks)(n, steps + k, pace, &clock);
+            const int how = FN(how)(slow, pace.reach, &clock);
             if (s->kept != NULL)
                 FN(scatter)(2 * M, H, i.n, W, S, (REAL *)s->kept + (i.b * n_stretches + k / STRETCH) * 2 * M * H + i.h);
             FN(inputs)(s, i, k, n, &clock, u, slope, jump);
@@ -218,7 +218,7 @@ TARGET static void FN(varying_forward)(const space_t *s, ptrdiff_t first, ptrdif
             if (k + n == length)
                 FN(exchange)(1, M, modes, u + n * W, S);
         }
-        FN(rescale)(P, unit, S);
+        FN(rescale)(P, pace.unit, S);
         FN(scatter)(2 * M, H, i.n, W, S, state);
     }
 }
