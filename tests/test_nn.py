@@ -127,6 +127,20 @@ def test_outputs_match_dense_algebra(measure, gate, discretization):
         assert_allclose(state.memory[i].detach(), memories[-1], atol=1e-12 * max(1, np.abs(memories[-1]).max()))
 
 
+@pytest.mark.parametrize(("measure", "discretization"), [("rand", "bilinear"), ("legt", "zoh"), ("legs", "zoh")])
+def test_matrices_of_all_steps_or_of_one_time_at_a_time(monkeypatch, measure, discretization):
+    rnn, (x, times, lengths) = make(measure, discretization=discretization), batch()
+    made = [step.clone() for step in rnn(x, times, lengths)[0]]
+    rnn(x, times, lengths)[0].square().sum().backward()
+    grad = rnn.cell.weight_c.grad.clone()
+    monkeypatch.setattr(_steps, "TABLE", 0)
+    rnn.zero_grad()
+    outputs = rnn(x, times, lengths)[0]
+    outputs.square().sum().backward()
+    assert torch.allclose(outputs, torch.stack(made), rtol=1e-12, atol=1e-14)
+    assert torch.allclose(rnn.cell.weight_c.grad, grad, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("gate", ["mgu", "timed", None])
 @pytest.mark.parametrize("order", [1, 16, 37])

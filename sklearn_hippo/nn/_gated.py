@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .._ext_rnn import MGU, NO_GATE, PACKING, TIMED, Sequence, sequence
 from ._inputs import array_of
-from ._steps import IMPLICIT, Coordinates, advance
+from ._steps import IMPLICIT, Coordinates, advance, matrices
 
 COMPILED_GATES = {None: NO_GATE, "mgu": MGU, "timed": TIMED}
 GATES = (*COMPILED_GATES, "gru")
@@ -55,6 +55,7 @@ def loop(
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Recurrence in plain PyTorch, one step after the other; same arguments and results as `scan`."""
     outputs = []
+    table, which = matrices(step, own, discretization)
     lost = torch.zeros_like(memory)
     h, c, gone = hidden, memory, lost  # before the first observation of a stamp
     # Taken apart at once: the gradient of each x[t] would be as large as x.
@@ -65,7 +66,7 @@ def loop(
         c = memory if again is None else torch.where(again[..., None], c, memory)
         gone = lost if again is None else torch.where(again[..., None], gone, lost)
         u = x_t + h @ weights.U.T
-        made, lost = advance(c, gone, u, step_t, own, discretization)
+        made, lost = advance(c, gone, u, step_t, own, discretization, None if table is None else table[which[t]])
         blended = blend(gate, y_t + made.flatten(1) @ weights.W.T, h, step_t, weights.R)
         hidden = torch.where(goes_on, blended, hidden)
         memory = torch.where(goes_on[..., None], made, memory)

@@ -20,6 +20,7 @@ from .._measures import dynamics_of
 IMPLICIT = {"bilinear": 0.5, "backward": 1.0}
 DISCRETIZATIONS = (*IMPLICIT, "zoh")
 LONGEST = {torch.float32: 1e9, torch.float64: 1e100}  # steps, after which nothing is left; squares must not overflow
+TABLE = 2**22  # numbers of all matrices of a batch that are made at once
 
 
 def mind_forks() -> None:
@@ -76,9 +77,26 @@ def make_coordinates(measure: str, order: int, dtype: torch.dtype, device: torch
     )  # fmt: skip
 
 
+def matrices(step: Tensor, own: Coordinates, discretization: str) -> tuple[Tensor | None, list[Any]]:
+    """Matrices of the steps (length, batch), every one of them once, and which of them each time has.
+
+    A number, where all of the batch have the same. There are none of implicit steps of modes, nor where too many would
+    be kept at once; then `advance` makes those of a single time.
+    """
+    if (own.V is not None and discretization in IMPLICIT) or step.requires_grad or torch.compiler.is_compiling():
+        return None, []
+    distinct, which = torch.unique(torch.where(torch.isinf(step), 0.0, step), return_inverse=True)
+    if len(step) > 1 and len(distinct) * own.A.numel() > TABLE:
+        return None, []
+    shared = (which == which[:, :1]).all(dim=1).tolist()
+    rows = [int(row[0]) if same else row for row, same in zip(which, shared, strict=True)]
+    return _change(distinct, own, discretization), rows
+
+
 def advance(
-    z: Tensor, lost: Tensor, u: Tensor, step: Tensor, own: Coordinates, discretization: str
-) -> tuple[Tensor, Tensor]:
+    z: Tensor, lost: Tensor, u: Tensor, step: Tensor, own: Coordinates, discretization: str,
+    change: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """One step of the memories z (batch, memory_size, size) with inputs u (batch, memory_size).
 
     ``step`` (batch,) is infinite where a memory starts: the signal was u ever since. ``lost`` is what rounding has
@@ -89,7 +107,12 @@ def advance(
     if own.V is not None and discretization in IMPLICIT:
         increment = _implicit(z, u, h.to(z.dtype), own, IMPLICIT[discretization])
     else:
-        increment = _dense(z, u, h, own, discretization)
+        if change is None:
+            table, which = matrices(h[None], own, discretization)
+            change = _change(h, own, discretization) if table is None else table[which[0]]
+        # In double precision, so that single precision rounds once a step.
+        distance = z.double() - u.double()[..., None] * own.origin.double()
+        increment = (distance @ change.mT).to(z.dtype)
     increment = increment + lost
     made = z + increment
     lost = torch.where(starts, 0.0, increment - (made - z)).detach()
@@ -122,18 +145,10 @@ def _complex(z: Tensor) -> Tensor:
     return torch.complex(z[..., :n], z[..., n:])
 
 
-def _dense(z: Tensor, u: Tensor, h: Tensor, own: Coordinates, discretization: str) -> Tensor:
-    """z+ - z for any A: the distance to the memory of a constant u is multiplied by a matrix, one for each step."""
-    which = None
-    if not (h.requires_grad or torch.compiler.is_compiling()):
-        h, which = torch.unique(h, return_inverse=True)
+def _change(h: Tensor, own: Coordinates, discretization: str) -> Tensor:
+    """What the distance to the memory of a constant input is multiplied by in steps h, to tell how it changes."""
     hA = h[:, None, None] * own.A
-    eye = torch.eye(len(own.A), dtype=own.A.dtype, device=z.device)
+    eye = torch.eye(len(own.A), dtype=own.A.dtype, device=h.device)
     if discretization == "zoh":  # PyTorch cuts the series of small matrices at 1e-10: make none of them small
-        change = torch.linalg.matrix_exp(hA + eye) / math.e - eye
-    else:
-        change = torch.linalg.solve(eye - IMPLICIT[discretization] * hA, hA)
-    distance = z.double() - u.double()[..., None] * own.origin.double()  # so that single precision rounds once a step
-    if which is None or len(change) > 1:
-        return (distance @ (change if which is None else change[which]).transpose(1, 2)).to(z.dtype)
-    return (distance @ change[0].T).to(z.dtype)
+        return torch.linalg.matrix_exp(hA + eye) / math.e - eye
+    return torch.linalg.solve(eye - IMPLICIT[discretization] * hA, hA)
