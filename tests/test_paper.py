@@ -132,6 +132,19 @@ def test_digits_of_one_pixel(tmp_path):
     finish(start(PAPER / "digits.py", tmp_path, "--quick", *only))
     (row,) = table(tmp_path / "elsewhere" / "digits_quick.csv")
     assert row["test"] == "100.0"
+    only = "--only", "model HiPPO-RNN, LegS,", *only[2:]
+    finish(start(PAPER / "pixels.py", tmp_path, "--quick", *only))
+    (row,) = table(tmp_path / "elsewhere" / "pixels_quick.csv")
+    assert float(row["test"]) >= 50
+
+
+def test_a_shorter_signal_in_256_numbers(tmp_path):
+    script, elsewhere = PAPER / "function_approximation.py", ("--checkpoints", "elsewhere")
+    for model in ("LegS", "LSTM"):
+        finish(start(script, tmp_path, "--quick", "--seeds", "1", "--only", f"model {model},", *elsewhere))
+    legs, lstm = table(tmp_path / "elsewhere" / "function_approximation_quick.csv")
+    assert float(legs["ratio"]) < 1.001
+    assert 0.2 < float(lstm["error"]) < 0.3  # one epoch: what tells nothing has 0.25
 
 
 def test_series_of_which_most_is_missing(monkeypatch, tmp_path):
@@ -214,7 +227,7 @@ def test_tables_of_the_page(monkeypatch, tmp_path):
 
     monkeypatch.setattr(page, "write", write)
     page.main()
-    assert len(list(tmp_path.iterdir())) == 7
+    assert len(list(tmp_path.iterdir())) == 8
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (PAPER.parent / "results" / path.name).read_bytes(), "python examples/paper/page.py"
 
