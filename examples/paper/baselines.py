@@ -58,6 +58,17 @@ class LSTM(nn.Module):
         return self.rnn(batch.inputs)[0]
 
 
+class PlainLSTM(nn.Module):
+    """The same as it comes: it is told nothing but the values, and forgets half of what it knows at every step."""
+
+    def __init__(self, n_channels, hidden_size, window):
+        super().__init__()
+        self.rnn = nn.LSTM(n_channels, hidden_size, batch_first=True)
+
+    def forward(self, batch):
+        return self.rnn(batch.values)[0]
+
+
 class GRU(nn.Module):
     """PyTorch's."""
 
@@ -232,7 +243,7 @@ class NeuralCDE(nn.Module):
 
 CELLS = {
     "lstm": LSTM, "gru": GRU, "mgu": MGU, "exprnn": ExpRNN, "lmu": LMU, "gru-d": GRUD, "ode-rnn": ODERNN,
-    "neural cde": NeuralCDE,
+    "neural cde": NeuralCDE, "plain lstm": PlainLSTM,
 }  # fmt: skip
 
 

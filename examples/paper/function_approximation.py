@@ -17,10 +17,11 @@ tested with a hundred others. A row takes seconds, that of the LSTM half an hour
 import time
 from functools import lru_cache
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from baselines import BaselineRegressor
-from runner import arguments, run, train
+from runner import RESULTS, arguments, run, train
 
 from sklearn_hippo import HiPPOMemory, Panel
 
@@ -35,6 +36,7 @@ MODELS = {  # windows and time constants in durations of the signal
     "FouT": ("fout", 1.0),
 }
 MEMORIES = 1 / np.array([2, 4, 8, 16, 32, 64, 128, 256])
+PICTURE = RESULTS.parents[1] / "docs" / "_static" / "approximation.png"
 
 
 def noise(seed):
@@ -63,8 +65,9 @@ def optimal_error(signal):
     return weights @ f**2 / 2 - c @ c
 
 
-def remember(f, model, share):
+def remember(f, model, share=None):
     """The memory of a signal, and the seconds that it takes."""
+    share = share or (best_memory(len(f) - 1) if model == "LagT" else MODELS[model][1])
     own = {} if share is None else {"timescale": share * (len(f) - 1)}
     begin = time.perf_counter()
     chunks = (f[k : k + 10_000] for k in range(0, len(f), 10_000))
@@ -91,8 +94,7 @@ def measure(trial, checkpoint):
         return trained(trial, checkpoint)
     signal = noise(trial["seed"])
     f = signal(np.linspace(0, DURATION, trial["samples"] + 1))
-    share = best_memory(trial["samples"]) if trial["model"] == "LagT" else MODELS[trial["model"]][1]
-    memory, seconds = remember(f, trial["model"], share)
+    memory, seconds = remember(f, trial["model"])
     return row(error_of(memory, f), optimal_error(signal), len(f) / seconds)
 
 
@@ -116,6 +118,27 @@ def trained(trial, checkpoint):
     return {"minutes": minutes, **row(error, best, x.shape[1] / seconds)}
 
 
+def draw():
+    """How a signal began and ended, and what memories of a hundred thousand samples say of that."""
+    t = np.linspace(0, DURATION, 10**5 + 1)
+    f = noise(0)(t)
+    figure, axes = plt.subplots(len(MODELS), 2, figsize=(10, 9), sharex="col", sharey=True, layout="constrained")
+    parts = slice(0, len(t) // 10), slice(-len(t) // 10, None)
+    for model, pair in zip(MODELS, axes, strict=True):
+        told = remember(f, model)[0].reconstruct(np.arange(len(f), dtype=float))[0, :, 0]
+        for ax, part in zip(pair, parts, strict=True):
+            ax.plot(t[part], f[part], color="0.6", lw=3, label="signal")
+            ax.plot(t[part], told[part], color="C0", lw=1.2, label=model)
+            ax.spines[["top", "right"]].set_visible(False)
+        pair[0].set(ylabel=model, ylim=(-2, 2))
+    axes[0, 0].set_title("the first ten seconds of a hundred")
+    axes[0, 1].set_title("the last ten")
+    for ax in axes[-1]:
+        ax.set_xlabel("seconds")
+    figure.savefig(PICTURE, dpi=110, metadata={"Software": None})
+    print(PICTURE)
+
+
 def row(error, best, speed):
     """What a row tells."""
     error, best, ratio = (float(f"{x:.7g}") for x in (error, best, error / best))
@@ -133,3 +156,5 @@ if __name__ == "__main__":
     settings = {"series": 64, "epochs": 1} if options.quick else TRAINED
     trials.append({"model": "LSTM", "order": ORDER, **settings, "seed": 0})
     run("function_approximation", trials, measure, options)
+    if not (options.quick or options.only):
+        draw()

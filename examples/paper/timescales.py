@@ -5,8 +5,8 @@
 Series, split and shifts are those of character_trajectories_rnn.py: trained at one rate, tested at another. Besides, 30
 to 90 % of the test observations are dropped, and the others keep their times. Nothing of that is seen in training. All
 networks have as many hidden units, and are trained for as many epochs with the same batches and learning rate
-(baselines.py; the last two of them need torchdiffeq and torchcde: ``pip install --group paper``); the weights are those
-of the last epoch. Beside them, what needs no training by gradients: the coefficients of LegS and an SVC, and
+(baselines.py; ODE-RNN and Neural CDE need torchdiffeq and torchcde: ``pip install --group paper``); the weights are
+those of the last epoch. Beside them, what needs no training by gradients: the coefficients of LegS and an SVC, and
 `HiPPOClassifier`.
 """
 
@@ -42,6 +42,7 @@ NETWORKS = {
     "GRU-D": partial(BaselineClassifier, "gru-d"),
     "ODE-RNN": partial(BaselineClassifier, "ode-rnn"),
     "Neural CDE": partial(BaselineClassifier, "neural cde"),
+    "LSTM, told values only": partial(BaselineClassifier, "plain lstm"),
 }
 DROPPED = (30, 50, 70, 90)
 
