@@ -86,10 +86,12 @@ def test_a_run_goes_on_where_it_was_killed(tmp_path):
     script.write_text(TOY)
     results, measured = tmp_path / "toy.csv", tmp_path / "measured"
 
-    process = start(script, tmp_path)
-    wait_for("2", tmp_path / "checkpoints", process)  # in the middle of the second trial
-    process.kill()
-    process.communicate()
+    for how in (signal.SIGKILL, signal.SIGINT):
+        process = start(script, tmp_path)
+        wait_for("2", tmp_path / "checkpoints", process)  # in the middle of the second trial
+        process.send_signal(how)
+        process.communicate(timeout=60)
+        assert process.returncode == -how
     assert [row["model"] for row in table(results)] == ["fast"]
     assert measured.read_text().split() == ["fast"]
 
@@ -121,7 +123,7 @@ def test_a_small_version_of_it(tmp_path):
     assert results.read_bytes() == before
 
 
-def test_digits_of_one_pixel(tmp_path):
+def test_digits_of_one_pixel(monkeypatch, tmp_path):
     rng = np.random.default_rng(0)
     y = np.arange(120) % 2
     pixels = np.zeros((120, 784), np.uint8)
@@ -130,21 +132,26 @@ def test_digits_of_one_pixel(tmp_path):
     np.savez(tmp_path / "MNIST.npz", values=pixels.reshape(-1, 1), offsets=784 * np.arange(121), y=y, split=split)
     only = "--only", "permuted", "--data", str(tmp_path), "--checkpoints", "elsewhere"
     finish(start(PAPER / "digits.py", tmp_path, "--quick", *only))
-    (row,) = table(tmp_path / "elsewhere" / "digits_quick.csv")
-    assert row["test"] == "100.0"
-    only = "--only", "model HiPPO-RNN, LegS,", *only[2:]
-    finish(start(PAPER / "pixels.py", tmp_path, "--quick", *only))
-    (row,) = table(tmp_path / "elsewhere" / "pixels_quick.csv")
-    assert float(row["test"]) >= 50
+    rows = table(tmp_path / "elsewhere" / "digits_quick.csv")
+    assert [row["order"] for row in rows] == ["64", "256", ""]
+    assert float(rows[0]["test"]) > 80
+    assert rows[1]["test"] == rows[2]["test"] == "100.0"
+    monkeypatch.syspath_prepend(str(PAPER))
+    from pixels import measure
+
+    trial = {"model": "HiPPO-RNN, LegS", "series": 80, "epochs": 2, "seed": 0}
+    assert measure(trial, tmp_path / "checkpoint", tmp_path)["test"] >= 50
 
 
-def test_a_shorter_signal_in_256_numbers(tmp_path):
-    script, elsewhere = PAPER / "function_approximation.py", ("--checkpoints", "elsewhere")
-    for model in ("LegS", "LSTM"):
-        finish(start(script, tmp_path, "--quick", "--seeds", "1", "--only", f"model {model},", *elsewhere))
-    legs, lstm = table(tmp_path / "elsewhere" / "function_approximation_quick.csv")
-    assert float(legs["ratio"]) < 1.001
-    assert 0.2 < float(lstm["error"]) < 0.3  # one epoch: what tells nothing has 0.25
+@pytest.mark.filterwarnings("ignore:The training ended:sklearn.exceptions.ConvergenceWarning")
+def test_a_shorter_signal_in_256_numbers(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(PAPER))
+    from function_approximation import measure
+
+    legs = measure({"model": "LegS", "samples": 100_000, "seed": 0}, None)
+    assert legs["ratio"] < 1.001
+    lstm = measure({"model": "LSTM", "series": 32, "epochs": 1, "seed": 0}, tmp_path / "checkpoint")
+    assert 0.2 < lstm["error"] < 0.3  # what tells nothing has 0.25
 
 
 def test_series_of_which_most_is_missing(monkeypatch, tmp_path):
@@ -203,6 +210,25 @@ def test_networks_beside_them(monkeypatch, cell):
 
 @pytest.mark.filterwarnings("ignore:The training ended:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("cell", CELLS)
+def test_all_of_their_weights_are_trained(monkeypatch, cell):
+    needs(cell)
+    monkeypatch.syspath_prepend(str(PAPER))
+    from baselines import BaselineClassifier
+
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(160, 3))
+    values[rng.random(values.shape) < 0.4] = np.nan
+    X, y = Panel(values, None, 8 * np.arange(21)), np.arange(20) % 2
+    begun, trained = (
+        BaselineClassifier(cell, 8, max_epochs=n, lr=lr, schedule="constant", random_state=0).fit(X, y).net_.module_
+        for n, lr in ((1, 1e-12), (3, 0.01))
+    )
+    for (name, weight), before in zip(trained.named_parameters(), begun.parameters(), strict=True):
+        assert abs(weight - before).max() > 1e-6, name
+
+
+@pytest.mark.filterwarnings("ignore:The training ended:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("cell", CELLS)
 def test_their_trainings_go_on(monkeypatch, tmp_path, cell):
     needs(cell)
     monkeypatch.syspath_prepend(str(PAPER))
@@ -230,6 +256,32 @@ def test_tables_of_the_page(monkeypatch, tmp_path):
     assert len(list(tmp_path.iterdir())) == 8
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (PAPER.parent / "results" / path.name).read_bytes(), "python examples/paper/page.py"
+
+
+def test_a_page_of_nothing(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(PAPER))
+    import page
+
+    monkeypatch.setattr(page, "RESULTS", tmp_path)
+    page.main()
+    assert len(list(tmp_path.iterdir())) == 8
+    assert {row["verdict"] for row in table(tmp_path / "paper_verdicts.csv")} == {"not run"}
+    table(tmp_path / "pixels_table.csv")
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [([], "--data"), (["--data", "no"], "give --data the folder where it is"), (["--seeds", "0"], "at least 1")],
+)
+def test_what_is_asked_of_the_command_line(monkeypatch, tmp_path, capsys, given, wanted):
+    monkeypatch.syspath_prepend(str(PAPER))
+    from runner import arguments
+
+    monkeypatch.setattr(sys, "argv", ["script", *given])
+    own = {} if "--seeds" in given else {"data": "where it is", "file": "MNIST.npz"}
+    with pytest.raises(SystemExit):
+        arguments("", **own)
+    assert wanted in capsys.readouterr().err
 
 
 def test_sequences_and_what_is_to_be_told(monkeypatch):

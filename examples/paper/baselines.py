@@ -179,14 +179,16 @@ class GRUD(Steps):
     def __init__(self, n_channels, hidden_size, window):
         super().__init__()
         self.hidden_size = hidden_size
-        self.of_values = nn.Parameter(torch.zeros(2, n_channels))  # a channel's decay depends on its own silence
+        # A channel's decay depends on its own silence; it begins with some, as nothing is learned where relu is flat.
+        self.of_values = nn.Parameter(torch.stack([torch.rand(n_channels) / UNITS, torch.zeros(n_channels)]))
         self.of_hidden = nn.Linear(n_channels, hidden_size)
         self.cell = nn.GRUCell(2 * n_channels, hidden_size)
         nn.init.zeros_(self.of_hidden.bias)
         patient(self.cell.bias_hh[hidden_size : 2 * hidden_size], window)
 
     def read(self, batch):
-        keep = torch.exp(-F.relu(self.of_values[0] * batch.silent + self.of_values[1]))
+        rate, bias = self.of_values
+        keep = torch.exp(-F.relu(rate * batch.silent + bias))
         values = batch.values * torch.where(batch.observed > 0, 1.0, keep)
         return torch.cat([values, batch.observed], dim=2), torch.exp(-F.relu(self.of_hidden(batch.silent)))
 

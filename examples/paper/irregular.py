@@ -91,9 +91,7 @@ def measure(trial, checkpoint, folder, quick):
 
 
 if __name__ == "__main__":
-    options = arguments(__doc__, data="where the sets are")
-    if options.data is None:
-        raise SystemExit("Name the folder of the sets by --data.")
+    options = arguments(__doc__, data="where the sets are", file="")
     trials = [
         {"set": name, "model": model, "seed": seed}
         for seed in range(1 if options.quick else options.seeds)

@@ -16,7 +16,7 @@ from baselines import BaselineClassifier
 from runner import arguments, run, train
 from state_spaces import data
 
-from sklearn_hippo import HiPPORNNClassifier
+from sklearn_hippo import HiPPORNNClassifier, HiPPOSSMClassifier
 
 HIDDEN = 64
 BUDGET = {"series": 20_000, "epochs": 5}
@@ -33,6 +33,7 @@ MODELS = {
     "HiPPO-RNN, LagT": partial(PAPERS, "lagt", timescale=200.0),
     "HiPPO-RNN, LMU": partial(PAPERS, "lmu", timescale=200.0),
     "HiPPO-RNN, LegS, timed gate, 4 memories": partial(HiPPORNNClassifier, order=32),
+    "HiPPO-SSM": HiPPOSSMClassifier,
     "expRNN": partial(BaselineClassifier, "exprnn"),
     "LMU": partial(BaselineClassifier, "lmu"),
 }
@@ -52,7 +53,7 @@ def measure(trial, checkpoint, folder):
 
 
 if __name__ == "__main__":
-    options = arguments(__doc__, data="where MNIST.npz is")
+    options = arguments(__doc__, data="where MNIST.npz is", file="MNIST.npz")
     budget = QUICK if options.quick else BUDGET
     trials = [
         {"model": model, **budget, "seed": seed}

@@ -12,6 +12,7 @@ share the work. With ``--quick``, all of this happens in that folder, and the tr
 import argparse
 import os
 import platform
+import signal
 import time
 from pathlib import Path
 
@@ -30,8 +31,8 @@ HERE |= {"machine": f"{platform.system()} {platform.machine()}"}
 CONDITIONS = ("minutes", "threads", *HERE)  # columns that every row has
 
 
-def arguments(documentation, *, seeds=3, data=None):
-    """Options of the command line; ``data`` tells which files are needed, if any."""
+def arguments(documentation, *, seeds=3, data=None, file=None):
+    """Options of the command line; ``data`` tells which files are needed, if any, and ``file`` the one that must be."""
     parser = argparse.ArgumentParser(
         description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -45,12 +46,19 @@ def arguments(documentation, *, seeds=3, data=None):
                         help="of what is unfinished; default %(default)s")  # fmt: skip
     parser.set_defaults(data=None)
     if data is not None:
-        parser.add_argument("--data", metavar="FOLDER", type=Path, help=data)
-    return parser.parse_args()
+        parser.add_argument("--data", metavar="FOLDER", type=Path, required=file is not None, help=data)
+    options = parser.parse_args()
+    if file is not None and not (options.data / file).exists():
+        parser.error(f"there is no {options.data / file}: give --data the folder {data}")
+    if options.seeds < 1:
+        parser.error(f"--seeds must be at least 1, got {options.seeds}")
+    return options
 
 
 def run(name, trials, measure, options):
     """Run the trials that have no row yet, print a table, and return the rows of all of them."""
+    # Ctrl-C ends a run as a kill does: a fit would end, and leave a model of fewer epochs, which is no result.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)  # gradients that vanish along a thousand steps would take five times as long
     options.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -94,9 +102,6 @@ def run(name, trials, measure, options):
 def train(model, X, y, checkpoint, *, early_stopping=False):
     """Fit an estimator of the package, and return the minutes of all of its epochs."""
     model.set_params(checkpoint=checkpoint, verbose=1, early_stopping=early_stopping).fit(X, y)
-    # Ctrl-C leaves a model of fewer epochs, which is no result.
-    if not early_stopping and model.n_iter_ < model.max_epochs:
-        raise KeyboardInterrupt
     return round(sum(model.net_.history[:, "dur"]) / 60, 3)
 
 
