@@ -172,7 +172,7 @@ def test_series_of_which_most_is_missing(monkeypatch, tmp_path):
     only = "--only", "set Traj_GoTrack", "--data", str(tmp_path), "--checkpoints", "elsewhere"
     finish(start(PAPER / "irregular.py", tmp_path, "--quick", *only))
     rows = table(tmp_path / "elsewhere" / "irregular_quick.csv")
-    assert len(rows) == 6
+    assert len(rows) == 7
     assert float(rows[0]["score"]) > 80
 
 

@@ -6,14 +6,16 @@ In the folder, npz files with values (n_observations, n_channels), NaN where not
 and split, 0 for training, if there is an official one; otherwise 70 % of the series are for training, by class.
 
 "PhysioNet2012_ab"
-    8,000 stays in intensive care, 37 channels, 84 % of the values missing; the area under the ROC curve of who dies.
-    As the official second set has been used for training by others, 70 % of both are.
+    8,000 stays in intensive care (sets a and b of the PhysioNet/CinC challenge of 2012), 37 channels, 84 % of the
+    values missing; the area under the ROC curve of who dies. As the official second set has been used for training by
+    others, 70 % of both are.
 "EROS_variable_stars"
-    Two bands of light, never taken at the same time.
+    Two bands of light, never taken at the same time (the RAMP kit variable_stars).
 "Traj_Vehicles", "Traj_GoTrack", "Traj_Animals"
-    Where buses and trucks, cars and buses, and deer, elk and cattle were, with gaps.
+    Where buses and trucks of Athens (chorochronos.org), cars and buses (UCI, 354), and deer, elk and cattle (Starkey
+    project) were, with gaps.
 "OmniglotStrokes"
-    Strokes of a pen, 242 characters.
+    Strokes of a pen, 242 characters (github.com/brendenlake/omniglot, strokes_background_small1 and 2).
 
 Networks have the defaults of the estimators, 64 hidden units all of them; GRU-D is that of baselines.py. Trees and
 boosting have scikit-learn's defaults, but for 500 trees; statistics are how many observations a channel has, their
@@ -26,6 +28,7 @@ import numpy as np
 from baselines import BaselineClassifier
 from runner import arguments, run, train
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -37,6 +40,9 @@ SETS = ("Traj_Animals", "Traj_GoTrack", "Traj_Vehicles", "PhysioNet2012_ab", "ER
 MODELS = {
     "statistics, boosting": lambda seed: make_pipeline(
         FunctionTransformer(statistics), HistGradientBoostingClassifier(random_state=seed)
+    ),
+    "statistics, trees": lambda seed: make_pipeline(
+        FunctionTransformer(statistics), SimpleImputer(), ExtraTreesClassifier(500, random_state=seed)
     ),
     "coefficients, trees": lambda seed: make_pipeline(
         HiPPOTransformer(order=8), ExtraTreesClassifier(500, random_state=seed)
