@@ -225,7 +225,7 @@ def approximation():
     table = remembered()
     error, blocks = table.loc["LegS", ["error", "samples/s"]]
     ratio = rows("function_approximation").query("model == 'LegS'")["ratio"].max()
-    costs = rows("theory").query("claim == '4, seconds' and model == 'bilinear steps, by order' and at == '256'")
+    costs = rows("theory").query("claim == '4, seconds' and model == 'bilinear steps, by order' and at == 256")
     speed = 1 / costs["value"].mean()
     yield (
         "samples of a million a second, order 256, one core, one step after the other", "470,000", "[Gu2020]_, C++",
