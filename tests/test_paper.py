@@ -139,7 +139,7 @@ def test_digits_of_one_pixel(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(PAPER))
     from pixels import measure
 
-    trial = {"model": "HiPPO-RNN, LegS", "series": 80, "epochs": 2, "seed": 0}
+    trial = {"task": "permuted MNIST", "model": "HiPPO-RNN, LegS", "series": 80, "epochs": 2, "seed": 0}
     assert measure(trial, tmp_path / "checkpoint", tmp_path)["test"] >= 50
 
 

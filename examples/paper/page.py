@@ -66,11 +66,10 @@ def irregular():
 
 
 def pixels():
-    """A row for each model."""
+    """A row for each model, a column for each order of the pixels."""
     results = rows("pixels")
-    own = results.groupby("model")
-    table = by_task(results.assign(task="accuracy", value=results["test"]), with_seeds=True)
-    return table.assign(weights=own["weights"].first())
+    weights = results.groupby("model")["weights"].first()
+    return by_task(results.rename(columns={"test": "value"}), with_seeds=True).assign(weights=weights)
 
 
 def remembered():
@@ -103,7 +102,7 @@ def by_task(results, *, with_seeds=False):
         lambda row: f"{row['mean']:.3g}" + (f" ± {row['std']:.1g}" if row["count"] > 1 else ""), axis=1
     )  # fmt: skip
     table = text.unstack("task", sort=False).fillna(NOT_RUN).rename_axis("model")
-    if with_seeds:
+    if with_seeds:  # of sets that were run at all
         seeds = spread["count"].groupby("model").agg(["min", "max"]).loc[table.index]
         table["seeds"] = [str(few) if few == most else f"{few} to {most}" for few, most in seeds.to_numpy()]
     return table
@@ -161,7 +160,7 @@ def coefficients():
 
 def small_networks():
     """Digits, pixel by pixel, by the networks that the paper compares, at one small budget."""
-    results = rows("pixels")
+    results = rows("pixels").query("task == 'permuted MNIST'")
     test, seeds = results.groupby("model")["test"], results.groupby("model")["seed"].nunique()
     least, mean, most = test.min(), test.mean(), test.max()
     budget = f"64 units, {results['series'].iloc[0]:,} digits, {results['epochs'].iloc[0]} epochs"
