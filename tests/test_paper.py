@@ -176,7 +176,19 @@ def test_series_of_which_most_is_missing(monkeypatch, tmp_path):
     assert float(rows[0]["score"]) > 80
 
 
-CELLS = ("lstm", "gru", "mgu", "exprnn", "lmu", "gru-d", "ode-rnn", "neural cde", "plain lstm")
+CELLS = (
+    "lstm",
+    "gru",
+    "mgu",
+    "exprnn",
+    "lmu",
+    "gru-d",
+    "ode-rnn",
+    "neural cde",
+    "plain lstm",
+    "lstm, forgetful",
+    "lstm, of values",
+)
 
 
 def needs(cell):

@@ -3,9 +3,11 @@
 Same batches, scales, schedule, checkpoints and head; another module between. PyTorch has the first two. What the others
 are: MGU (arXiv:1603.09420), expRNN (1901.08428), LMU (Voelker et al., NeurIPS 2019), GRU-D (1606.01865), ODE-RNN
 (1907.03907; needs torchdiffeq), Neural CDE (2005.08926; needs torchcde). All of them see the values, each channel's
-last one where it is missing, which values were observed, and the times since the observations before.
+last one where it is missing, which values were observed, and the times since the observations before; but for LSTMs
+that tell what each of this is worth.
 """
 
+from functools import partial
 from numbers import Integral
 from typing import NamedTuple
 
@@ -45,28 +47,22 @@ class Batch(NamedTuple):
 
 
 class LSTM(nn.Module):
-    """PyTorch's."""
+    """PyTorch's, which forgets half of what it knows at every step, unless it is told to keep at first.
 
-    def __init__(self, n_channels, hidden_size, window):
+    Without that it learns nothing of long series. It may be told all there is, or values alone.
+    """
+
+    def __init__(self, n_channels, hidden_size, window, *, keeps=True, told="all"):
         super().__init__()
-        self.rnn = nn.LSTM(2 * n_channels + 1, hidden_size, batch_first=True)
-        with torch.no_grad():  # at first it forgets little, without which it learns nothing of long series
-            self.rnn.bias_hh_l0[hidden_size : 2 * hidden_size] = 3.0
+        self.told = told
+        self.rnn = nn.LSTM(n_channels if told == "values" else 2 * n_channels + 1, hidden_size, batch_first=True)
+        if keeps:
+            with torch.no_grad():
+                self.rnn.bias_hh_l0[hidden_size : 2 * hidden_size] = 3.0
 
     def forward(self, batch):
         # Packed sequences take longer than what is padded in batches of similar lengths.
-        return self.rnn(batch.inputs)[0]
-
-
-class PlainLSTM(nn.Module):
-    """The same as it comes: it is told nothing but the values, and forgets half of what it knows at every step."""
-
-    def __init__(self, n_channels, hidden_size, window):
-        super().__init__()
-        self.rnn = nn.LSTM(n_channels, hidden_size, batch_first=True)
-
-    def forward(self, batch):
-        return self.rnn(batch.values)[0]
+        return self.rnn(batch.values if self.told == "values" else batch.inputs)[0]
 
 
 class GRU(nn.Module):
@@ -245,7 +241,8 @@ class NeuralCDE(nn.Module):
 
 CELLS = {
     "lstm": LSTM, "gru": GRU, "mgu": MGU, "exprnn": ExpRNN, "lmu": LMU, "gru-d": GRUD, "ode-rnn": ODERNN,
-    "neural cde": NeuralCDE, "plain lstm": PlainLSTM,
+    "neural cde": NeuralCDE, "plain lstm": partial(LSTM, keeps=False, told="values"),
+    "lstm, forgetful": partial(LSTM, keeps=False), "lstm, of values": partial(LSTM, told="values"),
 }  # fmt: skip
 
 

@@ -57,11 +57,17 @@ def noise(seed):
     return signal
 
 
+@lru_cache
+def gauss_rule():
+    """Nodes and weights, and the orthonormal polynomials at the nodes."""
+    nodes, weights = np.polynomial.legendre.leggauss(1500)
+    return nodes, weights, np.polynomial.legendre.legvander(nodes, ORDER - 1) * np.sqrt(2 * np.arange(ORDER) + 1)
+
+
 def optimal_error(signal):
     """Mean squared error of the best polynomial of this order, by Parseval's identity and Gauss quadrature."""
-    nodes, weights = np.polynomial.legendre.leggauss(1500)
+    nodes, weights, basis = gauss_rule()
     f = signal((nodes + 1) / 2 * DURATION)
-    basis = np.polynomial.legendre.legvander(nodes, ORDER - 1) * np.sqrt(2 * np.arange(ORDER) + 1)
     c = (weights / 2 * f) @ basis
     return weights @ f**2 / 2 - c @ c
 

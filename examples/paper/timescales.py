@@ -43,6 +43,8 @@ NETWORKS = {
     "ODE-RNN": partial(BaselineClassifier, "ode-rnn"),
     "Neural CDE": partial(BaselineClassifier, "neural cde"),
     "LSTM, told values only": partial(BaselineClassifier, "plain lstm"),
+    "LSTM, told values only, that keeps at first": partial(BaselineClassifier, "lstm, of values"),
+    "LSTM, told all, that forgets at first": partial(BaselineClassifier, "lstm, forgetful"),
 }
 DROPPED = (30, 50, 70, 90)
 
