@@ -265,7 +265,7 @@ def test_tables_of_the_page(monkeypatch, tmp_path):
 
     monkeypatch.setattr(page, "write", write)
     page.main()
-    assert len(list(tmp_path.iterdir())) == 8
+    assert len(list(tmp_path.iterdir())) == 9
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (PAPER.parent / "results" / path.name).read_bytes(), "python examples/paper/page.py"
 
@@ -276,7 +276,7 @@ def test_a_page_of_nothing(monkeypatch, tmp_path):
 
     monkeypatch.setattr(page, "RESULTS", tmp_path)
     page.main()
-    assert len(list(tmp_path.iterdir())) == 8
+    assert len(list(tmp_path.iterdir())) == 9
     assert {row["verdict"] for row in table(tmp_path / "paper_verdicts.csv")} == {"not run"}
     table(tmp_path / "pixels_table.csv")
 

@@ -16,6 +16,12 @@ TIMED, PAPERS, SPACE = "HiPPO-RNN, timed gate, 4 memories", "HiPPO-RNN, the pape
 LEGS, RIVALS = "HiPPO-RNN, LegS", ("LSTM", "GRU", "MGU", "HiPPO-RNN, random")
 DROPPED = [f"{percent} % dropped" for percent in (30, 50, 70, 90)]
 PIXELS = 784  # of a digit
+# Scripts, and the data that they need.
+SCRIPTS = {
+    "function_approximation": "none", "theory": "none", "timescales": "downloaded", "missing": "downloaded",
+    "pixels": "in a folder", "digits": "in a folder", "sequences": "none", "irregular": "in a folder",
+    "state_spaces": "none, downloaded, in a folder: by the task",
+}  # fmt: skip
 # By the least margin, in points; the test set has 429 series, and a point is four of them.
 SIZES = ("not under every shift", "as good or better, by less", "better, by less", "holds")
 # Published with 30, 50 and 70 % of the observations missing: arXiv:2110.13985, table 8.
@@ -31,6 +37,14 @@ PUBLISHED_MISSING = {
 def rows(name):
     """Rows of an experiment, numbers as numbers; none if it was not run."""
     return read(RESULTS / f"{name}.csv").apply(numbers)
+
+
+def runs():
+    """A row for each script: what its rows took on one core, while the other one was as busy."""
+    for name, data in SCRIPTS.items():
+        minutes = rows(name).get("minutes", pd.Series(dtype=float))
+        took = (f"{minutes.sum() / 60:.1f}", f"{minutes.max():.0f}") if len(minutes) else (NOT_RUN, "")
+        yield f"{name}.py", data, len(minutes), *took
 
 
 def timescales():
@@ -302,6 +316,8 @@ def main():
     """Write all of them."""
     columns = ["claim", "published", "where", "ours", "what differs", "verdict"]
     write("paper_verdicts", pd.DataFrame(verdicts(), columns=columns), index=False)
+    columns = ["script", "data", "rows", "hours in all", "minutes of the longest row"]
+    write("paper_runs", pd.DataFrame(runs(), columns=columns), index=False)
     for name, table in TABLES.items():
         made = pd.DataFrame(index=pd.Index([NOT_RUN], name="model")) if rows(name).empty else table()
         write(f"{name}_table", made)
