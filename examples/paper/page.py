@@ -11,7 +11,8 @@ from runner import RESULTS, numbers, read
 
 NOT_RUN = "not run"
 PLAIN = "LSTM, told values only"
-OTHERS = ("LSTM", PLAIN, "GRU", "MGU", "expRNN", "LMU", "GRU-D", "ODE-RNN", "Neural CDE")
+KEEPS, FORGETS = "LSTM, told values only, that keeps at first", "LSTM, told all, that forgets at first"
+OTHERS = ("LSTM", PLAIN, KEEPS, FORGETS, "GRU", "MGU", "expRNN", "LMU", "GRU-D", "ODE-RNN", "Neural CDE")
 TIMED, PAPERS, SPACE = "HiPPO-RNN, timed gate, 4 memories", "HiPPO-RNN, the paper's cell", "HiPPO-SSM"
 LEGS, RIVALS = "HiPPO-RNN, LegS", ("LSTM", "GRU", "MGU", "HiPPO-RNN, random")
 DROPPED = [f"{percent} % dropped" for percent in (30, 50, 70, 90)]
