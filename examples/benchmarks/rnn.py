@@ -6,9 +6,11 @@ Forward and backward pass over 64 sequences of 200 observations in 8 channels, f
 The straightforward one is what one would write first: a dense matrix for every step, and PyTorch's operations. For
 regular sequences, which share them, the matrices are computed beforehand; for irregular ones it solves a system for
 every row and step. The peak of the resident memory is that of
-a process of its own, above what it takes to import and to make model and data.
+a process of its own, above what it takes to import and to make model and data. Last, long sequences, when the C library
+keeps the memory of a batch for the next one; by itself, glibc gives it back to the system.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -157,18 +159,43 @@ print(high() - before)
 
 def peak(size):
     def add(table):
-        def run(which):
-            code = PEAK.format(folder=sys.path[0], size=size, which=which)
-            return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-
-        ours, theirs = (float(np.median([run(which) for _ in range(3)])) for which in ("hippo", "lstm"))
+        ours, theirs = (float(np.median([alone(PEAK, which, size) for _ in range(3)])) for which in ("hippo", "lstm"))
         label = f"hidden = order = {size}, peak memory / nn.LSTM"
         table.add_row(label, f"{ours / 1024:.0f} MiB", f"{theirs / 1024:.0f} MiB", f"{ours / theirs:.2f}")
 
     return add
 
 
+KEPT = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "8000000000", "MALLOC_TOP_PAD_": "100000000"}
+LONG = """
+import sys
+sys.path.insert(0, {folder!r})
+import torch
+import rnn
+torch.set_num_threads(1)
+step = rnn.training(rnn.{which}({size}), torch.randn(100, 784, rnn.CHANNELS))
+print(rnn.medians(step, repeats=9)[0])
+"""
+
+
+def kept(table):
+    for which, name in (("hippo", "regular"), ("lstm", "nn.LSTM")):
+        turns = [[alone(LONG, which, 64, **env) for env in (KEPT, {})] for _ in range(3)]
+        ours, as_it_comes = np.median(turns, axis=0)
+        label = f"hidden = 64, 100 sequences of 784, one thread, {name}: memory kept / as it comes"
+        table.add_row(label, f"{1e3 * ours:.0f} ms", f"{1e3 * as_it_comes:.0f} ms", f"{ours / as_it_comes:.2f}")
+
+
+def alone(code, which, size, **environment):
+    """The number that a process of its own prints."""
+    code = code.format(folder=sys.path[0], size=size, which=which)
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    return float(run.stdout)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(THREADS)
     path = Path(__file__).parents[1] / "results" / "rnn_speed_table.csv"
-    report(*(part(size) for size in SIZES for part in (speed, peak)), path=path)
+    report(*(part(size) for size in SIZES for part in (speed, peak)), kept, path=path)
