@@ -156,12 +156,14 @@ def test_a_shorter_signal_in_256_numbers(monkeypatch, tmp_path):
 
 def test_series_of_which_most_is_missing(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(PAPER)
-    from irregular import statistics
+    from irregular import statistics, with_gaps
 
     nan = np.nan
     X = Panel([[1.0, nan], [3.0, nan], [2.0, 5.0]], [0.0, 1.0, 4.0], [0, 3, 3])
     told = [[3, 2, np.std([1, 3, 2]), 1, 3, 1, 2, 1, 5, 0, 5, 5, 5, 5, 4], [0, *[nan] * 6, 0, *[nan] * 6, 0]]
     np.testing.assert_allclose(statistics(X), told)
+    Z = Panel(np.zeros((5, 1)), [0.0, 1.0, 1.0, 4.0, 7.0], [0, 4, 4, 5])
+    np.testing.assert_array_equal(with_gaps(Z).values[:, 1], [nan, 0.0, nan, np.log(3), nan])
 
     rng = np.random.default_rng(0)
     y, lengths = np.arange(80) % 2, rng.integers(2, 9, 80)
@@ -172,7 +174,7 @@ def test_series_of_which_most_is_missing(monkeypatch, tmp_path):
     only = "--only", "set Traj_GoTrack", "--data", str(tmp_path), "--checkpoints", "elsewhere"
     finish(start(PAPER / "irregular.py", tmp_path, "--quick", *only))
     rows = table(tmp_path / "elsewhere" / "irregular_quick.csv")
-    assert len(rows) == 7
+    assert len(rows) == 8
     assert float(rows[0]["score"]) > 80
 
 
