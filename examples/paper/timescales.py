@@ -26,7 +26,7 @@ HIDDEN = 64
 TRAINING = {"hidden_size": HIDDEN, "lr": 5e-3, "batch_size": 64, "max_epochs": 50}
 MODELS = {
     "coefficients, SVC": lambda seed: make_pipeline(HiPPOTransformer(order=16), StandardScaler(), SVC(C=10)),
-    "HiPPOClassifier": lambda seed: HiPPOClassifier(windows="relative", random_state=seed),
+    "HiPPOClassifier, relative windows": lambda seed: HiPPOClassifier(windows="relative", random_state=seed),
 }
 NETWORKS = {
     "HiPPO-RNN, timed gate, 4 memories": partial(HiPPORNNClassifier, gate="timed", memory_size=4, order=32),
