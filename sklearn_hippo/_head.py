@@ -252,9 +252,10 @@ def ridge(
         penalty, error = float(choice.penalties[best]), float(errors[best] / y.size)
         solved = vectors @ (seen / (values + choices[best])[:, None])
     else:
-        # as much as the products are rounded by, so that none of their eigenvalues is negative
-        rounding = 4 * np.finfo(choice.precision).eps * np.sqrt(len(products))
-        products[np.diag_indices_from(products)] += (penalty + rounding) * unit
+        # More than the products are rounded by, so that none of their eigenvalues is negative: sums of them are rounded
+        # by their size, which is that of the greatest eigenvalue where one feature outweighs the others.
+        rounding = 8 * np.finfo(choice.precision).eps * (float(np.linalg.norm(products)) or unit)
+        products[np.diag_indices_from(products)] += penalty * unit + rounding
         solved = solve(products.T, moments, assume_a="pos", overwrite_a=True, check_finite=False)
     return Solution(over_series(features, scaling, root, solved) if dual else solved, intercept, penalty, error)
 
