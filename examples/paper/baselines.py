@@ -47,9 +47,9 @@ class Batch(NamedTuple):
 
 
 class LSTM(nn.Module):
-    """PyTorch's, which forgets half of what it knows at every step, unless it is told to keep at first.
+    """PyTorch's. As it comes, it forgets half of what it knows at every step, and learns nothing of long series.
 
-    Without that it learns nothing of long series. It may be told all there is, or values alone.
+    So here it keeps at first. It is told all there is, or values alone.
     """
 
     def __init__(self, n_channels, hidden_size, window, *, keeps=True, told="all"):

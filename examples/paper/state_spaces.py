@@ -58,8 +58,8 @@ NETWORKS = (*SPACES, "HiPPO-RNN", "LSTM")
 DEFAULTS = ("legs_lti", "rand", "HiPPO-RNN")
 SMALL = {"hidden_size": 64, "order": 32}
 LARGE = {"hidden_size": 128, "order": 64}
-WIDE = {"hidden_size": 512, "order": 64, "layers": 1, "pooling": "last", "dropout": 0.2}
-WIDE |= {"epochs": 24, "batch_size": 64, "series": 60_000}
+WIDE = {"hidden_size": 512, "order": 64, "layers": 1, "pooling": "last", "dropout": 0.2,
+        "epochs": 24, "batch_size": 64, "series": 60_000}  # fmt: skip
 # Models and settings, the shortest trials first. Of signals, "cycles" are those of the fastest sine in the time "ago";
 # "series" are those for training. Tokens are read by a clock of their own, whose timescale is the best of 1, 2, 4, 10,
 # 20 and 100 on other expressions.
