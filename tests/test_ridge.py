@@ -139,6 +139,23 @@ def test_a_ridge_regression_leaves_one_out(weighted, p, memory):
         assert_allclose(found.error, errors[k], rtol=1e-4)
 
 
+@pytest.mark.parametrize("p", [400, 8])  # the dual, the primal
+def test_where_one_direction_is_all_there_is(p, memory):
+    """Products of features in single precision that differ by their rounding alone are not positive of themselves."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        line = rng.normal(size=13)
+        features = np.outer(line, rng.uniform(0.5, 2, size=p)).astype(np.float32)
+        targets = np.where(line > 0, 1.0, -1.0)[:, None]
+        weights = np.ones(13)
+        scaling = learn_scaling(given(features), targets, weights, [(slice(0, p), 1.0)], n_classes=0)
+        solution = ridge(given(features), scaling, targets, weights, OF_CLASSES, OF_CLASSES.penalties[0])
+        outputs = predict(features, scaling, solution.coefficients, solution.intercept)[:, 0]
+        slope, intercept = np.polyfit(line, targets[:, 0], 1)
+        # Products are rounded by an eighth at most of what is added to them, and so are outputs.
+        assert_allclose(outputs, slope * line + intercept, rtol=0, atol=1 / 8)
+
+
 def rare(n, seed, share=0.15):
     """Two classes, the second one rare, that overlap."""
     rng = np.random.default_rng(seed)
