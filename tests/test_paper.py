@@ -190,6 +190,7 @@ CELLS = (
     "plain lstm",
     "lstm, forgetful",
     "lstm, of values",
+    "lstm, chrono",
 )
 
 
@@ -281,6 +282,23 @@ def test_a_page_of_nothing(monkeypatch, tmp_path):
     assert len(list(tmp_path.iterdir())) == 9
     assert {row["verdict"] for row in table(tmp_path / "paper_verdicts.csv")} == {"not run"}
     table(tmp_path / "pixels_table.csv")
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5])
+def test_a_page_of_some_rows(monkeypatch, tmp_path, share):
+    monkeypatch.syspath_prepend(str(PAPER))
+    import page
+    from runner import read
+
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(page, "RESULTS", tmp_path)
+    for _ in range(3):
+        for name in page.SCRIPTS:
+            rows = read(PAPER.parent / "results" / f"{name}.csv")
+            rows[rng.random(len(rows)) < share].to_csv(tmp_path / f"{name}.csv", index=False)
+        page.main()
+        told = {row["claim"] for row in table(tmp_path / "paper_verdicts.csv")}
+        assert {claim.split(",")[0] for claim in told} >= set(page.PUBLISHED_DIGITS)
 
 
 @pytest.mark.parametrize(

@@ -49,16 +49,20 @@ class Batch(NamedTuple):
 class LSTM(nn.Module):
     """PyTorch's. As it comes, it forgets half of what it knows at every step, and learns nothing of long series.
 
-    So here it keeps at first. It is told all there is, or values alone.
+    So here it keeps at first: by a forget bias of 3, or for up to the window and lets in as little, which is chrono
+    initialization (arXiv:1804.11188). It is told all there is, or values alone.
     """
 
-    def __init__(self, n_channels, hidden_size, window, *, keeps=True, told="all"):
+    def __init__(self, n_channels, hidden_size, window, *, keeps="some", told="all"):
         super().__init__()
         self.told = told
         self.rnn = nn.LSTM(n_channels if told == "values" else 2 * n_channels + 1, hidden_size, batch_first=True)
-        if keeps:
-            with torch.no_grad():
-                self.rnn.bias_hh_l0[hidden_size : 2 * hidden_size] = 3.0
+        let_in, forget, *_ = self.rnn.bias_hh_l0.detach().chunk(4)
+        if keeps == "some":
+            forget.fill_(3.0)
+        elif keeps == "window":
+            patient(forget, window)
+            torch.neg(forget, out=let_in)
 
     def forward(self, batch):
         # Packed sequences take longer than what is padded in batches of similar lengths.
@@ -241,8 +245,9 @@ class NeuralCDE(nn.Module):
 
 CELLS = {
     "lstm": LSTM, "gru": GRU, "mgu": MGU, "exprnn": ExpRNN, "lmu": LMU, "gru-d": GRUD, "ode-rnn": ODERNN,
-    "neural cde": NeuralCDE, "plain lstm": partial(LSTM, keeps=False, told="values"),
-    "lstm, forgetful": partial(LSTM, keeps=False), "lstm, of values": partial(LSTM, told="values"),
+    "neural cde": NeuralCDE, "plain lstm": partial(LSTM, keeps="nothing", told="values"),
+    "lstm, forgetful": partial(LSTM, keeps="nothing"), "lstm, of values": partial(LSTM, told="values"),
+    "lstm, chrono": partial(LSTM, keeps="window"),
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The paper's experiment on CharacterTrajectories: a HiPPO-RNN is trained at one sampling rate and tested at another.
 
-    python examples/paper/character_trajectories_rnn.py [--seeds 3] [--threads 2]
+    python examples/paper/character_trajectories_rnn.py --quick [--data FOLDER]
+    python examples/paper/character_trajectories_rnn.py [--data FOLDER] [--seeds 3] [--threads 1]
 
 Split, rates and shifts are those of the paper's code: 70 % of the letters for training, 15 % for validation (not used)
 and 15 % for testing; 200 Hz is the data's own rate, 100 Hz every second observation, without timestamps; or the

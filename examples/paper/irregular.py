@@ -1,5 +1,6 @@
 """Where data go missing in real life: series whose times are irregular, or of which most values were never taken.
 
+    python examples/paper/irregular.py --quick --data FOLDER
     python examples/paper/irregular.py --data FOLDER [--seeds 3] [--threads 1] [--only "set Traj"]
 
 In the folder, npz files with values (n_observations, n_channels), NaN where nothing was observed, times, offsets, y,

@@ -1,6 +1,7 @@
 """CharacterTrajectories of which 30, 50 or 70 % of the observations are missing, in training as in testing.
 
-    python examples/paper/missing.py [--seeds 3] [--threads 1]
+    python examples/paper/missing.py --quick [--data FOLDER]
+    python examples/paper/missing.py [--data FOLDER] [--seeds 3] [--threads 1] [--only "dropped 70"]
 
 That is how neural controlled differential equations were tested first (arXiv:2005.08926), and others after them: every
 series loses observations of its own, and the times of the others are kept. Split and networks are those of

@@ -4,23 +4,28 @@ python examples/paper/page.py
 """
 
 import argparse
+from itertools import product
 
 import numpy as np
 import pandas as pd
 from character_trajectories_rnn import SHIFTS
 from function_approximation import TESTS
-from runner import RESULTS, numbers, read
+from runner import RESULTS, numbers, read, rows_of
 
 NOT_RUN = "not run"
 PLAIN = "LSTM, told values only"
 KEEPS, FORGETS = "LSTM, told values only, that keeps at first", "LSTM, told all, that forgets at first"
 OTHERS = ("LSTM", PLAIN, KEEPS, FORGETS, "GRU", "MGU", "expRNN", "LMU", "GRU-D", "ODE-RNN", "Neural CDE")
 TIMED, PAPERS, SPACE = "HiPPO-RNN, timed gate, 4 memories", "HiPPO-RNN, the paper's cell", "HiPPO-SSM"
-RELATIVE = "HiPPOClassifier, relative windows"
+RELATIVE, SVC = "HiPPOClassifier, relative windows", "coefficients, SVC"
 LEGS, RIVALS = "HiPPO-RNN, LegS", ("LSTM", "GRU", "MGU", "HiPPO-RNN, random", "expRNN", "LMU")
 PUBLISHED_RIVALS = {"LSTM": 95.1, "expRNN": 96.6, "LMU": 97.15}  # of permuted MNIST, where it can be read
 DROPPED = [f"{percent} % dropped" for percent in (30, 50, 70, 90)]
 PIXELS = 784  # of a digit
+RATES, MISSING = (200, 100), (30, 50, 70)  # Hz, and % of the observations
+STRETCHED = ("LegS, projection", "LegS, bilinear steps")
+STEPS, KEPT = "bilinear steps, by order", "HiPPOMemory, by what it has seen"
+FADING = ("LegS", "LSTM, forget bias 3")
 # Scripts, and the data that they need.
 SCRIPTS = {
     "function_approximation": "none", "theory": "none", "timescales": "downloaded", "missing": "downloaded",
@@ -65,25 +70,30 @@ def timescales():
     mean = results.groupby(["model", "rate"], sort=False)[columns].mean()
     table = {}
     for model, own in mean.groupby("model", sort=False):
-        own = own.droplevel("model").reindex([200, 100])
+        own = own.droplevel("model").reindex(RATES)
         if own.isna().all(axis=1).any():  # at one of the rates only
             continue
         shifts = [*own["other"], own["times x 2"].mean(), own["times / 2"].mean()]
         table[model] = (
             {"no shift": own["same"].mean()} | dict(zip(SHIFTS, shifts, strict=True)) | dict(own[DROPPED].mean())
         )
-        table[model]["seeds"] = results.loc[results["model"] == model, "seed"].nunique()
-    return pd.DataFrame(table).T.rename_axis("model").astype({"seeds": int}).round(1)
+    table = pd.DataFrame(table, ["no shift", *SHIFTS, *DROPPED]).T.rename_axis("model")
+    weights = results.groupby("model")["weights"].first().astype("Int64")
+    return table.assign(weights=weights, seeds=fewest(results, "rate"))
+
+
+def fewest(results, part):
+    """Seeds of each model, of the part that has fewest of them."""
+    return results.groupby(["model", part])["seed"].nunique().groupby("model").min()
 
 
 def missing():
     """A row for each model, with the published ones."""
-    results = rows("missing")
-    columns = ("30 %", "50 %", "70 %")
+    results, columns = rows("missing"), [f"{percent} %" for percent in MISSING]
     published = pd.DataFrame(PUBLISHED_MISSING.values(), PUBLISHED_MISSING, columns, dtype=float)
-    own = results.pivot_table("accuracy", "model", "dropped", sort=False).set_axis(columns, axis=1)
-    table = pd.concat([own.assign(seeds=results.groupby("model")["seed"].nunique()), published]).round(1)
-    return table.astype({"seeds": "Int64"}).rename_axis("model")
+    own = results.pivot_table("accuracy", "model", "dropped", sort=False).reindex(columns=MISSING)
+    own = own.set_axis(columns, axis=1).assign(seeds=fewest(results, "dropped"))
+    return pd.concat([own, published]).astype({"seeds": "Int64"}).rename_axis("model")
 
 
 def irregular():
@@ -99,26 +109,36 @@ def pixels():
 
 
 def remembered():
-    """A million samples: a row for each model, means over signals."""
+    """A million samples: a row for each model, means over signals; the ratio differs from signal to signal."""
     results = rows("function_approximation")
     own = results.groupby("model", sort=False)
-    table = own[["error", "optimal projection", "samples/s"]].mean().assign(signals=own.size())
-    table.insert(2, "ratio", table["error"] / table["optimal projection"])
-    table.loc[table.index == "LSTM", "signals"] = TESTS
-    return table.round(4).astype({"samples/s": int})
+    table = own[["error", "optimal projection"]].mean().round(4)
+    least, most = (own["ratio"].agg(how).map("{:.3g}".format) for how in ("min", "max"))
+    table["ratio"] = least.where(least == most, least + " to " + most)
+    return table.assign(**{"samples/s": own["samples/s"].mean().astype(int)}, signals=signals(own.size()))
+
+
+def signals(trials):
+    """How many: a trial has one, but for the LSTM, which is tested with more."""
+    return trials.where(trials.index != "LSTM", TESTS * trials)
 
 
 def sequences():
     """A row for each model, a column for each task."""
     results = rows("sequences")
-    return by_task(results.assign(value=results["symbols"].fillna(results["error"])), with_seeds=True)
+    return by_task(results.assign(value=either(results, "symbols", "error")), with_seeds=True)
 
 
 def spaces():
     """Likewise, of state spaces by how their modes begin."""
     results = rows("state_spaces")
-    results["value"] = results["test"].fillna(results["error"])
+    results["value"] = either(results, "test", "error")
     return by_task(results[~results["model"].isin((*OTHERS, "HiPPO-RNN")) & ~results["task"].str.contains("MNIST")])
+
+
+def either(results, *columns):
+    """What a row has of these, of which there may be none."""
+    return results.reindex(columns=columns).bfill(axis=1).iloc[:, 0]
 
 
 def by_task(results, *, with_seeds=False):
@@ -136,8 +156,8 @@ def by_task(results, *, with_seeds=False):
 
 def verdicts():
     """Every claim: what was published and where, what comes out here, what differs, and what to think of it."""
-    for claims, name, models in CLAIMS:
-        if set(models) <= set(rows(name).get("model", ())) and len(rows(name)):
+    for claims, *needed in CLAIMS:
+        if all(rows_of([trial], read(RESULTS / f"{name}.csv")).any() for name, trials in needed for trial in trials):
             yield from claims()
         else:
             yield claims.__doc__.splitlines()[0].rstrip("."), "", "", NOT_RUN, "", NOT_RUN
@@ -145,10 +165,10 @@ def verdicts():
 
 def accuracies():
     """Digits, pixel by pixel, by state spaces."""
-    tasks = rows("state_spaces")
-    tasks = tasks[~tasks["model"].isin((*OTHERS, "HiPPO-RNN"))] if len(tasks) else tasks
+    tasks = rows("state_spaces").reindex(columns=["task", "model", "hidden_size", "epochs", "test"])
+    tasks = tasks[~tasks["model"].isin((*OTHERS, "HiPPO-RNN"))]
     for task, (figure, source) in PUBLISHED_DIGITS.items():
-        own = tasks[tasks["task"].str.startswith(task)]
+        own = tasks[tasks["task"].astype(str).str.startswith(task)]
         if own.empty:
             yield task, figure, source, NOT_RUN, "", NOT_RUN
         for (model, _), best in own.groupby(["model", "task"]):
@@ -170,7 +190,7 @@ def coefficients():
     for _, row in rows("digits").iterrows():
         name, differs, verdict = f"{row['task']}, {row['model']}", "no memory: all pixels at once", ""
         figure, source = PUBLISHED_DIGITS[row["task"]]
-        if row["model"] == "coefficients, SVC":
+        if row["model"] == SVC:
             name += f", order {row['order']:,.0f}"
             differs = "as many numbers as pixels, or more: nothing is forgotten"
             if row["order"] < PIXELS:
@@ -202,7 +222,7 @@ def robustness():
     others = table[table.index.isin(OTHERS)]
     networks = table[table.index.isin((*OTHERS, TIMED, PAPERS, SPACE))]
     lowest = networks["no shift"].idxmin()
-    seeds = f"seeds: {networks['seeds'].min():.0f}"
+    seeds = f"seeds: {networks['seeds'].min()}"
     yield (
         "every network without a shift, CharacterTrajectories", "> 95", "section 4 of [Gu2020]_",
         f"from {networks['no shift'].min():.1f} ({lowest}) to {networks['no shift'].max():.1f}",
@@ -222,7 +242,7 @@ def robustness():
             f"{margin.min():+.1f} to {margin.max():+.1f}", f"{differs}{seeds}",
             SIZES[np.searchsorted([-1, 1, 25], margin.min(), side="right")],
         )  # fmt: skip
-    for model, target in (("coefficients, SVC", 98), (RELATIVE, 99)):
+    for model, target in ((SVC, 98), (RELATIVE, 99)):
         least = table.loc[model, ["no shift", *shifts]].min()
         yield (
             f"{model}: least accuracy, with and without a shift", "", "", f"{least:.1f}", "no network",
@@ -232,7 +252,8 @@ def robustness():
 
 def losses():
     """Observations that are missing in training, too."""
-    ours, published = missing().loc[RELATIVE][:3], np.max(list(PUBLISHED_MISSING.values()), axis=0)
+    ours = missing().loc[RELATIVE].to_numpy(float)[: len(MISSING)]
+    published = np.max(list(PUBLISHED_MISSING.values()), axis=0)
     yield (
         f"30, 50, 70 % of the observations missing, CharacterTrajectories: {RELATIVE}",
         " / ".join(f"{figure:.4g}" for figure in published), "best of table 8, arXiv:2110.13985",
@@ -241,79 +262,110 @@ def losses():
     )  # fmt: skip
 
 
-def approximation():
-    """A million samples in 256 numbers."""
-    table = remembered()
-    error, blocks = table.loc["LegS", ["error", "samples/s"]]
-    ratio = rows("function_approximation").query("model == 'LegS'")["ratio"].max()
-    costs = rows("theory").query("claim == '4, seconds' and model == 'bilinear steps, by order' and at == 256")
-    speed = 1 / costs["value"].mean()
+def speed():
+    """A million samples, and how fast they are remembered."""
+    table, steps = remembered()["samples/s"], 1 / checked("4, seconds")[STEPS, 256]
     yield (
         "samples of a million a second, order 256, one core, one step after the other", "470,000", "[Gu2020]_, C++",
-        f"{speed:,.0f}; by projection, in blocks of 10,000: {blocks:,.0f}",
-        "another machine; the samples are known ahead", reached(speed, 470_000),
+        f"{steps:,.0f}; by projection, in blocks of 10,000: {table['LegS']:,.0f}",
+        "another machine; the samples are known ahead", reached(steps, 470_000),
     )  # fmt: skip
-    times = speed / table.loc["LSTM", "samples/s"]
+    times = steps / table["LSTM"]
     yield (
         "times as fast as an LSTM of 256 units, one step after the other", "10", "[Gu2020]_", f"{times:.0f}",
         "another machine, PyTorch's LSTM", reached(times, 10),
     )  # fmt: skip
+
+
+def approximation():
+    """A million samples in 256 numbers."""
+    legs = rows("function_approximation").query("model == 'LegS'")
+    ratio = legs["ratio"].max()
     yield (
-        "mean squared error of the reconstruction", "", "", f"{error:.4f}, at most {ratio:.5f} times the optimum", "",
+        "mean squared error of the reconstruction", "", "",
+        f"{legs['error'].mean():.4f}, at most {ratio:.5f} times the optimum", "",
         "optimal" if ratio < 1.001 else "not optimal",
     )  # fmt: skip
 
 
-def theory():
-    """The propositions, from theory.csv."""
-    results = rows("theory")
-    value = results.groupby(["claim", "model", "at"])["value"].mean()
-    change = max(value["3, stretched", model].max() for model in ("LegS, projection", "LegS, bilinear steps"))
+def checked(claim):
+    """Values of one check of theory.csv, by model and by what it is at."""
+    return rows("theory").query("claim == @claim").groupby(["model", "at"])["value"].mean()
+
+
+def scale_of_time():
+    """Proposition 3."""
+    change = checked("3, stretched")[list(STRETCHED)].max()
     yield (
         "proposition 3: LegS does not see the scale of time", "exactly", "[Gu2020]_",
         f"relative change of {change:.0e}", "", "holds" if change < 1e-12 else "does not hold",
     )  # fmt: skip
-    cost = value["4, seconds", "bilinear steps, by order"]
-    seen = value["4, bytes", "HiPPOMemory, by what it has seen"]
+
+
+def cost():
+    """Proposition 4."""
+    seconds, size = checked("4, seconds")[STEPS], checked("4, bytes")[KEPT]
+    slope = power(seconds, 64, 256)
     yield (
         "proposition 4: a step costs O(order)", "order^1", "[Gu2020]_",
-        f"order 4: {1e9 * cost[4]:.0f} ns, 16: {1e9 * cost[16]:.0f}, 64: {1e9 * cost[64]:.0f}, 256: "
-        f"{1e9 * cost[256]:.0f}; {seen[100]:,.0f} bytes after a hundred observations, {seen[1_000_000]:,.0f} after a "
-        "million", "several steps share the vector lanes", "holds" if cost[256] < 64 * cost[4] else "does not hold",
+        f"order^{slope:.2f} from 64 to 256, by less below; order 256: {1e9 * seconds[256]:.0f} ns; {size[100]:,.0f} "
+        f"bytes after a hundred observations, {size[1_000_000]:,.0f} after a million",
+        "several steps share the vector lanes", "holds" if slope < 1.1 else "does not hold",
     )  # fmt: skip
-    fall = {}
-    for model in ("LegS", "LSTM, forget bias 3"):
-        norm = value["5, gradient", model]
-        fall[model] = np.log(norm[10_000] / norm[1000]) / np.log(10)
-    legs, lstm = fall.values()
+
+
+def power(values, first, last):
+    """Which power of what they are at they follow between the two."""
+    return np.log(values[last] / values[first]) / np.log(last / first)
+
+
+def fading():
+    """Proposition 5."""
+    norms = checked("5, gradient")
+    legs, lstm = (power(norms[model], 1000, 10_000) for model in FADING)
     yield (
         "proposition 5: the gradient of an observation falls as 1 / t", "t^-1", "[Gu2020]_",
         f"t^{legs:.2f} from 1,000 to 10,000 observations; an LSTM's, of forget bias 3, by {-lstm:.0f} powers of ten",
-        "", "holds" if abs(legs + 1) < 0.02 else "does not hold",
+        "order 8", "holds" if abs(legs + 1) < 0.02 else "does not hold",
     )  # fmt: skip
-    errors = [value["6, error", f"k = {k}"] for k in (1, 2, 3)]
-    slopes = [np.log(error[128] / error[32]) / np.log(4) for error in errors]
+
+
+def smooth():
+    """Proposition 6."""
+    errors = checked("6, error")
+    slopes = [power(errors[f"k = {k}"], 32, 128) for k in (1, 2, 3)]
     holds = all(slope < 0.5 - k for k, slope in enumerate(slopes, 1))
     yield (
         "proposition 6: error where the k-th derivative is bounded, k = 1, 2, 3",
         "at most order^-0.5, -1.5, -2.5", "[Gu2020]_", "order^" + ", ".join(f"{slope:.1f}" for slope in slopes),
-        "one kink: the bound is for the worst function", "holds" if holds else "does not hold",
+        "one kink, at which the k-th derivative jumps", "holds" if holds else "does not hold",
     )  # fmt: skip
 
 
-# Claims, and the experiment and models without which there is nothing to say of them.
+def trials(**columns):
+    """All combinations."""
+    return [dict(zip(columns, values, strict=True)) for values in product(*columns.values())]
+
+
+# Claims, and the rows without which there is nothing to say of them.
 CLAIMS = (
-    (accuracies, "state_spaces", ()),
-    (coefficients, "digits", ()),
-    (small_networks, "pixels", (LEGS, *RIVALS)),
-    (robustness, "timescales", (PAPERS, TIMED, SPACE, PLAIN, "coefficients, SVC", RELATIVE)),
-    (losses, "missing", (RELATIVE,)),
-    (approximation, "function_approximation", ("LegS", "LSTM")),
-    (theory, "theory", ()),
-)
+    (accuracies,),
+    (coefficients, ("digits", [{}])),
+    (small_networks, ("pixels", trials(task=["permuted MNIST"], model=[LEGS, *RIVALS]))),
+    (robustness, ("timescales", trials(model=[PAPERS, TIMED, SPACE, PLAIN, SVC, RELATIVE], rate=RATES))),
+    (losses, ("missing", trials(model=[RELATIVE], dropped=MISSING))),
+    (speed, ("function_approximation", trials(model=["LegS", "LSTM"])),
+     ("theory", trials(claim=["4, seconds"], model=[STEPS], at=[256]))),
+    (approximation, ("function_approximation", trials(model=["LegS"]))),
+    (scale_of_time, ("theory", trials(claim=["3, stretched"], model=STRETCHED))),
+    (cost, ("theory", trials(claim=["4, seconds"], model=[STEPS], at=[64, 256])
+            + trials(claim=["4, bytes"], model=[KEPT], at=[100, 1_000_000]))),
+    (fading, ("theory", trials(claim=["5, gradient"], model=FADING, at=[1000, 10_000]))),
+    (smooth, ("theory", trials(claim=["6, error"], model=[f"k = {k}" for k in (1, 2, 3)], at=[32, 128]))),
+)  # fmt: skip
 TABLES = {
-    "timescales": timescales, "missing": missing, "irregular": irregular, "sequences": sequences,
-    "state_spaces": spaces, "function_approximation": remembered, "pixels": pixels,
+    "timescales": lambda: timescales().round(1), "missing": lambda: missing().round(1), "irregular": irregular,
+    "sequences": sequences, "state_spaces": spaces, "function_approximation": remembered, "pixels": pixels,
 }  # fmt: skip
 
 

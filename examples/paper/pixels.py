@@ -11,7 +11,7 @@
 Table 1 of the paper has networks of 512 units, trained with all 60,000 digits for 50 epochs. Here all have 64 units,
 and 20,000 digits for 5 epochs, with the same batches and learning rate; tested with the official 10,000, weights those
 of the last epoch. Measures with a window are told how long it is, in pixels, as the paper's are. In the folder:
-MNIST.npz, as for state_spaces.py. A row takes 2 to 15 minutes; with glibc, about half of that if it keeps the memory of
+MNIST.npz, as for state_spaces.py. A row takes 2 to 22 minutes; with glibc, about half of that if it keeps the memory of
 large batches: ``MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000``, as for the published rows.
 """
 
@@ -30,6 +30,7 @@ PAPERS = partial(HiPPORNNClassifier, gate="mgu", memory_size=1, order=HIDDEN)
 MODELS = {
     "HiPPO-RNN, LegS": PAPERS,
     "LSTM": partial(BaselineClassifier, "lstm"),
+    "LSTM, chrono initialization": partial(BaselineClassifier, "lstm, chrono"),
     "GRU": partial(BaselineClassifier, "gru"),
     "MGU": partial(BaselineClassifier, "mgu"),
     "HiPPO-RNN, random": partial(PAPERS, "rand", timescale=200.0),

@@ -37,13 +37,13 @@ def arguments(documentation, *, seeds=3, data=None, file=None):
         description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument(
-        "--quick", action="store_true", help="small trials, whose rows go into the folder --checkpoints"
+        "--quick", action="store_true", help="small trials, whose rows go into the folder of --checkpoints"
     )
     parser.add_argument("--seeds", type=int, default=seeds, help="of every trial; default %(default)s")
     parser.add_argument("--threads", type=int, default=1, help="default %(default)s")
     parser.add_argument("--only", metavar="TEXT", default="", help="trials whose description has this in it")
     parser.add_argument("--checkpoints", metavar="FOLDER", type=Path, default=Path("checkpoints"),
-                        help="of what is unfinished; default %(default)s")  # fmt: skip
+                        help="where trials leave what they would go on from; default %(default)s")  # fmt: skip
     parser.set_defaults(data=None)
     if data is not None:
         parser.add_argument("--data", metavar="FOLDER", type=Path, required=file is not None, help=data)

@@ -1,6 +1,6 @@
 """What the paper proves, checked numerically; all of it in a minute.
 
-    python examples/paper/theory.py [--seeds 1]
+    python examples/paper/theory.py [--quick] [--seeds 1]
 
 "3, stretched" and "3, fewer"
     Proposition 3: LegS does not see the scale of time. How far the coefficients of a random signal are from those of

@@ -1,6 +1,7 @@
 """The paper's test of robustness to timescales, with its baselines: another sampling rate, or data that are missing.
 
-    python examples/paper/timescales.py [--seeds 3] [--threads 1] [--only "model LSTM"]
+    python examples/paper/timescales.py --quick [--data FOLDER]
+    python examples/paper/timescales.py [--data FOLDER] [--seeds 3] [--threads 1] [--only "model LSTM"]
 
 Series, split and shifts are those of character_trajectories_rnn.py: trained at one rate, tested at another. Besides, 30
 to 90 % of the test observations are dropped, and the others keep their times. Nothing of that is seen in training. All
