@@ -12,20 +12,20 @@ from ._ssm import HiPPOSSMClassifier, HiPPOSSMRegressor
 
 NEEDS = {"python_dependencies": ["torch", "skorch"]}
 TEST_PARAMS: list[dict[str, Any]] = [
-    {"hidden_size": 4, "order": 3, "max_epochs": 3, "random_state": 0},
+    {"hidden_size": 4, "order": 3, "max_epochs": 1, "random_state": 0},
     {
         "measure": "legt",
         "hidden_size": 3,
         "order": 4,
         "timescale": 6.0,
         "gate": None,
-        "max_epochs": 2,
+        "max_epochs": 1,
         "random_state": 1,
     },
 ]
 SSM_TEST_PARAMS: list[dict[str, Any]] = [
-    {"hidden_size": 4, "order": 4, "max_epochs": 3, "random_state": 0},
-    {"measure": "legt", "hidden_size": 3, "order": 4, "pooling": "last", "max_epochs": 2, "random_state": 1},
+    {"hidden_size": 4, "order": 4, "max_epochs": 1, "random_state": 0},
+    {"measure": "legt", "hidden_size": 3, "order": 4, "pooling": "last", "max_epochs": 1, "random_state": 1},
 ]
 
 

@@ -1,11 +1,15 @@
-"""What several test modules make: measures by what they are for, and irregular series."""
+"""What several test modules make: measures by what they are for, irregular series, and networks for checks."""
 
 import numpy as np
+from sklearn.base import clone
 
 from sklearn_hippo import Panel
 from sklearn_hippo._measures import with_dynamics, with_projection
 
 MEASURES = with_projection()
+# Checks of scikit-learn that ask for a score.
+SCORED = ("check_classifiers_train", "check_classifiers_classes", "check_class_weight_classifiers",
+          "check_regressors_train")  # fmt: skip
 DYNAMICS = {name: measure.dynamics for name, measure in with_dynamics().items()}
 
 
@@ -46,6 +50,12 @@ def waves(n=60, seed=0, n_classes=2):
         phase = rng.uniform(0, 1)
         series.append((t, np.stack([np.sin((1 + 2 * label) * t + phase), 5 + 1000 * np.cos(t)], axis=1)))
     return Panel.from_list(series), np.array(["slow", "fast", "faster"])[y]
+
+
+def trained(network, check):
+    """A copy for a check, trained for three epochs where no score is asked for."""
+    network = clone(network)
+    return network if check.func.__name__ in SCORED else network.set_params(max_epochs=3)
 
 
 def objects(items):

@@ -2,9 +2,12 @@
 
 `project` is quadrature of the defining integrals, segment by segment. `recur` runs the dense dynamics c' = A c + B f
 with matrix exponentials, `one_step_method` with the classical discretizations. `basis` and `dynamics` are written out
-again from the tables of the documentation. Nothing of the package is imported here.
+again from the tables of the documentation. Nothing of the package is imported here. They are asked for the same series
+under every instruction set, and so keep what they found.
 """
 
+import pickle
+from functools import wraps
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +18,20 @@ SCALED = ("legs", "fous", "chebs")
 SLIDING = ("legt", "fout", "chebt")
 DECAYING = ("lagt", "legs_lti")
 MEASURES = SCALED + SLIDING + DECAYING
+
+
+def kept(reference):
+    """What is asked again is not computed again."""
+    known = {}
+
+    @wraps(reference)
+    def found(*arguments, **options):
+        asked = pickle.dumps((arguments, options))
+        if asked not in known:
+            known[asked] = reference(*arguments, **options)
+        return pickle.loads(pickle.dumps(known[asked]))  # the caller's own
+
+    return found
 
 
 def first_cell(times):
@@ -70,6 +87,7 @@ def _cut(segments, places):
         yield from zip(knots[:-1], knots[1:], heights[:-1], heights[1:], strict=True)
 
 
+@kept
 def project(measure, order, times, values, timescale=None, interpolation="linear", past="zero"):
     """Coefficients of one channel, by Gauss quadrature with enough nodes for every segment.
 
@@ -152,6 +170,7 @@ def dynamics(measure, order):
     raise ValueError(measure)
 
 
+@kept
 def gated(measure, order, x, times, weights, gate, discretization, timescale=None):
     """Hidden states and memories of the HiPPO-RNN on one sequence, with dense matrices.
 
@@ -199,6 +218,7 @@ def gated(measure, order, x, times, weights, gate, discretization, timescale=Non
     return np.array(hidden), np.array(memories)
 
 
+@kept
 def recur(measure, order, times, values, timescale=None, interpolation="linear", past="zero"):
     """The memory after the last observation of one channel, by exact steps of the dense dynamics.
 
@@ -248,6 +268,7 @@ def steps(measure, times, discretization, timescale=None):
                      for t, b, r in zip(times, before, running, strict=True)])  # fmt: skip
 
 
+@kept
 def one_step_method(measure, order, times, values, discretization, timescale=None, past="zero"):
     """States after every observation of one channel, by dense steps of one of the five discretizations.
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import sklearn
 from extras import optional
+from makers import trained
 from makers import waves as classes
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -54,12 +55,13 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.mark.filterwarnings("ignore:The training ended:sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
-    [HiPPORNNClassifier(random_state=0), HiPPORNNRegressor(random_state=0)],
+    [HiPPORNNClassifier(batch_size=64, random_state=0), HiPPORNNRegressor(batch_size=64, random_state=0)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
 def test_scikit_learn_checks(estimator, check):
-    check(estimator)
+    check(trained(estimator, check))
 
 
 @pytest.mark.parametrize("estimator", [HiPPORNNClassifier, HiPPORNNRegressor])

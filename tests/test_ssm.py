@@ -1,10 +1,11 @@
 import pickle
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 import oracles
 import pytest
-from makers import waves
+from makers import trained, waves
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils.estimator_checks import check_param_validation, parametrize_with_checks
 
@@ -256,24 +257,27 @@ def with_gradients(space, u, step, lengths, compiled=True):
     return [y.detach(), end.modes.detach(), *torch.autograd.grad((y * weight).sum(), wanted)]
 
 
-@pytest.mark.usefixtures("instructions")
-@pytest.mark.parametrize("discretization", ["foh", "zoh"])
-def test_inputs_that_cancel(discretization):
-    """Of which little is left in a state; channels have modes that move from 1e-5 to 3 in a step, and fade in some."""
+@lru_cache
+def canceling(discretization):
+    """Speeds of modes, steps, what is run in single precision, and what plain PyTorch has in both precisions."""
     g = torch.Generator().manual_seed(0)
     speed, length = torch.logspace(-5, 0.5, 32), 1000
     rate = (torch.complex(-0.3 * torch.ones(1), torch.ones(1)) * speed)[None]
     u = (-1.0) ** torch.arange(length)[None, :, None].expand(1, length, 32)
     step, lengths = 0.5 + torch.rand(1, length, generator=g), torch.tensor([length])
-    single = Space(rate, torch.ones_like(rate), torch.zeros(32), discretization)
-    double = Space(
-        rate.to(torch.complex128), torch.ones_like(rate, dtype=torch.complex128), torch.zeros(32), discretization
-    )
-    found = with_gradients(single, u, step, lengths)
-    expected = with_gradients(
-        double._replace(through=double.through.double()), u.double(), step.double(), lengths, False
-    )
-    plain = with_gradients(single, u, step, lengths, compiled=False)
+    single = Space(rate, torch.ones_like(rate), torch.zeros(32), discretization), u, step, lengths
+    rate = rate.to(torch.complex128)
+    double = Space(rate, torch.ones_like(rate), torch.zeros(32, dtype=torch.float64), discretization)
+    plain = with_gradients(*single, compiled=False)
+    return speed, step, single, plain, with_gradients(double, u.double(), step.double(), lengths, compiled=False)
+
+
+@pytest.mark.usefixtures("instructions")
+@pytest.mark.parametrize("discretization", ["foh", "zoh"])
+def test_inputs_that_cancel(discretization):
+    """Of which little is left in a state; channels have modes that move from 1e-5 to 3 in a step, and fade in some."""
+    speed, step, single, plain, expected = canceling(discretization)
+    found, length = with_gradients(*single), step.shape[1]
     # Slow modes lose what rounding takes from steps in any case, and from sums of as many terms. Others move by
     # SLOW / 1.5 or more in a typical step, and lose as many digits as the inverse of that has: of an input that is
     # held, and twice of one whose sums over two steps cancel as well; once more in gradients of lambda.
@@ -655,19 +659,21 @@ def test_what_a_selective_layer_refuses():
 # --- the estimators -------------------------------------------------------------------------------------
 
 QUICK = {"hidden_size": 8, "order": 4, "max_epochs": 15, "lr": 0.02, "random_state": 0}
+CHECKED = QUICK | {"n_layers": 1, "batch_size": 64, "lr": 0.05}
 
 
+@pytest.mark.filterwarnings("ignore:The training ended:sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [
-        HiPPOSSMClassifier(**QUICK, n_layers=1),
-        HiPPOSSMRegressor(**QUICK | {"max_epochs": 40, "hidden_size": 16}, n_layers=1),
+        HiPPOSSMClassifier(**CHECKED),
+        HiPPOSSMRegressor(**CHECKED | {"max_epochs": 40, "hidden_size": 16}),
     ],
     expected_failed_checks=lambda _: {
         "check_sample_weight_equivalence_on_dense_data": "mini-batches depend on the number of series",
     },
 )
 def test_scikit_learn_checks(estimator, check):
-    check(estimator)
+    check(trained(estimator, check))
 
 
 @pytest.mark.parametrize("estimator", [HiPPOSSMClassifier, HiPPOSSMRegressor])
