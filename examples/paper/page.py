@@ -21,6 +21,7 @@ TIMED, PAPERS, SPACE = "HiPPO-RNN, timed gate, 4 memories", "HiPPO-RNN, the pape
 RELATIVE, SVC = "HiPPOClassifier, relative windows", "coefficients, SVC"
 LEGS, RIVALS = "HiPPO-RNN, LegS", ("LSTM", CHRONO, "GRU", "MGU", "HiPPO-RNN, random", "expRNN", "LMU")
 PUBLISHED_RIVALS = {"LSTM": 95.1, "expRNN": 96.6, "LMU": 97.15}  # of permuted MNIST, where it can be read
+DEVELOPED = "no network; its features were developed with these letters"
 DROPPED = [f"{percent} % dropped" for percent in (30, 50, 70, 90)]
 PIXELS = 784  # of a digit
 RATES, MISSING = (200, 100), (30, 50, 70)  # Hz, and % of the observations
@@ -34,7 +35,7 @@ SCRIPTS = {
     "state_spaces": "none, downloaded, in a folder: by the task",
 }  # fmt: skip
 # By the least margin, in points; the test set has 429 series, and a point is four of them.
-SIZES = ("not under every shift", "within a point, or better by less", "better, by less", "holds")
+SIZES = ("worse under some shift", "does not hold; no worse than by a point", "better, by less", "holds")
 # Published for pixel by pixel, by the HiPPO-RNN, and where it can be read.
 PUBLISHED_DIGITS = {
     "permuted MNIST": (98.3, "abstract of [Gu2020]_"),
@@ -175,7 +176,8 @@ def accuracies():
         for (model, _), best in own.groupby(["model", "task"]):
             test = best["test"].mean()
             differs = (
-                f"{best['hidden_size'].iloc[0]:.0f} units, {best['epochs'].iloc[0]:.0f} epochs; seeds: {len(best)}"
+                f"no HiPPO-RNN; {best['hidden_size'].iloc[0]:.0f} units, {best['epochs'].iloc[0]:.0f} epochs; "
+                f"seeds: {len(best)}"
             )
             model = f"a state space that begins as {'random modes' if model == 'rand' else model}"
             yield f"{task}, {model}", figure, source, f"{test:.2f}", differs, reached(test, figure)
@@ -183,7 +185,7 @@ def accuracies():
 
 def reached(value, figure):
     """Whether it is as much as was published."""
-    return "equal" if value == figure else "reached" if value > figure else "not reached"
+    return "equal" if value == figure else "reached" if value > figure else f"not reached, by {figure - value:.2g}"
 
 
 def coefficients():
@@ -205,15 +207,17 @@ def small_networks():
     results = rows("pixels").query("task == 'permuted MNIST'")
     test, seeds = results.groupby("model")["test"], results.groupby("model")["seed"].nunique()
     least, mean, most = test.min(), test.mean(), test.max()
-    budget = f"64 units, {results['series'].iloc[0]:,} digits, {results['epochs'].iloc[0]} epochs"
+    budget = f"64 units, {results['series'].iloc[0]:,} digits, {results['epochs'].iloc[0]} epochs, another permutation"
+    weights = results.groupby("model")["weights"].first()
     for rival in RIVALS:
         fewest, above = seeds[[LEGS, rival]].min(), least[LEGS] > most[rival]
         yield (
             f"permuted MNIST, {LEGS}, above {rival}",
             *((f"98.3 and {PUBLISHED_RIVALS[rival]}", "[Gu2020]_; arXiv:2111.00396")
               if rival in PUBLISHED_RIVALS else ("", "")),
-            f"{mean[LEGS]:.1f} and {mean[rival]:.1f}", f"{budget}; seeds: {fewest}",
-            "does not hold" if not above else "holds" if fewest < 3 else "holds, by more than the seeds differ",
+            f"{mean[LEGS]:.1f} and {mean[rival]:.1f}",
+            f"{budget}; {weights[LEGS]:,} and {weights[rival]:,} weights; seeds: {fewest}",
+            ("holds" if above else "does not hold") + (", every seed above every one" if above and fewest > 1 else ""),
         )  # fmt: skip
 
 
@@ -225,7 +229,7 @@ def robustness():
     lowest = networks["no shift"].idxmin()
     seeds = f"seeds: {networks['seeds'].min()}"
     yield (
-        "every network without a shift, CharacterTrajectories", "> 95", "section 4 of [Gu2020]_",
+        "every network without a shift, CharacterTrajectories, means", "> 95", "section 4 of [Gu2020]_",
         f"from {networks['no shift'].min():.1f} ({lowest}) to {networks['no shift'].max():.1f}",
         f"64 units; {len(others)} of {len(OTHERS)} networks of others; {seeds}",
         "holds" if networks["no shift"].min() > 95 else "does not hold for all",
@@ -241,12 +245,13 @@ def robustness():
         yield (
             f"{model}: points above {seen}", "25 to 40", "abstract of [Gu2020]_",
             f"{margin.min():+.1f} to {margin.max():+.1f}", f"{differs}{seeds}",
-            SIZES[np.searchsorted([-1, 1, 25], margin.min(), side="right")],
+            SIZES[np.searchsorted([-1, 1, 25], margin.min(), side="right")] + " against this one" * (rivals == [PLAIN]),
         )  # fmt: skip
     for model, target in ((SVC, 98), (RELATIVE, 99)):
         least = table.loc[model, ["no shift", *shifts]].min()
         yield (
-            f"{model}: least accuracy, with and without a shift", "", "", f"{least:.1f}", "no network",
+            f"{model}: least mean accuracy, with and without a shift", "", "", f"{least:.1f}",
+            DEVELOPED if model == RELATIVE else "no network",
             f"above {target}" if least >= target else f"not above {target}",
         )  # fmt: skip
 
@@ -258,7 +263,8 @@ def losses():
     yield (
         f"30, 50, 70 % of the observations missing, CharacterTrajectories: {RELATIVE}",
         " / ".join(f"{figure:.4g}" for figure in published), "best of table 8, arXiv:2110.13985",
-        " / ".join(f"{figure:.1f}" for figure in ours), "split and losses are drawn anew; 0.2 are one series",
+        " / ".join(f"{figure:.1f}" for figure in ours),
+        f"{DEVELOPED}; split and losses are drawn anew; 0.2 are one series",
         "above all three" if (ours > published).all() else "not reached by all three",
     )  # fmt: skip
 
@@ -267,14 +273,14 @@ def speed():
     """A million samples, and how fast they are remembered."""
     table, steps = remembered()["samples/s"], 1 / checked("4, seconds")[STEPS, 256]
     yield (
-        "samples of a million a second, order 256, one core, one step after the other", "470,000", "[Gu2020]_, C++",
+        "samples a second, order 256, one core, recurrence", "470,000", "[Gu2020]_, C++",
         f"{steps:,.0f}; by projection, in blocks of 10,000: {table['LegS']:,.0f}",
-        "another machine; the samples are known ahead", reached(steps, 470_000),
+        "another machine; samples are known ahead, and several steps share the vector lanes", reached(steps, 470_000),
     )  # fmt: skip
     times = steps / table["LSTM"]
     yield (
-        "times as fast as an LSTM of 256 units, one step after the other", "10", "[Gu2020]_", f"{times:.0f}",
-        "another machine, PyTorch's LSTM", reached(times, 10),
+        "times as fast as an LSTM of 256 units", "10", "[Gu2020]_", f"{times:.0f}",
+        "another machine, PyTorch's LSTM, timed in another run", reached(times, 10),
     )  # fmt: skip
 
 
@@ -327,7 +333,7 @@ def fading():
     yield (
         "proposition 5: the gradient of an observation falls as 1 / t", "t^-1", "[Gu2020]_",
         f"t^{legs:.2f} from 1,000 to 10,000 observations; an LSTM's, of forget bias 3, by {-lstm:.0f} powers of ten",
-        "order 8", "holds" if abs(legs + 1) < 0.02 else "does not hold",
+        "order 8; the LSTM has 32 units", "holds" if abs(legs + 1) < 0.02 else "does not hold",
     )  # fmt: skip
 
 
@@ -379,7 +385,7 @@ def main():
     """Write all of them."""
     columns = ["claim", "published", "where", "ours", "what differs", "verdict"]
     write("paper_verdicts", pd.DataFrame(verdicts(), columns=columns), index=False)
-    columns = ["script", "data", "rows", "hours in all", "minutes of the longest row"]
+    columns = ["script", "data", "rows", "hours in all", "minutes of the longest"]
     write("paper_runs", pd.DataFrame(runs(), columns=columns), index=False)
     for name, table in TABLES.items():
         made = pd.DataFrame(index=pd.Index([NOT_RUN], name="model")) if rows(name).empty else table()
