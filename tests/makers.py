@@ -7,10 +7,10 @@ from sklearn_hippo import Panel
 from sklearn_hippo._measures import with_dynamics, with_projection
 
 MEASURES = with_projection()
+DYNAMICS = {name: measure.dynamics for name, measure in with_dynamics().items()}
 # Checks of scikit-learn that ask for a score.
 SCORED = ("check_classifiers_train", "check_classifiers_classes", "check_class_weight_classifiers",
           "check_regressors_train")  # fmt: skip
-DYNAMICS = {name: measure.dynamics for name, measure in with_dynamics().items()}
 
 
 def walk(seed=0, length=150, n_channels=2):

@@ -28,8 +28,8 @@ def kept(reference):
     def found(*arguments, **options):
         asked = pickle.dumps((arguments, options))
         if asked not in known:
-            known[asked] = reference(*arguments, **options)
-        return pickle.loads(pickle.dumps(known[asked]))  # the caller's own
+            known[asked] = pickle.dumps(reference(*arguments, **options))
+        return pickle.loads(known[asked])  # the caller's own
 
     return found
 

@@ -267,9 +267,9 @@ def test_second_derivatives(gate):
 
 def test_the_gradient_of_early_inputs_decays_as_one_over_time():
     # Proposition 5: under LegS, the derivative of the memory by an input at time s is of the order of 1 / t.
-    rnn = remembering("legs", 8, torch.float64)
+    rnn = remembering("legs", 16, torch.float64)
     norms = []
-    lengths = [50, 100, 200, 400]
+    lengths = [50, 100, 200, 400, 800]
     for length in lengths:
         x = torch.randn(1, length, 1, dtype=torch.float64, requires_grad=True)
         memory = rnn(x)[1].memory[0, 0]
@@ -665,7 +665,7 @@ def implicit_step(measure, order, discretization, h):
 
 @pytest.mark.parametrize("discretization", _steps.DISCRETIZATIONS)
 @pytest.mark.parametrize("measure", DYNAMICS)
-@pytest.mark.parametrize("timescale", [100, 20_000])
+@pytest.mark.parametrize("timescale", [100, 40_000])
 def test_single_precision_does_not_drift_over_many_steps(measure, discretization, timescale):
     torch.manual_seed(0)
     order = 64
@@ -686,9 +686,9 @@ def test_single_precision_does_not_drift_over_many_steps(measure, discretization
 def test_plain_steps_do_not_drift_either(monkeypatch, measure, way):
     plain(monkeypatch)
     torch.manual_seed(0)
-    x = torch.ones(2, 1000, 1)
-    x[0, 1:] = torch.randn(999, 1)
-    errors = memory_errors(x, measure, 16, "bilinear", 1000.0)
+    x = torch.ones(2, 3000, 1)
+    x[0, 1:] = torch.randn(2999, 1)
+    errors = memory_errors(x, measure, 16, "bilinear", 3000.0)
     assert max(errors) < 2 * math.pi * 16 * torch.finfo(torch.float32).eps
 
 
@@ -838,9 +838,9 @@ class Plain(torch.nn.Module):
 )
 def test_exported_programs_give_the_same_numbers(tmp_path, way, measure, gate, discretization):
     rnn = make(measure, gate, discretization, dtype=torch.float32, mask_input=True).eval()
-    x, times, _ = batch(length=4, dtype=torch.float32)  # with a tie
+    x, times, _ = batch(length=7, dtype=torch.float32)  # with a tie
     x[0, 2, 1] = x[3, 0, 0] = math.nan
-    lengths = torch.tensor([4, 4, 1, 3, 0, 2])
+    lengths = torch.tensor([7, 3, 1, 5, 0, 7])
     rows = torch.export.Dim("rows", min=2)
     shapes = {name: {0: rows} for name in ("x", "times", "lengths")}
     program = torch.export.export(Plain(rnn), (x, times, lengths), dynamic_shapes=shapes)
@@ -850,5 +850,5 @@ def test_exported_programs_give_the_same_numbers(tmp_path, way, measure, gate, d
     for n in (6, 3):
         found, expected = loaded(x[:n], times[:n], lengths[:n]), rnn(x[:n], times[:n], lengths[:n])
         for a, b in zip(found, (expected[0], *expected[1]), strict=True):
-            # sums in another order, over four steps: some roundings of single precision
+            # sums in another order, over seven steps: some roundings of single precision
             assert_allclose(a.detach(), b.detach(), rtol=0, atol=2e-5)

@@ -57,7 +57,7 @@ def one_thread():
 
 @pytest.mark.filterwarnings("ignore:The training ended:sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
-    [HiPPORNNClassifier(batch_size=64, random_state=0), HiPPORNNRegressor(batch_size=64, random_state=0)],
+    [HiPPORNNClassifier(random_state=0), HiPPORNNRegressor(random_state=0)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
 def test_scikit_learn_checks(estimator, check):
