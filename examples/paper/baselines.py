@@ -62,7 +62,7 @@ class LSTM(nn.Module):
             forget.fill_(3.0)
         elif keeps == "window":
             patient(forget, window)
-            torch.neg(forget, out=let_in)
+            let_in.copy_(-forget)
 
     def forward(self, batch):
         # Packed sequences take longer than what is padded in batches of similar lengths.

@@ -4,13 +4,14 @@ python examples/paper/page.py
 """
 
 import argparse
-from itertools import product
 
 import numpy as np
 import pandas as pd
 from character_trajectories_rnn import SHIFTS
 from function_approximation import TESTS
 from runner import RESULTS, numbers, read, rows_of
+from sklearn.model_selection import ParameterGrid
+from timescales import DROPPED
 
 NOT_RUN = "not run"
 PLAIN = "LSTM, told values only"
@@ -22,9 +23,9 @@ RELATIVE, SVC = "HiPPOClassifier, relative windows", "coefficients, SVC"
 LEGS, RIVALS = "HiPPO-RNN, LegS", ("LSTM", CHRONO, "GRU", "MGU", "HiPPO-RNN, random", "expRNN", "LMU")
 PUBLISHED_RIVALS = {"LSTM": 95.1, "expRNN": 96.6, "LMU": 97.15}  # of permuted MNIST, where it can be read
 DEVELOPED = "no network; its features were developed with these letters"
-DROPPED = [f"{percent} % dropped" for percent in (30, 50, 70, 90)]
+LOST = [f"{percent} % dropped" for percent in DROPPED]
 PIXELS = 784  # of a digit
-RATES, MISSING = (200, 100), (30, 50, 70)  # Hz, and % of the observations
+RATES, MISSING = (200, 100), DROPPED[:3]  # Hz, and % of the observations, in training, too
 STRETCHED = ("LegS, projection", "LegS, bilinear steps")
 STEPS, KEPT = "bilinear steps, by order", "HiPPOMemory, by what it has seen"
 FADING = ("LegS", "LSTM, forget bias 3")
@@ -68,7 +69,7 @@ def runs():
 def timescales():
     """A row for each model, means over seeds, and over the rates where that is not the question."""
     results = rows("timescales")
-    columns = ["same", "other", "times x 2", "times / 2", *DROPPED]
+    columns = ["same", "other", "times x 2", "times / 2", *LOST]
     mean = results.groupby(["model", "rate"], sort=False)[columns].mean()
     table = {}
     for model, own in mean.groupby("model", sort=False):
@@ -77,9 +78,9 @@ def timescales():
             continue
         shifts = [*own["other"], own["times x 2"].mean(), own["times / 2"].mean()]
         table[model] = (
-            {"no shift": own["same"].mean()} | dict(zip(SHIFTS, shifts, strict=True)) | dict(own[DROPPED].mean())
+            {"no shift": own["same"].mean()} | dict(zip(SHIFTS, shifts, strict=True)) | dict(own[LOST].mean())
         )
-    table = pd.DataFrame(table, ["no shift", *SHIFTS, *DROPPED]).T.rename_axis("model")
+    table = pd.DataFrame(table, ["no shift", *SHIFTS, *LOST]).T.rename_axis("model")
     weights = results.groupby("model")["weights"].first().astype("Int64")
     return table.assign(weights=weights, seeds=fewest(results, "rate"))
 
@@ -117,12 +118,9 @@ def remembered():
     table = own[["error", "optimal projection"]].mean().round(4)
     least, most = (own["ratio"].agg(how).map("{:.3g}".format) for how in ("min", "max"))
     table["ratio"] = least.where(least == most, least + " to " + most)
-    return table.assign(**{"samples/s": own["samples/s"].median().astype(int)}, signals=signals(own.size()))
-
-
-def signals(trials):
-    """How many: a trial has one, but for the LSTM, which is tested with more."""
-    return trials.where(trials.index != "LSTM", TESTS * trials)
+    signals = own.size()
+    signals[signals.index == "LSTM"] *= TESTS  # a row of it has as many, others have one
+    return table.assign(**{"samples/s": own["samples/s"].median().astype(int)}, signals=signals)
 
 
 def sequences():
@@ -159,10 +157,16 @@ def by_task(results, *, with_seeds=False):
 def verdicts():
     """Every claim: what was published and where, what comes out here, what differs, and what to think of it."""
     for claims, *needed in CLAIMS:
-        if all(rows_of([trial], read(RESULTS / f"{name}.csv")).any() for name, trials in needed for trial in trials):
+        if all(were_run(*some) for some in needed):
             yield from claims()
         else:
             yield claims.__doc__.splitlines()[0].rstrip("."), "", "", NOT_RUN, "", NOT_RUN
+
+
+def were_run(name, grid):
+    """Whether each trial of a grid has a row."""
+    results = read(RESULTS / f"{name}.csv")
+    return all(rows_of([trial], results).any() for trial in ParameterGrid(grid))
 
 
 def accuracies():
@@ -315,7 +319,7 @@ def cost():
     slope = power(seconds, 64, 256)
     yield (
         "proposition 4: a step costs O(order)", "order^1", "[Gu2020]_",
-        f"order^{slope:.2f} from 64 to 256, by less below; order 256: {1e9 * seconds[256]:.0f} ns; {size[100]:,.0f} "
+        f"order^{slope:.2f} from 64 to 256; order 256: {1e9 * seconds[256]:.0f} ns; {size[100]:,.0f} "
         f"bytes after a hundred observations, {size[1_000_000]:,.0f} after a million",
         "several steps share the vector lanes", "holds" if slope < 1.1 else "does not hold",
     )  # fmt: skip
@@ -349,26 +353,21 @@ def smooth():
     )  # fmt: skip
 
 
-def trials(**columns):
-    """All combinations."""
-    return [dict(zip(columns, values, strict=True)) for values in product(*columns.values())]
-
-
-# Claims, and the rows without which there is nothing to say of them.
+# Claims, and the rows without which there is nothing to say of them, as grids.
 CLAIMS = (
     (accuracies,),
-    (coefficients, ("digits", [{}])),
-    (small_networks, ("pixels", trials(task=["permuted MNIST"], model=[LEGS, *RIVALS]))),
-    (robustness, ("timescales", trials(model=[PAPERS, TIMED, SPACE, PLAIN, SVC, RELATIVE], rate=RATES))),
-    (losses, ("missing", trials(model=[RELATIVE], dropped=MISSING))),
-    (speed, ("function_approximation", trials(model=["LegS", "LSTM"])),
-     ("theory", trials(claim=["4, seconds"], model=[STEPS], at=[256]))),
-    (approximation, ("function_approximation", trials(model=["LegS"]))),
-    (scale_of_time, ("theory", trials(claim=["3, stretched"], model=STRETCHED))),
-    (cost, ("theory", trials(claim=["4, seconds"], model=[STEPS], at=[64, 256])
-            + trials(claim=["4, bytes"], model=[KEPT], at=[100, 1_000_000]))),
-    (fading, ("theory", trials(claim=["5, gradient"], model=FADING, at=[1000, 10_000]))),
-    (smooth, ("theory", trials(claim=["6, error"], model=[f"k = {k}" for k in (1, 2, 3)], at=[32, 128]))),
+    (coefficients, ("digits", {})),
+    (small_networks, ("pixels", {"task": ["permuted MNIST"], "model": [LEGS, *RIVALS]})),
+    (robustness, ("timescales", {"model": [PAPERS, TIMED, SPACE, PLAIN, SVC, RELATIVE], "rate": RATES})),
+    (losses, ("missing", {"model": [RELATIVE], "dropped": MISSING})),
+    (speed, ("function_approximation", {"model": ["LegS", "LSTM"]}),
+     ("theory", {"claim": ["4, seconds"], "model": [STEPS], "at": [256]})),
+    (approximation, ("function_approximation", {"model": ["LegS"]})),
+    (scale_of_time, ("theory", {"claim": ["3, stretched"], "model": STRETCHED})),
+    (cost, ("theory", [{"claim": ["4, seconds"], "model": [STEPS], "at": [64, 256]},
+                       {"claim": ["4, bytes"], "model": [KEPT], "at": [100, 1_000_000]}])),
+    (fading, ("theory", {"claim": ["5, gradient"], "model": FADING, "at": [1000, 10_000]})),
+    (smooth, ("theory", {"claim": ["6, error"], "model": [f"k = {k}" for k in (1, 2, 3)], "at": [32, 128]})),
 )  # fmt: skip
 TABLES = {
     "timescales": lambda: timescales().round(1), "missing": lambda: missing().round(1), "irregular": irregular,
